@@ -3,8 +3,8 @@
 use super::assemble::assemble;
 use crate::spec::fields::{Field, FieldKind};
 use crate::spec::{
-    Copy, GivenPath, ImageSpec, NamedContext, OwnDockerfile, OwnStep, Secret, SecretStep,
-    SourceCopyMode, WorkspacePath,
+    Base, Copy, Debian, GivenPath, ImageSpec, NamedContext, OwnDockerfile, OwnStep, Secret,
+    SecretStep, SourceCopyMode, Variant, WorkspacePath,
 };
 use crate::workspace::{Image, Places};
 
@@ -204,6 +204,20 @@ proptest::proptest! {
     }
 }
 
+#[test]
+fn a_suite_of_debian_is_read_as_it_was_said() {
+    same(&ImageSpec::default().with_base_debian("bookworm"));
+    let debian = Debian {
+        mirror: Some("https://example.org/debian".to_owned()),
+        variant: Variant::Essential,
+        ..Debian::new("trixie")
+    };
+    same(&ImageSpec {
+        base_image: Some(Base::Debian(debian)),
+        ..ImageSpec::default()
+    });
+}
+
 /// A spec with every field set. All parts are listed by name, so that a new one cannot be forgotten.
 fn everything() -> ImageSpec {
     let text = |text: &str| Some(text.to_owned());
@@ -220,7 +234,7 @@ fn everything() -> ImageSpec {
         registry: text("ghcr.io/acme"),
         builder: text("docker"),
         platform: list("linux/amd64"),
-        base_image: Some(crate::spec::Base::Registry("debian:12".to_owned())),
+        base_image: Some(Base::Registry("debian:12".to_owned())),
         apt_packages: (0..50).map(|at| format!("package-number-{at}")).collect(),
         python_version: text("3.12"),
         python_exec: text("/usr/bin/python3"),

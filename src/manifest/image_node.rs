@@ -5,8 +5,8 @@ use super::write::{self, NewNode, NodeWriter};
 use crate::diagnostic::quoted;
 use crate::spec::fields::{self, Field, FieldKind};
 use crate::spec::{
-    Base, Copy, CopyFrom, Debian, ImageSpec, NamedContext, OwnDockerfile, OwnStep, PipSecretMount, Secret,
-    SecretFile, SecretSource, Variant, WorkspacePath,
+    Base, Copy, CopyFrom, Debian, ImageSpec, NamedContext, OwnDockerfile, OwnStep, PipSecretMount,
+    Secret, SecretFile, SecretSource, Variant, WorkspacePath,
 };
 use crate::workspace::Image;
 

@@ -10,8 +10,8 @@ use super::buildkit::options;
 use super::daemon::{Daemon, locked_digests};
 use super::dockerfile::{self, Called, stage::stage};
 use super::{
-    Artifact, Availability, Backend, BuildError, COMPRESSION, CleanUp, Cleaned, Existence, Job,
-    DEBIAN, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context, labels,
+    Artifact, Availability, Backend, BuildError, COMPRESSION, CleanUp, Cleaned, DEBIAN, Existence,
+    Job, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context, labels,
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;

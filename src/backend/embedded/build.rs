@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::base::{Image, Source};
+use super::check;
 use super::common::failed;
 use super::copy::{self, Copied, Item};
 use super::files;
@@ -78,7 +79,7 @@ fn start(
         }
         Base::Debian(debian) => {
             step(&debian.suite);
-            Err(failed("not yet"))
+            Err(failed(check::SYSTEMS))
         }
         Base::Registry(reference) => {
             step(reference);

@@ -3,12 +3,13 @@
 use super::python::arguments;
 use crate::backend::Unsupported;
 use crate::recipe::{Interpreter, Recipe, Step};
+use crate::spec::Base;
 
 /// The fields of this recipe that cannot be honored.
 pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
     let Recipe {
         platforms: _,
-        base: _,
+        base,
         base_file: _,
         steps,
         config: _,
@@ -22,6 +23,13 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
         field: "dockerfile".to_owned(),
         why: "the embedded builder has no Dockerfile frontend".to_owned(),
     });
+    let system = match base {
+        Base::Debian(_) => Some(Unsupported {
+            field: "base-image".to_owned(),
+            why: SYSTEMS.to_owned(),
+        }),
+        Base::Image(_) | Base::Registry(_) | Base::File { .. } | Base::Scratch => None,
+    };
     let mut commands = 0..;
     let steps = steps.iter().filter_map(|step| {
         let (field, why) = match step {
@@ -50,7 +58,7 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
         let why = why.to_owned();
         Some(Unsupported { field, why })
     });
-    own.into_iter().chain(steps).collect()
+    own.into_iter().chain(system).chain(steps).collect()
 }
 
 fn is_for_conda(step: &Step) -> bool {
@@ -61,5 +69,8 @@ fn is_for_conda(step: &Step) -> bool {
     };
     *interpreter == Interpreter::Conda
 }
+
+/// Why a suite is not a base.
+pub(super) const SYSTEMS: &str = "it does not make systems of Debian's packages yet";
 
 const INSTALLS: &str = "it does not install packages yet";

@@ -7,8 +7,8 @@
 
 use super::path::{is_system, overlap, owner_numbers};
 use super::quote;
-use crate::backend::{DEBIAN, Unsupported};
 use crate::backend::steps::join_path;
+use crate::backend::{DEBIAN, Unsupported};
 use crate::recipe::{Conda, CopySource, CopyStep, FileSet, Interpreter, Pip, Recipe, Step};
 use crate::spec::{Base, RequirementsKind};
 

@@ -10,7 +10,8 @@ use crate::spec::rules::{
 };
 use crate::spec::{Base, Copy, CopyFrom, Debian, GivenPath, Variant};
 
-const DEBIAN: &str = "`base-image debian=\"bookworm\" mirror=\"https://deb.debian.org/debian\" variant=\"minbase\"`";
+const DEBIAN: &str =
+    "`base-image debian=\"bookworm\" mirror=\"https://deb.debian.org/debian\" variant=\"minbase\"`";
 
 impl Decoder<'_> {
     pub(super) fn path(&mut self, field: &Field, node: &Node) -> Option<(GivenPath, Place)> {
@@ -116,8 +117,18 @@ impl Decoder<'_> {
                 "it names an image in a file",
                 "`base-image file=\"base.tar\" ref=\"name:tag\"`; a registry image is named without `ref=`",
             ),
-            ("mirror", "debian", "it is where Debian's packages come from", DEBIAN),
-            ("variant", "debian", "it says which of Debian's packages", DEBIAN),
+            (
+                "mirror",
+                "debian",
+                "it is where Debian's packages come from",
+                DEBIAN,
+            ),
+            (
+                "variant",
+                "debian",
+                "it says which of Debian's packages",
+                DEBIAN,
+            ),
         ];
         for (part, kind, label, help) in PARTS {
             if let (Some(given), None) = (prop(node, part), prop(node, kind)) {

@@ -55,26 +55,6 @@ fn unknown_fields() {
 }
 
 #[test]
-fn fields_of_coming_versions() {
-    let manifest = "image \"app\" {\n    base-image debian=\"bookworm\"\n}\n";
-    assert_snapshot!(told(manifest), @r#"
-    error[not-yet]: `base-image debian=` is not supported yet
-     --> imgspec.kdl:2:16
-      |
-    2 |     base-image debian="bookworm"
-      |                ^^^^^^^^^^^^^^^^^ it needs the embedded builder, which is planned for version 0.3
-      |
-    help: until then, use Debian's image
-      |
-    2 -     base-image debian="bookworm"
-    2 +     base-image "debian:bookworm-slim"
-      |
-
-    1 error
-    "#);
-}
-
-#[test]
 fn what_other_tools_call_a_property_suggests_ours() {
     let told = told(
         "image \"app\" {\n    base-image \"a:1\"\n    copy \".\" dest=\"/app\"\n    copy \".\" chown=\"me\" to=\"/b\"\n}\n",
@@ -118,7 +98,7 @@ fn unknown_properties() {
     4 |     base-image img="x" tag="y"
       |                ^^^^^^^
       |
-      = help: it takes `image`, `debian`, `file`, `ref`, `reset`
+      = help: it takes `image`, `debian`, `mirror`, `variant`, `file`, `ref`, `reset`
 
     error[unknown-property]: `base-image` has no property `tag`
      --> imgspec.kdl:4:24
@@ -126,7 +106,7 @@ fn unknown_properties() {
     4 |     base-image img="x" tag="y"
       |                        ^^^^^^^
       |
-      = help: it takes `image`, `debian`, `file`, `ref`, `reset`
+      = help: it takes `image`, `debian`, `mirror`, `variant`, `file`, `ref`, `reset`
 
     4 errors, 1 warning
     "#);
@@ -264,7 +244,7 @@ fn missing_and_superfluous_arguments() {
     6 |     base-image
       |     ^^^^^^^^^^ nothing follows
       |
-      = help: `base-image "debian:bookworm-slim"` names a registry image, `base-image image="id"` one of this workspace, `base-image file="base.tar"` one in a file
+      = help: `base-image "debian:bookworm-slim"` names a registry image, `base-image image="id"` one of this workspace, `base-image file="base.tar"` one in a file, `base-image debian="bookworm"` one of Debian's packages
 
     error[missing-argument]: `requirements` takes one file
      --> imgspec.kdl:7:5
@@ -373,7 +353,7 @@ fn two_bases() {
     3 |     base-image "debian" image="a"
       |     ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ an image has one base
       |
-      = help: `base-image "debian:bookworm-slim"` names a registry image, `base-image image="id"` one of this workspace, `base-image file="base.tar"` one in a file
+      = help: `base-image "debian:bookworm-slim"` names a registry image, `base-image image="id"` one of this workspace, `base-image file="base.tar"` one in a file, `base-image debian="bookworm"` one of Debian's packages
 
     1 error
     "#);

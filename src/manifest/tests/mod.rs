@@ -1,5 +1,6 @@
 //! Snapshots of the diagnostics of whole manifests.
 
+mod bases;
 mod between;
 mod build_fields;
 mod declarations;

@@ -181,7 +181,7 @@ mod tests {
             "Package: a\nDescription: short \n long\n .\n more\nEmpty:"
         );
         assert_eq!(all[1].fields(), [("package", "b"), ("X", "y")]);
-        assert_eq!(single("A: yes").unwrap().is_yes("a"), true);
+        assert!(single("A: yes").unwrap().is_yes("a"));
         assert_eq!(stanzas("\n \n").count(), 0);
     }
 

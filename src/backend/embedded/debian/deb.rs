@@ -90,8 +90,11 @@ pub(super) enum Kind {
         md5: String,
     },
     Link(String),
-    /// Another name of a file that came before, by its path.
-    HardLink(String),
+    /// Another name of a file that came before.
+    HardLink {
+        /// The number of that file among the items.
+        file: usize,
+    },
 }
 
 /// Takes the contents of files, one after the other.
@@ -162,7 +165,10 @@ impl<R: Read> Part<R> {
         }
         if self.is_padded {
             // The last one may lack it.
-            self.from.into_inner().take(1).read_to_end(&mut Vec::new())?;
+            self.from
+                .into_inner()
+                .take(1)
+                .read_to_end(&mut Vec::new())?;
         }
         Ok(())
     }
@@ -264,7 +270,9 @@ fn control(from: impl Read) -> Result<BTreeMap<String, Member>, DebError> {
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes)?;
         if files.insert(path.clone(), Member { mode, bytes }).is_some() {
-            return Err(DebError::Refused(format!("its control part has `{path}` twice")));
+            return Err(DebError::Refused(format!(
+                "its control part has `{path}` twice"
+            )));
         }
     }
     if !files.contains_key("control") {
@@ -277,7 +285,8 @@ fn control(from: impl Read) -> Result<BTreeMap<String, Member>, DebError> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Seen {
     Folder,
-    File,
+    /// With its number among the items.
+    File(usize),
     Link,
 }
 
@@ -325,8 +334,8 @@ impl Data {
         let kind = self.kind(&path, entry, give)?;
         let seen = match kind {
             Kind::Folder => Seen::Folder,
-            Kind::File { .. } => Seen::File,
-            Kind::Link(_) | Kind::HardLink(_) => Seen::Link,
+            Kind::File { .. } => Seen::File(self.items.len()),
+            Kind::Link(_) | Kind::HardLink { .. } => Seen::Link,
         };
         match self.seen.insert(path.clone(), seen) {
             None => {}
@@ -360,11 +369,11 @@ impl Data {
             EntryType::Link => {
                 let target = entry.link_name_bytes().unwrap_or_default();
                 let target = self::path(&target)?.unwrap_or_default();
-                if self.seen.get(&target) != Some(&Seen::File) {
+                let Some(Seen::File(file)) = self.seen.get(&target) else {
                     let why = format!("its `/{path}` is a link to `/{target}`, no file before it");
                     return Err(DebError::Refused(why));
-                }
-                Kind::HardLink(target)
+                };
+                Kind::HardLink { file: *file }
             }
             EntryType::Regular | EntryType::Continuous => self.file(path, entry, give)?,
             _ => {
@@ -400,8 +409,12 @@ impl Data {
             left -= count as u64;
         }
         let md5 = hash.finalize();
-        let md5 = md5.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Kind::File { size, at, md5 })
+        let md5: Vec<String> = md5.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Kind::File {
+            size,
+            at,
+            md5: md5.concat(),
+        })
     }
 }
 
@@ -414,7 +427,10 @@ fn path(bytes: &[u8]) -> Result<Option<String>, DebError> {
     let lossy = || String::from_utf8_lossy(bytes).into_owned();
     let text = std::str::from_utf8(bytes).map_err(|_| unreadable(&lossy()))?;
     if text.len() > LONGEST || text.contains(['\0', '\n']) {
-        let why = format!("the path `{}…` is no path", text.chars().take(80).collect::<String>());
+        let why = format!(
+            "the path `{}…` is no path",
+            text.chars().take(80).collect::<String>()
+        );
         return Err(DebError::Refused(why));
     }
     inside(text.as_ref()).map_err(|_| DebError::Outside(lossy()))

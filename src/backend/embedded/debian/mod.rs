@@ -7,7 +7,14 @@
     reason = "the archive's side first, what installs packages follows"
 )]
 
+mod boot;
 mod control;
+mod database;
+mod deb;
+mod lay;
+#[cfg(test)]
+mod sample;
+mod unpack;
 mod version;
 
 use std::collections::BTreeMap;

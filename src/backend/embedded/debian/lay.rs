@@ -1,0 +1,318 @@
+//! Which package has which path: packages are laid on a base, one after the other, by dpkg's rules. Pure.
+//!
+//! Paths are followed through the links of the base and of the packages before: on a merged `/usr`, an entry `lib/x` becomes
+//! `usr/lib/x`, because an entry `lib/` in a layer would take the place of the link.
+
+use std::collections::BTreeMap;
+
+use super::control::Stanza;
+use super::deb::{Deb, Item, Kind};
+use super::version::{Comparison, Version};
+use crate::backend::embedded::copy::below;
+use crate::backend::oci::layer::{Index, Node, NodeKind};
+use crate::backend::oci::tree::{NoWay, Tree};
+
+/// Why packages cannot be laid down here.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum LayError {
+    /// What dpkg refuses too.
+    #[error("`{package}` has `/{path}`, which `{other}` has too, and neither replaces the other")]
+    Overwritten {
+        package: String,
+        path: String,
+        other: String,
+    },
+    /// What dpkg has to decide.
+    #[error("{0}")]
+    Unclear(String),
+}
+
+/// A package to be laid down.
+#[derive(Debug)]
+pub(super) struct Incoming<'a> {
+    /// Its name in dpkg's database: with the architecture, if several may be installed.
+    pub(super) key: String,
+    pub(super) name: &'a str,
+    version: Option<Version>,
+    pub(super) stanza: Stanza<'a>,
+    pub(super) deb: &'a Deb,
+    /// The names that it may take files from, each with the versions that are meant.
+    replaces: Vec<(String, Option<(Comparison, Version)>)>,
+}
+
+impl<'a> Incoming<'a> {
+    /// A package, whose stanza is that of its own file `control`.
+    pub(super) fn new(stanza: Stanza<'a>, deb: &'a Deb) -> Self {
+        let name = stanza.line("Package");
+        let key = match stanza.line("Multi-Arch") {
+            "same" => format!("{name}:{}", stanza.line("Architecture")),
+            _ => name.to_owned(),
+        };
+        let replaces = stanza.line("Replaces").split(',').filter_map(replaced);
+        Self {
+            key,
+            name,
+            version: Version::read(stanza.line("Version")),
+            replaces: replaces.collect(),
+            stanza,
+            deb,
+        }
+    }
+
+    fn replaces(&self, other: &Incoming<'_>) -> bool {
+        let is_meant = |wanted: &Option<(Comparison, Version)>| match (wanted, &other.version) {
+            (None, _) => true,
+            (Some((comparison, wanted)), Some(version)) => comparison.holds(version, wanted),
+            (Some(_), None) => false,
+        };
+        let mut each = self.replaces.iter();
+        each.any(|(name, wanted)| name == other.name && is_meant(wanted))
+    }
+}
+
+/// `name (<< version)`.
+fn replaced(text: &str) -> Option<(String, Option<(Comparison, Version)>)> {
+    let text = text.trim();
+    let (name, rest) = text.split_once([' ', '(']).unwrap_or((text, ""));
+    let name = name.split(':').next().unwrap_or_default().to_owned();
+    let rest = rest.trim().trim_start_matches('(').trim_end_matches(')');
+    if name.is_empty() {
+        return None;
+    }
+    if rest.is_empty() {
+        return Some((name, None));
+    }
+    let at = rest.find(|c: char| !"<>=".contains(c))?;
+    let comparison = Comparison::read(&rest[..at])?;
+    Some((name, Some((comparison, Version::read(rest[at..].trim())?))))
+}
+
+/// What is at a path of the layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Content {
+    Folder,
+    Link(String),
+    /// The content of a file of a package: its number among the packages, and the file's among the package's items. Equal
+    /// ones are hard links of each other.
+    File(usize, usize),
+    /// A file that no package has.
+    Text(Vec<u8>),
+}
+
+/// An entry of the layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) content: Content,
+    pub(super) mode: u32,
+    pub(super) uid: u64,
+    pub(super) gid: u64,
+}
+
+/// Packages on a base.
+pub(super) struct Laid {
+    /// The base, and what has been laid on it.
+    tree: Tree,
+    /// By path, so that directories come before what is in them.
+    pub(super) entries: BTreeMap<String, Entry>,
+    /// Which item of which package each path comes from, unless it is a directory.
+    owners: BTreeMap<String, (usize, usize)>,
+    /// The items that other packages have replaced: their numbers.
+    pub(super) lost: Vec<(usize, usize)>,
+}
+
+impl Laid {
+    /// Nothing on a base yet.
+    pub(super) fn on(tree: Tree) -> Self {
+        Self {
+            tree,
+            entries: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            lost: Vec::new(),
+        }
+    }
+
+    /// Lays down packages in this order.
+    pub(super) fn lay(&mut self, packages: &[Incoming<'_>]) -> Result<(), LayError> {
+        for at in 0..packages.len() {
+            for item in 0..packages[at].deb.items.len() {
+                self.item((at, item), packages)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a file, link or directory that no package has; directories above are made.
+    pub(super) fn put(&mut self, path: &str, content: Content, mode: u32) -> Result<(), LayError> {
+        let path = self.resolve_above(path)?;
+        let entry = Entry {
+            content,
+            mode,
+            uid: 0,
+            gid: 0,
+        };
+        self.insert(path, entry);
+        Ok(())
+    }
+
+    /// Adds the directories that entries are in: as they are in the base, so that unpacking does not change them.
+    pub(super) fn add_parents(&mut self) {
+        let mut missing = BTreeMap::new();
+        for path in self.entries.keys() {
+            for (at, _) in path.match_indices('/') {
+                let above = &path[..at];
+                if self.entries.contains_key(above) || missing.contains_key(above) {
+                    continue;
+                }
+                let node = self.tree.get(above);
+                let (mode, uid, gid) =
+                    node.map_or((0o755, 0, 0), |node| (node.mode, node.uid, node.gid));
+                let content = Content::Folder;
+                let entry = Entry {
+                    content,
+                    mode,
+                    uid,
+                    gid,
+                };
+                missing.insert(above.to_owned(), entry);
+            }
+        }
+        self.entries.append(&mut missing);
+    }
+
+    /// Whether anything is at this path.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.tree.get(path).is_some()
+    }
+
+    fn item(
+        &mut self,
+        (at, number): (usize, usize),
+        packages: &[Incoming<'_>],
+    ) -> Result<(), LayError> {
+        let package = &packages[at];
+        let item = &package.deb.items[number];
+        if item.kind == Kind::Folder {
+            return self.folder(item, package);
+        }
+        let path = self.resolve_above(&item.path)?;
+        let content = content(package.deb, (at, number));
+        match self.tree.get(&path).map(|node| &node.kind) {
+            None => {}
+            Some(NodeKind::Folder) => return self.over_folder(&path, item, package),
+            Some(there) => match self.owners.get(&path) {
+                // Such as the links of a merged `/usr`, if the package has the same.
+                None if matches!((there, &item.kind), (NodeKind::Link(old), Kind::Link(new)) if old == new) =>
+                    {}
+                None => {
+                    let why = format!("`/{path}` of `{}` is there already", package.name);
+                    return Err(LayError::Unclear(why));
+                }
+                Some(&(other, lost)) => {
+                    if package.replaces(&packages[other]) {
+                        self.lost.push((other, lost));
+                    } else if packages[other].replaces(package) {
+                        self.lost.push((at, number));
+                        return Ok(());
+                    } else {
+                        return Err(LayError::Overwritten {
+                            package: package.name.to_owned(),
+                            path,
+                            other: packages[other].name.to_owned(),
+                        });
+                    }
+                }
+            },
+        }
+        self.owners.insert(path.clone(), (at, number));
+        self.insert(path, entry(content, item));
+        Ok(())
+    }
+
+    /// dpkg leaves a directory that is there as it is, and follows a link to one.
+    fn folder(&mut self, item: &Item, package: &Incoming<'_>) -> Result<(), LayError> {
+        let path = self.resolve(&item.path)?;
+        if self.tree.is_folder(&path) {
+            return Ok(());
+        }
+        if self.tree.get(&path).is_some() {
+            let why = format!("`/{path}` of `{}` is a file already", package.name);
+            return Err(LayError::Unclear(why));
+        }
+        self.insert(path, entry(Content::Folder, item));
+        Ok(())
+    }
+
+    /// dpkg leaves a directory where a link would lead to the same.
+    fn over_folder(&self, path: &str, item: &Item, package: &Incoming<'_>) -> Result<(), LayError> {
+        if let Kind::Link(target) = &item.kind {
+            let above = path.rsplit_once('/').map_or("", |(above, _)| above);
+            let target = match target.strip_prefix('/') {
+                Some(whole) => whole.to_owned(),
+                None => below(above, target),
+            };
+            if self.resolve(&target)? == path {
+                return Ok(());
+            }
+        }
+        let why = format!("`/{path}` of `{}` is a directory already", package.name);
+        Err(LayError::Unclear(why))
+    }
+
+    fn resolve(&self, path: &str) -> Result<String, LayError> {
+        let resolved = self.tree.resolve(path);
+        resolved.map_err(|why| LayError::Unclear(why.to_string()))
+    }
+
+    /// The path with its directory's links followed.
+    fn resolve_above(&self, path: &str) -> Result<String, LayError> {
+        Ok(match path.rsplit_once('/') {
+            Some((above, name)) => {
+                let above = self.resolve(above)?;
+                if self.has(&above) && !self.tree.is_folder(&above) {
+                    return Err(LayError::Unclear(NoWay::NoFolder(above).to_string()));
+                }
+                below(&above, name)
+            }
+            None => path.to_owned(),
+        })
+    }
+
+    fn insert(&mut self, path: String, entry: Entry) {
+        let kind = match &entry.content {
+            Content::Folder => NodeKind::Folder,
+            Content::Link(target) => NodeKind::Link(target.clone()),
+            Content::File(..) | Content::Text(_) => NodeKind::File(None),
+        };
+        let node = Node {
+            path: path.clone(),
+            kind,
+            mode: entry.mode,
+            uid: entry.uid,
+            gid: entry.gid,
+        };
+        self.tree.apply(&Index { nodes: vec![node] });
+        self.entries.insert(path, entry);
+    }
+}
+
+fn entry(content: Content, item: &Item) -> Entry {
+    Entry {
+        content,
+        mode: item.mode,
+        uid: item.uid,
+        gid: item.gid,
+    }
+}
+
+/// What an item is, hard links as the file that they lead to.
+fn content(deb: &Deb, (at, number): (usize, usize)) -> Content {
+    match &deb.items[number].kind {
+        Kind::Folder => Content::Folder,
+        Kind::Link(target) => Content::Link(target.clone()),
+        Kind::File { .. } => Content::File(at, number),
+        Kind::HardLink { file } => Content::File(at, *file),
+    }
+}
+
+#[cfg(test)]
+mod tests;
