@@ -19,7 +19,6 @@ use crate::recipe::{
     Conda, Config, ContextSource, CopySource, CopyStep, DockerfileRecipe, FORMAT, Given,
     Interpreter, Lock, LockTool, Pip, Recipe, SecretPlace, Step, StepSecret,
 };
-use crate::spec::{Base, Debian};
 
 /// Version of the encoding: incremented when its bytes or the contents of file sets change.
 const KEY_FORMAT: u32 = 2;
@@ -198,35 +197,6 @@ impl<S: Sink> Encoder<'_, S> {
             Step::Pip(pip) => self.pip(pip, name),
             Step::Copy(copy) => self.copy(copy, name),
         }
-    }
-
-    fn base(&mut self, base: &Base) {
-        match base {
-            Base::Image(id) => self.image("base", id),
-            Base::Registry(reference) => self.text("base-image", reference),
-            Base::Debian(debian) => self.debian(debian),
-            Base::Scratch => self.text("base", "scratch"),
-            Base::File { file: _, name } => {
-                self.text("base", "file");
-                if let Some(name) = name {
-                    self.text("base-image.ref", name);
-                }
-            }
-        }
-    }
-
-    fn debian(&mut self, debian: &Debian) {
-        let Debian {
-            suite,
-            mirror,
-            variant,
-        } = debian;
-        self.text("base", "debian");
-        self.text("base-image.debian", suite);
-        if let Some(mirror) = mirror {
-            self.text("base-image.mirror", mirror);
-        }
-        self.text("base-image.variant", variant.name());
     }
 
     fn conda(&mut self, conda: &Conda, name: &str) {
@@ -450,6 +420,7 @@ fn tailed<'n>(name: &'n str, tail: &str) -> Cow<'n, str> {
     }
 }
 
+mod base;
 mod packages;
 pub(super) use packages::package_inputs;
 

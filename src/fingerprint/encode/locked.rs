@@ -5,6 +5,7 @@ use super::super::outside::Pins;
 use super::super::packages::Installing;
 use super::*;
 use crate::recipe::OutsideImage;
+use crate::spec::Base;
 use crate::workspace::{
     Lock as LockFile, Locked, LockedImage, LockedWheel, PlatformPackages, StepPackages,
 };

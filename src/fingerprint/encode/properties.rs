@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::listing::inputs;
 use super::*;
-use crate::spec::{GivenPath, SecretSource, SecretStep, Variant};
+use crate::spec::{Base, Debian, GivenPath, SecretSource, SecretStep, Variant};
 
 fn bases() -> Vec<(String, Key)> {
     vec![("tools".to_owned(), Key::new([2; 32]))]

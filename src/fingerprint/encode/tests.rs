@@ -6,7 +6,7 @@ use super::super::files::{Entry, EntryKind};
 use super::super::listing::inputs;
 use super::*;
 use crate::recipe::{FileSet, Own};
-use crate::spec::{Variant, WorkspacePath};
+use crate::spec::{Base, Debian, Variant, WorkspacePath};
 
 fn path(text: &str) -> WorkspacePath {
     WorkspacePath::resolve(&WorkspacePath::default(), text).unwrap()
