@@ -8,5 +8,6 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    imgspec::backend::serve_sandbox();
     imgspec::cli::main(std::env::args_os())
 }

@@ -20,6 +20,7 @@ pub mod oci;
 pub mod packages;
 mod pinned;
 mod platform;
+mod sandbox;
 pub mod secret;
 mod steps;
 pub mod table;
@@ -188,6 +189,12 @@ pub trait Backend: Send + Sync {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Option<String>, BuildError>;
+}
+
+/// To be called first in `main` by every program that builds with the builder `oci`: makes this process a sandbox, in which a command
+/// of an image runs, if it was started as one, and then does not return. Other programs need `imgspec` in `PATH` for that.
+pub fn serve_sandbox() {
+    sandbox::serve();
 }
 
 /// An image to look into.

@@ -1,0 +1,132 @@
+//! The first process of a sandbox: builds its root, starts the program, takes in orphans, and tells how the program ended. When it
+//! exits, the system kills whatever the program left behind. It keeps its rights, since the program may neither trace it nor see its
+//! files.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::exit;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::Mode as FileMode;
+use rustix::io::Errno;
+use rustix::process::{
+    DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus, set_dumpable_behavior,
+    set_parent_process_death_signal, umask, wait,
+};
+
+use super::frames::send;
+use super::mounts::Sources;
+use super::plan::{At, Mode, Network, Plan, Report, Status, Trouble};
+use super::{devices, mounts, network, overlay, owners, restrict, sys};
+
+/// Runs the program of a plan.
+pub(super) fn run(
+    wire: &mut UnixStream,
+    plan: &Plan,
+    secrets: &[Vec<u8>],
+    alive: &OwnedFd,
+) -> Result<Report, Trouble> {
+    outlive_nobody(alive).at("tie it to its outer process")?;
+    umask(FileMode::WGRP | FileMode::WOTH);
+    // Before it is hidden by the overlay.
+    let upper = overlay::open_root(&plan.upper).at("open the upper directory")?;
+    let made = build_root(plan, secrets)?;
+    if plan.argv.is_empty() {
+        let status = Status::Code(0);
+        return Ok(ended(status, made));
+    }
+    let status = match sys::fork().at("start a process")? {
+        sys::Forked::Child => start(wire, plan),
+        sys::Forked::Parent(program) => reap(program).at("wait for the program")?,
+    };
+    let owners = match plan.mode {
+        Mode::Subordinate { .. } => {
+            owners::hand_over(&upper).at("hand over what the program made")?
+        }
+        Mode::Root | Mode::Single => Vec::new(),
+    };
+    Ok(Report::Ended {
+        status,
+        made,
+        owners,
+    })
+}
+
+fn ended(status: Status, made: Vec<std::path::PathBuf>) -> Report {
+    Report::Ended {
+        status,
+        made,
+        owners: Vec::new(),
+    }
+}
+
+/// Ends this process with the outer one, also if that is gone already.
+fn outlive_nobody(alive: &OwnedFd) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    let mut end = [PollFd::new(alive, PollFlags::IN)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    if poll(&mut end, Some(&now))? > 0 {
+        exit(1);
+    }
+    // Neither its memory, which holds secrets, nor its root and files are for the program, though it may have the same user.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// Returns the mount points that had to be made in `upper`.
+fn build_root(plan: &Plan, secrets: &[Vec<u8>]) -> Result<Vec<std::path::PathBuf>, Trouble> {
+    mounts::make_private()?;
+    let root = overlay::mount(plan)?;
+    let sources = Sources::open(plan, secrets)?;
+    let system = devices::System::open(plan)?;
+    overlay::enter(&root)?;
+    let mut made = Vec::new();
+    system.attach(&mut made)?;
+    sources.attach(&mut made)?;
+    restrict::limit_processes(plan)?;
+    devices::mask()?;
+    rustix::system::sethostname(plan.hostname.as_bytes()).at("set the host name")?;
+    if plan.network == Network::None {
+        network::start_loopback().at("start the loopback interface")?;
+    }
+    Ok(made)
+}
+
+/// The rest of the program's process until it is the program.
+fn start(wire: &mut UnixStream, plan: &Plan) -> ! {
+    let trouble = match restrict::start(plan) {
+        Ok(never) => match never {},
+        Err(trouble) => trouble,
+    };
+    let _ = send(wire, &Report::NotStarted(trouble));
+    exit(127)
+}
+
+/// Waits for the program, and on the way for whatever lost its parent. Then ends what the program left behind, which could go on
+/// changing files.
+fn reap(program: Pid) -> io::Result<Status> {
+    let mut ended = None;
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(Some((pid, status))) if pid == program => {
+                ended = Some(told(status));
+                // To all but this one itself; none left is fine.
+                let _ = sys::kill_others();
+            }
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::CHILD) => return ended.ok_or_else(|| Errno::CHILD.into()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn told(status: WaitStatus) -> Status {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Status::Code(code),
+        (None, signal) => Status::Signal(signal.unwrap_or_default()),
+    }
+}

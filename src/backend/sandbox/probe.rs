@@ -1,0 +1,97 @@
+//! Whether and how this machine isolates programs: tried once a process, because no setting alone tells.
+
+use std::sync::OnceLock;
+
+use super::error::{Forbidden, SandboxError};
+use super::plan::{Bounds, Ids, Mode, Network};
+use super::reasons::{Facts, explain};
+use super::{Run, supervise};
+use crate::cancel::Cancel;
+
+/// How this machine can isolate programs.
+///
+/// # Errors
+///
+/// Fails with what forbids it, and which setting would allow it.
+pub(in crate::backend) fn probe() -> Result<Mode, Forbidden> {
+    static FOUND: OnceLock<Result<Mode, Forbidden>> = OnceLock::new();
+    FOUND.get_or_init(find).clone()
+}
+
+fn find() -> Result<Mode, Forbidden> {
+    if supervise::program().is_none() {
+        return Err(Forbidden {
+            why: "sandboxes are started from the program `imgspec`, which is not in PATH".into(),
+            mend: "install it".into(),
+        });
+    }
+    let mut forbidden = None;
+    for mode in modes() {
+        match attempt(mode) {
+            Ok(()) => return Ok(mode),
+            // With subordinate ids more can go wrong; what remains without them is what forbids it.
+            Err(error) => forbidden = Some(error),
+        }
+    }
+    Err(forbidden.unwrap_or_else(|| Forbidden {
+        why: "commands are isolated by namespaces, which only Linux has".into(),
+        mend: "build with another builder".into(),
+    }))
+}
+
+#[cfg(target_os = "linux")]
+fn modes() -> Vec<Mode> {
+    if super::restrict::is_root() {
+        return vec![Mode::Root];
+    }
+    let subordinate = super::ranges::subordinate();
+    subordinate.into_iter().chain([Mode::Single]).collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn modes() -> Vec<Mode> {
+    Vec::new()
+}
+
+/// Makes a sandbox without a program.
+fn attempt(mode: Mode) -> Result<(), Forbidden> {
+    let directory = tempfile::tempdir().map_err(|error| Forbidden {
+        why: format!(
+            "no temporary directory can be made: {}",
+            crate::disk::system_words(&error)
+        ),
+        mend: "set TMPDIR to a directory that can be written".into(),
+    })?;
+    let (upper, work) = (
+        directory.path().join("upper"),
+        directory.path().join("work"),
+    );
+    let directories = std::fs::create_dir(&upper).and_then(|()| std::fs::create_dir(&work));
+    let run = Run {
+        lower: &[],
+        upper: &upper,
+        work: &work,
+        argv: &[],
+        env: &[],
+        cwd: "/",
+        user: &Ids::default(),
+        network: Network::Host,
+        mounts: &[],
+        hostname: "probe",
+        bounds: Bounds {
+            reserve: 0,
+            ..Bounds::default()
+        },
+    };
+    let tried = match directories {
+        Ok(()) => supervise::supervise(&run, mode, &Cancel::default(), &mut |_, _| {}),
+        Err(error) => Err(error.into()),
+    };
+    tried.map(drop).map_err(|error| match error {
+        SandboxError::Setup(trouble) => explain(&trouble, &Facts::read()),
+        error => Forbidden {
+            why: error.to_string(),
+            mend: "run `imgspec` as root, or build with another builder".into(),
+        },
+    })
+}

@@ -1,0 +1,43 @@
+//! The sandbox of the embedded builder, tried as root and as an ordinary user: what a program sees and what it cannot reach.
+//!
+//! The module is no part of the library's interface, so its source is compiled here once more, and started from the program of this
+//! build.
+
+#![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "what the builder uses and these tests do not"
+)]
+#![allow(
+    missing_docs,
+    reason = "they are there, but say which modules of the library they mean"
+)]
+#![cfg(target_os = "linux")]
+
+#[path = "../../src/backend"]
+mod backend {
+    pub(crate) mod sandbox;
+
+    #[path = "../../tests/sandbox/isolation.rs"]
+    mod isolation;
+    #[path = "../../tests/sandbox/stage.rs"]
+    mod stage;
+}
+
+#[path = "../../src/cancel.rs"]
+mod cancel;
+
+/// The words of an error; the library's own module has many more uses.
+mod disk {
+    pub(crate) fn system_words(error: &std::io::Error) -> String {
+        error.to_string()
+    }
+}
+
+#[path = "../../src/process"]
+mod process {
+    mod group;
+
+    pub(crate) use group::{Group, Started, Stream, start};
+}
