@@ -20,7 +20,7 @@ use rustix::mount::{
 };
 use rustix::process::{chdir, fchdir, pivot_root};
 
-use super::MOST_LAYERS;
+use super::asked::MOST_LAYERS;
 use super::plan::{At, Kind, Plan, Trouble};
 
 /// Options besides directories.

@@ -2,10 +2,11 @@
 
 use std::sync::OnceLock;
 
+use super::asked::Run;
 use super::error::{Forbidden, SandboxError};
 use super::plan::{Bounds, Ids, Mode, Network};
 use super::reasons::{Facts, explain};
-use super::{Run, supervise};
+use super::supervise;
 use crate::cancel::Cancel;
 
 /// How this machine can isolate programs.

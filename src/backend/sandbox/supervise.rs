@@ -14,10 +14,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use super::asked::{ARGUMENT, Exit, Mount, Run};
 use super::error::SandboxError;
 use super::frames::{receive, send, send_bytes};
 use super::plan::{Kind, Mode, Place, Plan, Report, Trouble};
-use super::{ARGUMENT, Exit, Mount, Run};
 use crate::cancel::Cancel;
 use crate::process::{Started, Stream, start};
 
