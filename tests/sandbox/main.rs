@@ -20,8 +20,14 @@
 mod backend {
     pub(crate) mod sandbox;
 
+    #[path = "../../tests/sandbox/ends.rs"]
+    mod ends;
+    #[path = "../../tests/sandbox/escapes.rs"]
+    mod escapes;
     #[path = "../../tests/sandbox/isolation.rs"]
     mod isolation;
+    #[path = "../../tests/sandbox/overlay.rs"]
+    mod overlay;
     #[path = "../../tests/sandbox/stage.rs"]
     mod stage;
 }
