@@ -55,6 +55,8 @@ pub struct ImageSpec {
     pub pip_extra_index_url: Vec<String>,
     /// Additional arguments for the package installer, split as a shell would.
     pub pip_extra_args: Option<String>,
+    /// Whether Python packages are compiled to bytecode; `None` for what the builder usually does.
+    pub python_bytecode: Option<bool>,
     /// Local files mounted while Python packages are installed, with their mount points.
     pub pip_secret_mounts: Vec<PipSecretMount>,
     /// Secrets made available to build steps while they run.

@@ -217,9 +217,11 @@ impl<'a> Target<'a> {
 /// How values of the field are written; `None` if commands cannot edit the field.
 fn shape(kind: FieldKind) -> Option<Shape> {
     match kind {
-        FieldKind::Text(_) | FieldKind::Path(_) | FieldKind::CopyMode | FieldKind::Base => {
-            Some(Shape::One)
-        }
+        FieldKind::Text(_)
+        | FieldKind::Flag(_)
+        | FieldKind::Path(_)
+        | FieldKind::CopyMode
+        | FieldKind::Base => Some(Shape::One),
         FieldKind::Words(_) | FieldKind::Platforms => Some(Shape::Words),
         FieldKind::List(_) => Some(Shape::List),
         FieldKind::Map(..) => Some(Shape::Map),

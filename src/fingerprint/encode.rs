@@ -16,8 +16,8 @@ use super::hash::Hash;
 use super::key::Key;
 use super::outside::Outside;
 use crate::recipe::{
-    Conda, Config, ContextSource, CopySource, CopyStep, DockerfileRecipe, FORMAT, Given,
-    Interpreter, Lock, LockTool, Pip, Recipe, SecretPlace, Step, StepSecret,
+    Conda, Config, ContextSource, CopySource, CopyStep, DockerfileRecipe, FORMAT, Given, Recipe,
+    SecretPlace, Step, StepSecret,
 };
 
 /// Version of the encoding: incremented when its bytes or the contents of file sets change.
@@ -194,7 +194,11 @@ impl<S: Sink> Encoder<'_, S> {
             Step::Conda(conda) => self.conda(conda, name),
             Step::Lock(lock) => self.lock(lock, name),
             Step::Env(pairs) => self.pairs(name, pairs),
-            Step::Pip(pip) => self.pip(pip, name),
+            Step::Pip(pip) => {
+                self.pip(pip, name);
+                let tail = name.strip_prefix("packages").unwrap_or_default();
+                self.bytecode(tail, pip.bytecode);
+            }
             Step::Copy(copy) => self.copy(copy, name),
         }
     }
@@ -211,37 +215,6 @@ impl<S: Sink> Encoder<'_, S> {
         }
         self.texts(name, packages);
         self.urls(&tailed("conda-channels", tail), channels);
-    }
-
-    fn lock(&mut self, lock: &Lock, name: &str) {
-        let Lock {
-            tool,
-            interpreter,
-            files: _,
-            index,
-            extra_indexes,
-            extra_args,
-        } = lock;
-        let tail = name.strip_prefix("requirements").unwrap_or_default();
-        let tool = match tool {
-            LockTool::Uv => "uv",
-            LockTool::Poetry => "poetry",
-        };
-        self.text(&tailed("lock", tail), tool);
-        self.interpreter(interpreter, tail);
-        self.file_set(name);
-        self.installer(tail, index.as_deref(), extra_indexes, extra_args);
-    }
-
-    fn interpreter(&mut self, interpreter: &Interpreter, tail: &str) {
-        let (field, interpreter) = match interpreter {
-            Interpreter::Managed => ("python", "managed"),
-            Interpreter::Exec(path) => ("python-exec", path.as_str()),
-            Interpreter::Base => ("python", "of the base"),
-            Interpreter::Conda => ("python", "of conda"),
-            Interpreter::Venv => ("python", "of the lock file"),
-        };
-        self.text(&tailed(field, tail), interpreter);
     }
 
     /// Only the name of a secret and where steps find it count, neither its value nor its source.
@@ -293,29 +266,6 @@ impl<S: Sink> Encoder<'_, S> {
         }
     }
 
-    fn pip(&mut self, pip: &Pip, name: &str) {
-        let Pip {
-            interpreter,
-            requirements,
-            packages,
-            index,
-            extra_indexes,
-            extra_args,
-            unless_named,
-        } = pip;
-        // The suffix of the step's name distinguishes several pip steps.
-        let tail = name.strip_prefix("packages").unwrap_or_default();
-        self.interpreter(interpreter, tail);
-        if let Some((_, package)) = unless_named {
-            self.text(&tailed("flytekit", tail), package);
-        }
-        if requirements.is_some() {
-            self.file_set(&tailed("requirements", tail));
-        }
-        self.urls(name, packages);
-        self.installer(tail, index.as_deref(), extra_indexes, extra_args);
-    }
-
     fn copy(&mut self, copy: &CopyStep, name: &str) {
         let CopyStep { from, to, owner } = copy;
         match from {
@@ -353,16 +303,6 @@ impl<S: Sink> Encoder<'_, S> {
         if let Some(compression) = compression {
             self.text("compression", compression);
         }
-    }
-
-    /// Package indexes and installer arguments; `tail` distinguishes steps of the same kind.
-    fn installer(&mut self, tail: &str, index: Option<&str>, extra: &[String], args: &[String]) {
-        if let Some(index) = index {
-            let name = tailed("pip-index", tail);
-            self.sink.input(&name, Value::Url(index));
-        }
-        self.urls(&tailed("pip-extra-index-url", tail), extra);
-        self.urls(&tailed("pip-extra-args", tail), args);
     }
 
     fn text(&mut self, name: &str, text: &str) {
@@ -422,6 +362,7 @@ fn tailed<'n>(name: &'n str, tail: &str) -> Cow<'n, str> {
 
 mod base;
 mod packages;
+mod python;
 pub(super) use packages::package_inputs;
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ fn every_field_is_read_as_it_was_said() {
             .with_pip_index("https://a.example/simple")
             .with_pip_extra_index_urls(["https://b.example/simple"])
             .with_pip_extra_args("--no-deps")
+            .with_python_bytecode(true)
             .with_pip_secret_mount("~/.netrc", "/root/.netrc")
             .with_secret(secret)
             .with_secret(Secret::of_file("key", "../key"))
@@ -245,6 +246,7 @@ fn everything() -> ImageSpec {
         pip_index: text("https://a.example/simple"),
         pip_extra_index_url: list("https://b.example/simple"),
         pip_extra_args: text("--no-deps"),
+        python_bytecode: Some(false),
         pip_secret_mounts: given.pip_secret_mounts,
         secrets: given.secrets,
         cuda: text("12.4"),
@@ -280,6 +282,7 @@ fn everything() -> ImageSpec {
 fn clear(field: &Field, spec: &mut ImageSpec) {
     match field.kind {
         FieldKind::Text(slot) => *(slot.get_mut)(spec) = None,
+        FieldKind::Flag(slot) => *(slot.get_mut)(spec) = None,
         FieldKind::Path(slot) => *(slot.get_mut)(spec) = None,
         FieldKind::Words(slot) => *(slot.get_mut)(spec) = None,
         FieldKind::List(slot) => (slot.get_mut)(spec).clear(),

@@ -33,6 +33,7 @@ fn field_nodes(field: &Field, spec: &ImageSpec) -> Vec<NewNode> {
     let name = field.name;
     let one = match field.kind {
         FieldKind::Text(slot) => (slot.get)(spec).as_ref().map(|it| NewNode::new(name, it)),
+        FieldKind::Flag(slot) => (slot.get)(spec).map(|it| NewNode::new(name, it.to_string())),
         FieldKind::CopyMode => spec
             .source_copy_mode
             .map(|it| NewNode::new(name, it.name())),

@@ -33,6 +33,7 @@ const ORDER: &[&str] = &[
     "pip-index",
     "pip-extra-index-url",
     "pip-extra-args",
+    "python-bytecode",
     "pip-secret-mounts",
     "runtime-packages",
     "secret",

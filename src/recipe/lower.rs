@@ -140,6 +140,7 @@ impl Lowering<'_> {
             pip_index: _,
             pip_extra_index_url: _,
             pip_extra_args: _,
+            python_bytecode: _,
             python_exec: _,
             source_copy_mode: _,
             runtime_packages: _,

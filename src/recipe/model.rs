@@ -83,6 +83,8 @@ pub struct Pip {
     pub extra_indexes: Vec<String>,
     /// Additional arguments, already split.
     pub extra_args: Vec<String>,
+    /// Whether they are compiled to bytecode; `None` for what the builder usually does.
+    pub bytecode: Option<bool>,
     /// Name and requirement of a package that is installed unless the requirements file names it. Used for flytekit.
     pub unless_named: Option<(String, String)>,
 }
@@ -113,6 +115,8 @@ pub struct Lock {
     pub extra_indexes: Vec<String>,
     /// Additional arguments for the tool, already split.
     pub extra_args: Vec<String>,
+    /// Whether they are compiled to bytecode; `None` for what the builder usually does.
+    pub bytecode: Option<bool>,
 }
 
 /// A tool that writes lock files.

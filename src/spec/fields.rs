@@ -34,6 +34,8 @@ pub(crate) enum FieldKind {
     Map(Slot<Vec<(String, String)>>, ValueRule),
     /// At least one platform; replaces.
     Platforms,
+    /// `#true` or `#false`; replaces.
+    Flag(Slot<Option<bool>>),
     /// The source copy mode; replaces.
     CopyMode,
     /// The base image; replaces.
@@ -133,6 +135,7 @@ static FIELDS: &[Field] = &[
     field("pip-index", Text(slot!(pip_index)), rules::url, &["index-url"]),
     field("pip-extra-index-url", List(slot!(pip_extra_index_url)), rules::url, &[]),
     field("pip-extra-args", Text(slot!(pip_extra_args)), rules::shell_words, &[]),
+    field("python-bytecode", FieldKind::Flag(slot!(python_bytecode)), rules::flag, &["bytecode"]),
     field("env", Map(slot!(env), any), rules::env_name, &["environment"]),
     field("copy", FieldKind::Copies, any, &["add", "files"]),
     field("commands", List(slot!(commands)), rules::command, &["run", "command"]),

@@ -219,6 +219,12 @@ impl ImageSpec {
         self
     }
 
+    /// Sets whether Python packages are compiled to bytecode.
+    pub fn with_python_bytecode(mut self, compile: bool) -> Self {
+        self.python_bytecode = Some(compile);
+        self
+    }
+
     /// Sets the entrypoint; an empty one clears the base's.
     pub fn with_entrypoint<T: Into<String>>(mut self, words: impl IntoIterator<Item = T>) -> Self {
         self.entrypoint = Some(words.into_iter().map(Into::into).collect());

@@ -23,6 +23,7 @@ fn pip(interpreter: Interpreter, packages: &[&str], requirements: Option<&str>) 
         index: None,
         extra_indexes: Vec::new(),
         extra_args: Vec::new(),
+        bytecode: None,
         unless_named: None,
     }))
 }

@@ -111,6 +111,7 @@ fn every_step_has_its_instruction_and_its_words() {
         index: Some("https://index.test/simple".into()),
         extra_indexes: vec!["https://more.test/simple".into()],
         extra_args: vec!["--pre".into()],
+        bytecode: None,
         unless_named: None,
     };
     let steps = vec![
@@ -302,6 +303,7 @@ fn locked_packages_are_installed_by_digest_and_nothing_else_is() {
         index: Some("https://index.test/simple".into()),
         extra_indexes: Vec::new(),
         extra_args: vec!["--no-deps".into(), "it's".into()],
+        bytecode: None,
         unless_named: Some(("flytekit".into(), "flytekit==1.16.31".into())),
     };
     let text = with_locked_packages(pip);

@@ -44,6 +44,10 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
                 let why = "it does not install packages for conda's Python yet";
                 ("packages".to_owned(), why)
             }
+            Step::Pip(_) | Step::Lock(_) if compiles(step) => {
+                let why = "it does not compile Python packages yet";
+                ("python-bytecode".to_owned(), why)
+            }
             Step::Pip(_) | Step::Lock(_) => {
                 let why = arguments::refused(step)?;
                 let field = "pip-extra-args".to_owned();
@@ -72,5 +76,14 @@ fn is_for_conda(step: &Step) -> bool {
 
 /// Why a suite is not a base.
 pub(super) const SYSTEMS: &str = "it does not make systems of Debian's packages yet";
+
+fn compiles(step: &Step) -> bool {
+    let bytecode = match step {
+        Step::Pip(pip) => pip.bytecode,
+        Step::Lock(lock) => lock.bytecode,
+        _ => None,
+    };
+    bytecode == Some(true)
+}
 
 const INSTALLS: &str = "it does not install packages yet";

@@ -4,7 +4,7 @@ use super::super::listing::inputs;
 use super::super::outside::Pins;
 use super::super::packages::Installing;
 use super::*;
-use crate::recipe::OutsideImage;
+use crate::recipe::{Interpreter, OutsideImage, Pip};
 use crate::spec::Base;
 use crate::workspace::{
     Lock as LockFile, Locked, LockedImage, LockedWheel, PlatformPackages, StepPackages,
@@ -77,6 +77,7 @@ fn pip(packages: &[&str]) -> Step {
         index: Some("https://me:pw@index.test/simple".to_owned()),
         extra_indexes: Vec::new(),
         extra_args: Vec::new(),
+        bytecode: None,
         unless_named: None,
     }))
 }

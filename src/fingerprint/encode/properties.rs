@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::super::listing::inputs;
 use super::*;
+use crate::recipe::{Interpreter, Pip};
 use crate::spec::{Base, Debian, GivenPath, SecretSource, SecretStep, Variant};
 
 fn bases() -> Vec<(String, Key)> {
@@ -44,6 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
                     index,
                     extra_indexes,
                     extra_args,
+                    bytecode: None,
                     unless_named: None,
                 }))
             },

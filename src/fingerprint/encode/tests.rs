@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::super::files::{Entry, EntryKind};
 use super::super::listing::inputs;
 use super::*;
-use crate::recipe::{FileSet, Own};
+use crate::recipe::{FileSet, Interpreter, Own, Pip};
 use crate::spec::{Base, Debian, Variant, WorkspacePath};
 
 fn path(text: &str) -> WorkspacePath {
@@ -62,6 +62,7 @@ fn sample() -> Recipe {
                 index: Some("https://me:secret@example.org/simple".into()),
                 extra_indexes: texts("https://example.org/extra"),
                 extra_args: texts("--pre"),
+                bytecode: None,
                 unless_named: None,
             })),
             Step::Workdir("/app".into()),
@@ -288,6 +289,8 @@ const EDITS: &[(&str, Edit)] = &[
     }),
     ("extra index", |it| pip(it).extra_indexes.clear()),
     ("extra args", |it| pip(it).extra_args = texts("--no-deps")),
+    ("bytecode", |it| pip(it).bytecode = Some(true)),
+    ("no bytecode", |it| pip(it).bytecode = Some(false)),
     ("workdir", |it| it.steps[4] = Step::Workdir("/srv".into())),
     ("copy to", |it| copy(it, 5).to = "/app/src/".into()),
     ("copy owner", |it| copy(it, 5).owner = None),

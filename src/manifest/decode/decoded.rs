@@ -32,6 +32,7 @@ pub(in crate::manifest) enum Decoded {
     List(Slot<Vec<String>>, Vec<Spanned>),
     Map(Slot<Vec<(String, String)>>, Vec<(Spanned, Spanned)>),
     Platforms(Vec<Spanned>),
+    Flag(Slot<Option<bool>>, bool, Place),
     CopyMode(SourceCopyMode, Place),
     Base(Base, Place),
     Copies(Vec<(Copy, Place)>),
@@ -64,7 +65,7 @@ impl Decoded {
                 .iter()
                 .map(|(name, value)| name.text.len() + value.text.len() + 128)
                 .sum(),
-            Self::Base(..) | Self::CopyMode(..) => 32,
+            Self::Base(..) | Self::CopyMode(..) | Self::Flag(..) => 32,
             Self::Copies(copies) => copies.len() * 128,
             Self::Mounts(mounts) => mounts.len() * 128,
             Self::Secret(..) | Self::Dockerfile(..) => 256,

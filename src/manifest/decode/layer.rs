@@ -136,6 +136,10 @@ impl Decoder<'_> {
                 Decoded::Map(slot, self.map(field.name, field.rule, rule, node))
             }
             FieldKind::Platforms => Decoded::Platforms(self.platforms(field, node)?),
+            FieldKind::Flag(slot) => {
+                let (flag, place) = self.flag(field, node)?;
+                Decoded::Flag(slot, flag, place)
+            }
             FieldKind::CopyMode => {
                 let mode = self.one(field, node)?;
                 Decoded::CopyMode(SourceCopyMode::named(&mode.text), mode.place)

@@ -1,7 +1,7 @@
 //! Decodes string fields: single values, lists and maps.
 
 use super::decoder::Decoder;
-use crate::diagnostic::{Diagnostic, Spanned, quoted, shown};
+use crate::diagnostic::{Diagnostic, Place, Spanned, quoted, shown};
 use crate::manifest::syntax::{Data, Node, Value, bare, no_block, only_props};
 use crate::spec::fields::Field;
 use crate::spec::rules::{ValueRule, any, check_entry, check_platforms_once};
@@ -14,6 +14,26 @@ impl Decoder<'_> {
         let is_open = self.takes_any_builder && field.name == "builder";
         let rule = if is_open { any } else { field.rule };
         self.only_arg(field.name, rule, node, VALUE)
+    }
+
+    /// `#true` or `#false`; as a string too, so that a variable can decide.
+    pub(super) fn flag(&mut self, field: &Field, node: &Node) -> Option<(bool, Place)> {
+        let name = field.name;
+        match node.args.as_slice() {
+            [value] if let Data::Bool(flag) = value.data => {
+                bare(node, &["reset"], self.notes);
+                return Some((flag, value.place));
+            }
+            [value] if matches!(value.data, Data::Number(_)) => {
+                let message = format!("`{name}` takes `#true` or `#false`, not a number");
+                self.notes
+                    .tell(Diagnostic::error("wrong-type", message).at(value.place, ""));
+                return None;
+            }
+            _ => {}
+        }
+        let text = self.one(field, node)?;
+        Some((text.text == "true", text.place))
     }
 
     /// Any number of arguments; an empty entrypoint clears that of the base.

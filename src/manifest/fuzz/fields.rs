@@ -23,9 +23,10 @@ impl Grammar<'_> {
     pub(super) fn field(&mut self, field: &Field) -> GenNode {
         let node = GenNode::new(field.name);
         match field.kind {
-            FieldKind::Text(_) | FieldKind::CopyMode | FieldKind::Platforms => {
-                node.arg(self.text(field.rule))
-            }
+            FieldKind::Text(_)
+            | FieldKind::Flag(_)
+            | FieldKind::CopyMode
+            | FieldKind::Platforms => node.arg(self.text(field.rule)),
             FieldKind::Path(_) => node.arg(self.path()),
             FieldKind::Words(_) => self.args(node, field.rule, 0, 3),
             FieldKind::List(_) => self.args(node, field.rule, 1, 3),

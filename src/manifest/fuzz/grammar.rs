@@ -248,7 +248,11 @@ impl<'a> Grammar<'a> {
         for field in pools.together(self.random, 1) {
             let is_simple = matches!(
                 field.kind,
-                FieldKind::Text(_) | FieldKind::CopyMode | FieldKind::List(_) | FieldKind::Path(_)
+                FieldKind::Text(_)
+                    | FieldKind::Flag(_)
+                    | FieldKind::CopyMode
+                    | FieldKind::List(_)
+                    | FieldKind::Path(_)
             );
             let node = pools.good(field, self.random).filter(|_| is_simple);
             let value = node

@@ -212,6 +212,7 @@ fn lines(
     let plain = |line: String| (None, line);
     match field.kind {
         FieldKind::Text(_)
+        | FieldKind::Flag(_)
         | FieldKind::CopyMode
         | FieldKind::Words(_)
         | FieldKind::Platforms

@@ -23,6 +23,7 @@ fn nodes_of(field: &Field, spec: &ImageSpec) -> Vec<GenNode> {
     };
     match field.kind {
         FieldKind::Text(slot) => one((slot.get)(spec).as_deref()),
+        FieldKind::Flag(slot) => one((slot.get)(spec).map(|is| if is { "true" } else { "false" })),
         FieldKind::CopyMode => one(spec.source_copy_mode.map(SourceCopyMode::name)),
         FieldKind::Path(slot) => one((slot.get)(spec).as_ref().map(said).as_deref()),
         FieldKind::Words(slot) => {

@@ -3,13 +3,13 @@
 //! Pure. A `reset` discards the values of lower layers, wherever it stands in its own layer.
 
 use std::collections::hash_map::Entry::{Occupied, Vacant};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, hash_map};
 
 use crate::diagnostic::{Place, Spanned};
 use crate::manifest::decode::{Decoded, Entry, Layer};
 use crate::manifest::notes::Notes;
-use crate::spec::ImageSpec;
 use crate::spec::fields::{self, Field, FieldKind};
+use crate::spec::{ImageSpec, Secret};
 use crate::workspace::{Part, Places};
 
 /// Merges `layers`, lowest first, into a spec and the locations of its fields; `head` is the location of the image's own node.
@@ -68,6 +68,10 @@ impl<'a> Merged<'a> {
                 place = at;
                 *(slot.get_mut)(spec) = Some(path.clone());
             }
+            Decoded::Flag(slot, flag, at) => {
+                place = at;
+                *(slot.get_mut)(spec) = Some(*flag);
+            }
             Decoded::CopyMode(mode, at) => {
                 place = at;
                 spec.source_copy_mode = Some(*mode);
@@ -96,13 +100,8 @@ impl<'a> Merged<'a> {
             Decoded::Secret(secret, id) => {
                 place = &id.place;
                 places.add(field, Part::Named(&secret.id), *place);
-                match self.known.entry((field.name, &id.text)) {
-                    Occupied(at) => spec.secrets[*at.get()] = secret.clone(),
-                    Vacant(new) => {
-                        new.insert(spec.secrets.len());
-                        spec.secrets.push(secret.clone());
-                    }
-                }
+                let at = self.known.entry((field.name, &id.text));
+                put_secret(&mut spec.secrets, secret, at);
             }
             Decoded::Dockerfile(dockerfile, parts) => {
                 for (part, place) in parts {
@@ -113,6 +112,21 @@ impl<'a> Merged<'a> {
             }
         }
         places.add(field, Part::Whole, *place);
+    }
+}
+
+/// Adds a secret, or replaces the one with its id.
+fn put_secret(
+    secrets: &mut Vec<Secret>,
+    secret: &Secret,
+    at: hash_map::Entry<'_, (&'static str, &str), usize>,
+) {
+    match at {
+        Occupied(at) => secrets[*at.get()] = secret.clone(),
+        Vacant(new) => {
+            new.insert(secrets.len());
+            secrets.push(secret.clone());
+        }
     }
 }
 

@@ -113,6 +113,25 @@ fn unknown_properties() {
 }
 
 #[test]
+fn a_flag_is_a_boolean_or_what_a_variable_says() {
+    assert_snapshot!(told("image \"a\" {\n    python-bytecode 1\n}\nimage \"b\" {\n    python-bytecode \"yes\"\n}\n"), @r#"
+    error[wrong-type]: `python-bytecode` takes `#true` or `#false`, not a number
+     --> imgspec.kdl:2:21
+      |
+    2 |     python-bytecode 1
+      |                     ^
+
+    error[invalid-value]: `python-bytecode` cannot be `yes`
+     --> imgspec.kdl:5:21
+      |
+    5 |     python-bytecode "yes"
+      |                     ^^^^^ it must be `#true` or `#false`
+
+    2 errors
+    "#);
+}
+
+#[test]
 fn values_of_the_wrong_type() {
     assert_snapshot!(told("image \"app\" {\n    python-version 3.10\n    user #true\n    workdir #null\n    env \"DEBUG=1\" OTHER=2\n    labels \"x\"\n    packages \"a\" reset=\"yes\"\n    commands {\n        echo \"hi\"\n    }\n}\n"), @r#"
     error[wrong-type]: `python-version` takes a string, not a number

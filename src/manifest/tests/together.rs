@@ -290,6 +290,7 @@ fn every_other_field_is_told_beside_a_dockerfile() {
         ("pip-index", "\"https://example.org\""),
         ("pip-extra-index-url", "\"https://example.org\""),
         ("pip-extra-args", "\"--pre\""),
+        ("python-bytecode", "#true"),
         ("env", "A=\"1\""),
         ("copy", "\"src\""),
         ("commands", "\"make\""),

@@ -75,6 +75,7 @@ impl Lowering<'_> {
         let index = self.spec.pip_index.clone();
         let extra_indexes = self.spec.pip_extra_index_url.clone();
         let extra_args = self.extra_args(tool);
+        let bytecode = self.spec.python_bytecode;
         self.set_fields
             .extend(file.iter().map(|_| field.to_owned()));
         self.steps.push(match (tool, file) {
@@ -85,6 +86,7 @@ impl Lowering<'_> {
                 index,
                 extra_indexes,
                 extra_args,
+                bytecode,
             })),
             (_, file) => Step::Pip(Box::new(Pip {
                 interpreter,
@@ -93,6 +95,7 @@ impl Lowering<'_> {
                 index,
                 extra_indexes,
                 extra_args,
+                bytecode,
                 unless_named,
             })),
         });

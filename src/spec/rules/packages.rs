@@ -116,6 +116,14 @@ pub(crate) fn number(value: &str) -> Result<(), Refused> {
     )
 }
 
+/// A boolean as text, which a variable or `--set` may supply.
+pub(crate) fn flag(value: &str) -> Result<(), Refused> {
+    match value {
+        "true" | "false" => Ok(()),
+        _ => refuse("it must be `#true` or `#false`"),
+    }
+}
+
 pub(crate) fn copy_mode(value: &str) -> Result<(), Refused> {
     match value.to_ascii_lowercase().replace('_', "-").as_str() {
         "all" | "none" if value == value.to_ascii_lowercase() => Ok(()),

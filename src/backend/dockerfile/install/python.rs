@@ -66,7 +66,7 @@ shift
 [ \"$python\" != - ] || python=$(command -v python3) || { echo 'imgspec: there is no python3 in PATH' >&2; exit 1; }
 export UV_PROJECT_ENVIRONMENT=/opt/venv UV_CACHE_DIR=/run/imgspec/cache UV_NO_PROGRESS=1 UV_NO_SYSTEM_CONFIG=1
 cd /run/imgspec/requirements
-exec /run/imgspec/uv sync --python \"$python\" --locked --no-dev --no-install-project --no-python-downloads --compile-bytecode --link-mode copy \"$@\"";
+exec /run/imgspec/uv sync --python \"$python\" --locked --no-dev --no-install-project --no-python-downloads --link-mode copy \"$@\"";
 
 /// The same for a poetry.lock. Poetry itself is installed in uv's cache; it uses the active environment.
 const POETRY_SCRIPT: &str = "\
@@ -78,7 +78,7 @@ export UV_CACHE_DIR=/run/imgspec/cache UV_NO_PROGRESS=1 UV_NO_CONFIG=1 UV_PYTHON
 /run/imgspec/uv venv --quiet --python \"$python\" /opt/venv
 export VIRTUAL_ENV=/opt/venv PATH=\"/opt/venv/bin:$PATH\" POETRY_CACHE_DIR=/run/imgspec/cache/poetry POETRY_NO_INTERACTION=1
 cd /run/imgspec/requirements
-exec /run/imgspec/uv tool run --python \"$python\" --from 'poetry>=1.8,<3' poetry install --no-root --only main --compile \"$@\"";
+exec /run/imgspec/uv tool run --python \"$python\" --from 'poetry>=1.8,<3' poetry install --no-root --only main \"$@\"";
 
 pub(crate) fn python(version: &str, uv: &str, platform: &str) -> Run {
     let mut run = Run::script(PYTHON_SCRIPT, "python-version", [version]);
@@ -103,12 +103,12 @@ pub(crate) fn locked(pip: &Pip, lines: &[String], uv: &str, platform: &str) -> R
 /// uv for the interpreter and the indexes of a step.
 fn installer(pip: &Pip) -> Vec<String> {
     let mut arguments = match interpreter(&pip.interpreter) {
-        Some(python) => pip_command(&python),
+        Some(python) => pip_command(&python, pip.bytecode),
         // uv's own search ignores virtual environments, but the base's PATH must decide.
         None => ["/bin/sh", "-c", BASE_PYTHON_SCRIPT]
             .map(str::to_owned)
             .into_iter()
-            .chain(pip_command("python3"))
+            .chain(pip_command("python3", pip.bytecode))
             .collect(),
     };
     arguments.extend(index_options(pip.index.as_ref(), &pip.extra_indexes));
@@ -150,11 +150,14 @@ pub(crate) fn pip(pip: &Pip, requirements: Option<(usize, &str)>, uv: &str, plat
 /// Installs a lock file; `at` is the set's directory in the context.
 pub(crate) fn lock(lock: &Lock, at: usize, uv: &str, platform: &str) -> Run {
     let python = interpreter(&lock.interpreter).unwrap_or_else(|| "-".to_owned());
-    let (script, name) = match lock.tool {
-        LockTool::Uv => (UV_SCRIPT, "uv.lock"),
-        LockTool::Poetry => (POETRY_SCRIPT, "poetry.lock"),
+    let (script, name, compile) = match lock.tool {
+        LockTool::Uv => (UV_SCRIPT, "uv.lock", "--compile-bytecode"),
+        LockTool::Poetry => (POETRY_SCRIPT, "poetry.lock", "--compile"),
     };
     let mut arguments = vec![python];
+    if compiles(lock.bytecode) {
+        arguments.push(compile.to_owned());
+    }
     if lock.tool == LockTool::Uv {
         arguments.extend(index_options(lock.index.as_ref(), &lock.extra_indexes));
     }
@@ -181,7 +184,8 @@ fn index_options(index: Option<&String>, extra: &[String]) -> Vec<String> {
     index.into_iter().chain(extra).collect()
 }
 
-fn pip_command(python: &str) -> Vec<String> {
+fn pip_command(python: &str, bytecode: Option<bool>) -> Vec<String> {
+    let compiles = compiles(bytecode).then_some("--compile-bytecode");
     [
         UV,
         "pip",
@@ -192,13 +196,17 @@ fn pip_command(python: &str) -> Vec<String> {
         "--no-python-downloads",
         "--no-config",
         "--no-progress",
-        "--compile-bytecode",
-        "--link-mode=copy",
-        "--cache-dir",
-        UV_CACHE,
     ]
+    .into_iter()
+    .chain(compiles)
+    .chain(["--link-mode=copy", "--cache-dir", UV_CACHE])
     .map(str::to_owned)
-    .to_vec()
+    .collect()
+}
+
+/// As flytekit's images do, unless the manifest says otherwise: the first start of a container is faster.
+fn compiles(bytecode: Option<bool>) -> bool {
+    bytecode.unwrap_or(true)
 }
 
 fn with_uv(run: Run, image: &str, platform: &str) -> Run {

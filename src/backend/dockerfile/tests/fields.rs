@@ -107,6 +107,21 @@ fn a_poetry_lock_is_installed_by_poetry() {
 }
 
 #[test]
+fn packages_are_compiled_unless_the_manifest_says_no() {
+    for lines in [
+        r#"python-version "3.12"; packages "numpy""#,
+        r#"python-version "3.12"; requirements "lock/uv.lock""#,
+        r#"base-image "python:3.12-slim"; requirements "lock/poetry.lock""#,
+    ] {
+        let told = ["", "; python-bytecode #true", "; python-bytecode #false"];
+        let [plain, yes, no] = told.map(|told| instructions(&format!("{lines}{told}")));
+        assert_eq!(plain, yes);
+        assert!(yes.contains("\"--compile"), "{yes}");
+        assert!(!no.contains("--compile"), "{no}");
+    }
+}
+
+#[test]
 fn standard_lock_files_and_projects_are_requirements() {
     let run = |file: &str| {
         let lines = format!("python-exec \"/usr/bin/python3\"; requirements \"lock/{file}\"");

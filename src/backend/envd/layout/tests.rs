@@ -48,6 +48,7 @@ fn pip(requirements: Option<FileSet>) -> Step {
         index: None,
         extra_indexes: Vec::new(),
         extra_args: Vec::new(),
+        bytecode: None,
         unless_named: None,
     }))
 }
@@ -199,6 +200,7 @@ fn what_envd_cannot_do_is_named_by_its_field() {
         index: None,
         extra_indexes: Vec::new(),
         extra_args: Vec::new(),
+        bytecode: None,
     }));
     let secret = |id: &str| StepSecret {
         id: id.into(),

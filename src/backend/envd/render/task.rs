@@ -162,6 +162,8 @@ fn pip_arguments(
     };
     let folder = set.map(|set| format!("/tmp/{}", requirements(set)));
     let mut all = vec![python, folder.clone().unwrap_or_default()];
+    // pip compiles unless it is told not to.
+    all.extend((pip.bytecode == Some(false)).then(|| "--no-compile".to_owned()));
     let index = pip.index.iter();
     all.extend(index.map(|index| format!("--index-url={index}")));
     let extra = pip.extra_indexes.iter();

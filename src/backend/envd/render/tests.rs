@@ -63,6 +63,7 @@ fn pip(requirements: bool, packages: &[&str]) -> Step {
         index: Some("https://index.test/simple".into()),
         extra_indexes: vec!["https://more.test/simple".into()],
         extra_args: vec!["--pre".into()],
+        bytecode: None,
         unless_named: None,
     }))
 }
@@ -173,6 +174,20 @@ fn every_step_has_its_statement_and_its_words() {
         places,
         ["files/imgspec-requirements-0", "files/1/src", "files/2"]
     );
+}
+
+#[test]
+fn pip_compiles_unless_the_manifest_says_no() {
+    let rendered = |bytecode| {
+        let Step::Pip(mut step) = pip(false, &["six"]) else {
+            panic!("pip makes a step of this kind")
+        };
+        step.bytecode = bytecode;
+        script(vec![Step::Pip(step)], &[]).text
+    };
+    assert_eq!(rendered(None), rendered(Some(true)));
+    assert!(!rendered(None).contains("--no-compile"));
+    assert!(rendered(Some(false)).contains("--no-compile"));
 }
 
 #[test]

@@ -146,6 +146,24 @@ pub(super) const ROWS: &[Row] = &[
         "packages \"numpy\"; pip-extra-args \"--pre\"",
         In,
     ),
+    (
+        "python-bytecode",
+        "packages \"numpy\"",
+        "packages \"numpy\"; python-bytecode #false",
+        In,
+    ),
+    (
+        "python-bytecode",
+        "packages \"numpy\"",
+        "packages \"numpy\"; python-bytecode #true",
+        In,
+    ),
+    (
+        "python-bytecode",
+        "packages \"numpy\"; python-bytecode #true",
+        "packages \"numpy\"; python-bytecode \"true\"",
+        Out,
+    ),
     ("conda-packages", "", "conda-packages \"numpy\"", In),
     (
         "conda-channels",
