@@ -15,6 +15,7 @@ everyone!(
     output_comes_as_it_is_printed,
     much_output_is_passed_on,
     a_cancel_ends_it_at_once,
+    the_death_of_the_builder_ends_it,
     what_it_left_running_ends_with_it,
     more_processes_than_allowed_are_refused,
     a_file_of_more_than_allowed_is_refused,
@@ -106,6 +107,40 @@ fn a_cancel_ends_it_at_once(stage: &mut Stage) {
     });
     assert!(matches!(ended, Err(SandboxError::Cancelled)), "{ended:?}");
     assert!(asked.unwrap().elapsed() < Duration::from_secs(2));
+}
+
+fn the_death_of_the_builder_ends_it(stage: &mut Stage) {
+    const TURN: &str = "IMGSPEC_TEST_BUILDER";
+    if let Some(cache) = std::env::var_os(TURN) {
+        stage.mounts.push(super::sandbox::Mount::Cache {
+            directory: cache.into(),
+            target: "/cache".into(),
+        });
+        stage.sh("trap '' INT TERM HUP; while :; do date +%N > /cache/beat; sleep 0.02; done");
+        unreachable!("it is killed");
+    }
+    let cache = stage.path("cache");
+    fs::create_dir(&cache).unwrap();
+    // This very test once more, as a builder that is killed.
+    let name = std::thread::current().name().unwrap().to_owned();
+    let mut builder = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([&name, "--exact"])
+        .env(TURN, &cache)
+        .env("TMPDIR", stage.path("."))
+        .spawn()
+        .unwrap();
+    let beat = || fs::read_to_string(cache.join("beat")).unwrap_or_default();
+    let until = Instant::now() + Duration::from_secs(30);
+    while beat().is_empty() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    builder.kill().unwrap();
+    builder.wait().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let last = beat();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(!last.is_empty());
+    assert_eq!(beat(), last);
 }
 
 fn what_it_left_running_ends_with_it(stage: &mut Stage) {

@@ -24,6 +24,8 @@ mod backend {
     mod ends;
     #[path = "../../tests/sandbox/escapes.rs"]
     mod escapes;
+    #[path = "../../tests/sandbox/forbidden.rs"]
+    mod forbidden;
     #[path = "../../tests/sandbox/isolation.rs"]
     mod isolation;
     #[path = "../../tests/sandbox/overlay.rs"]
@@ -47,4 +49,30 @@ mod process {
     mod group;
 
     pub(crate) use group::{Group, Started, Stream, start};
+}
+
+/// The rows of `docs/reliability.md` about sandboxes name these tests.
+#[test]
+fn each_end_and_each_escape_is_a_row_of_the_page_about_reliability() {
+    let read = |path: &str| {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        std::fs::read_to_string(path).unwrap()
+    };
+    let page = read("docs/reliability.md");
+    let named = |prefix: &str| {
+        let words = page.split('`').filter_map(|word| word.strip_prefix(prefix));
+        words
+            .map(str::to_owned)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    for file in ["ends", "escapes"] {
+        let text = read(&format!("tests/sandbox/{file}.rs"));
+        let tests = text.lines().filter_map(|line| {
+            let name = line
+                .strip_prefix("fn ")?
+                .strip_suffix("(stage: &mut Stage) {")?;
+            Some(name.to_owned())
+        });
+        assert_eq!(named(&format!("sandbox::{file}::")), tests.collect());
+    }
 }

@@ -203,6 +203,7 @@ impl Backend for Embedded {
             versions: Vec::new(),
             remarks: vec![
                 "builds without a daemon: copies, env, workdir, user and config".to_owned(),
+                super::sandbox::remark(),
             ],
         }
     }

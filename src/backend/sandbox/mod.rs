@@ -21,6 +21,8 @@ mod devices;
 #[cfg(target_os = "linux")]
 mod filter;
 #[cfg(target_os = "linux")]
+mod group;
+#[cfg(target_os = "linux")]
 mod ids;
 #[cfg(target_os = "linux")]
 mod init;
@@ -42,7 +44,7 @@ mod sys;
 pub(in crate::backend) use asked::{Exit, MOST_LAYERS, Mount, Run};
 pub(in crate::backend) use error::{Forbidden, SandboxError};
 pub(in crate::backend) use plan::{Bounds, Ids, Mode, Network, Status};
-pub(in crate::backend) use probe::probe;
+pub(in crate::backend) use probe::{probe, remark};
 
 use asked::ARGUMENT;
 

@@ -123,13 +123,7 @@ fn attach(overlay: &OwnedFd, attributes: MountAttrFlags) -> Result<(), Errno> {
 }
 
 fn mount_by_text(layers: usize) -> Result<(), Errno> {
-    let lower: Vec<String> = (0..layers).map(|layer| layer.to_string()).collect();
-    let lower = lower.join(":");
-    let mut text = format!("lowerdir={lower},upperdir=u,workdir=w,userxattr,volatile");
-    for (option, value) in OPTIONS {
-        text.push_str(&format!(",{option}={value}"));
-    }
-    let text = std::ffi::CString::new(text).map_err(|_| Errno::INVAL)?;
+    let text = std::ffi::CString::new(text_of(layers)).map_err(|_| Errno::INVAL)?;
     mount_old(
         "overlay",
         "u",
@@ -137,6 +131,17 @@ fn mount_by_text(layers: usize) -> Result<(), Errno> {
         MountFlags::NODEV,
         Some(text.as_c_str()),
     )
+}
+
+/// All options in one text, which must be shorter than a page.
+fn text_of(layers: usize) -> String {
+    let lower: Vec<String> = (0..layers).map(|layer| layer.to_string()).collect();
+    let lower = lower.join(":");
+    let mut text = format!("lowerdir={lower},upperdir=u,workdir=w,userxattr,volatile");
+    for (option, value) in OPTIONS {
+        text.push_str(&format!(",{option}={value}"));
+    }
+    text
 }
 
 /// Opens a directory to go there.
@@ -151,4 +156,19 @@ pub(super) fn enter(root: &OwnedFd) -> Result<(), Trouble> {
     pivot_root(".", ".").at("change the root")?;
     unmount(".", UnmountFlags::DETACH).at("leave the root of the machine")?;
     chdir("/").at("enter the new root")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_LAYERS, text_of};
+
+    #[test]
+    fn the_options_of_all_layers_fit_into_a_page_for_older_kernels() {
+        let all = text_of(MOST_LAYERS);
+        assert!(all.len() < 4095, "{}", all.len());
+        assert_eq!(
+            text_of(2),
+            "lowerdir=0:1,upperdir=u,workdir=w,userxattr,volatile,index=off,metacopy=off"
+        );
+    }
 }

@@ -19,6 +19,18 @@ pub(in crate::backend) fn probe() -> Result<Mode, Forbidden> {
     FOUND.get_or_init(find).clone()
 }
 
+/// What this machine does with commands, in words for `doctor`.
+pub(in crate::backend) fn remark() -> String {
+    match probe() {
+        Ok(Mode::Root) => "commands run isolated, as root".to_owned(),
+        Ok(Mode::Subordinate { .. }) => "commands run isolated, with your subordinate ids".to_owned(),
+        Ok(Mode::Single) => "commands run isolated, with a single id: install newuidmap (package `uidmap`) and give yourself \
+            ids in /etc/subuid and /etc/subgid if owners matter"
+            .to_owned(),
+        Err(forbidden) => format!("commands cannot run: {forbidden}"),
+    }
+}
+
 fn find() -> Result<Mode, Forbidden> {
     if supervise::program().is_none() {
         return Err(Forbidden {

@@ -92,3 +92,58 @@ pub(super) fn explain(trouble: &Trouble, facts: &Facts) -> Forbidden {
     };
     Forbidden { why, mend }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{EINVAL, ENODEV, ENOSPC, EPERM, Facts, explain};
+    use crate::backend::sandbox::plan::Trouble;
+
+    fn why(errno: i32, step: &str, facts: &Facts) -> String {
+        let trouble = Trouble {
+            step: step.to_owned(),
+            errno: Some(errno),
+            why: "refused".to_owned(),
+        };
+        explain(&trouble, facts).to_string()
+    }
+
+    #[test]
+    fn each_setting_that_forbids_it_is_named() {
+        let none = Facts::default();
+        let user = "enter a user namespace";
+        let facts = |set: fn(&mut Facts)| {
+            let mut facts = Facts::default();
+            set(&mut facts);
+            facts
+        };
+        let told = [
+            why(ENOSPC, user, &facts(|it| it.none_allowed = true)),
+            why(EPERM, "enter namespaces", &facts(|it| it.apparmor = true)),
+            why(EPERM, user, &facts(|it| it.switched_off = true)),
+            why(EPERM, user, &facts(|it| it.filtered = true)),
+            why(EPERM, "mount /proc", &none),
+            why(ENODEV, "mount the overlay", &none),
+            why(EINVAL, "mount the overlay", &none),
+            why(
+                EPERM,
+                "mount the overlay",
+                &facts(|it| it.kernel = "5.4.0".into()),
+            ),
+            why(5, "start a process", &none),
+        ];
+        let named = [
+            "user.max_user_namespaces",
+            "kernel.apparmor_restrict_unprivileged_userns=0",
+            "kernel.unprivileged_userns_clone=1",
+            "seccomp=unconfined",
+            "systempaths=unconfined",
+            "modprobe overlay",
+            "TMPDIR",
+            "5.4.0",
+            "cannot start a process",
+        ];
+        for (told, named) in told.iter().zip(named) {
+            assert!(told.contains(named), "{told}");
+        }
+    }
+}

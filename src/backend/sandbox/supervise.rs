@@ -75,7 +75,14 @@ pub(super) fn supervise(
     let mut started = start(&mut command)?;
     // Otherwise this process keeps the sandbox's end of the socket open.
     drop(command);
-    let asked = ask(&mut wire, run, mode);
+    // Removed when this function ends, and with it the sandbox.
+    #[cfg(target_os = "linux")]
+    let group = group(run, mode);
+    #[cfg(target_os = "linux")]
+    let path = group.as_ref().map(super::group::Group::path);
+    #[cfg(not(target_os = "linux"))]
+    let path = None;
+    let asked = ask(&mut wire, run, mode, path);
     let mut watched = Watched {
         wire,
         pipes: pipes(&mut started),
@@ -96,6 +103,15 @@ pub(super) fn supervise(
     end(watched.report, watched.stopped)
 }
 
+/// A control group that limits the number of processes, where nothing else does.
+#[cfg(target_os = "linux")]
+fn group(run: &Run<'_>, mode: Mode) -> Option<super::group::Group> {
+    if mode != Mode::Root || super::restrict::counts_by_namespace() {
+        return None;
+    }
+    super::group::Group::make(run.bounds.processes)
+}
+
 /// Removes what the sandbox left in `work`. The kernel's part of it has no rights for anybody; what cannot be removed is the caller's
 /// to remove, as after a crash.
 fn clear(work: &Path) {
@@ -112,8 +128,8 @@ fn clear(work: &Path) {
     }
 }
 
-fn ask(wire: &mut UnixStream, run: &Run<'_>, mode: Mode) -> io::Result<()> {
-    send(wire, &plan(run, mode))?;
+fn ask(wire: &mut UnixStream, run: &Run<'_>, mode: Mode, group: Option<&Path>) -> io::Result<()> {
+    send(wire, &plan(run, mode, group))?;
     for mount in run.mounts {
         if let Mount::Secret { content, .. } = mount {
             send_bytes(wire, content)?;
@@ -122,7 +138,7 @@ fn ask(wire: &mut UnixStream, run: &Run<'_>, mode: Mode) -> io::Result<()> {
     Ok(())
 }
 
-fn plan(run: &Run<'_>, mode: Mode) -> Plan {
+fn plan(run: &Run<'_>, mode: Mode, group: Option<&Path>) -> Plan {
     Plan {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         mode,
@@ -137,7 +153,7 @@ fn plan(run: &Run<'_>, mode: Mode) -> Plan {
         mounts: run.mounts.iter().map(place).collect(),
         hostname: run.hostname.to_owned(),
         bounds: run.bounds,
-        cgroup: None,
+        cgroup: group.map(Path::to_owned),
     }
 }
 

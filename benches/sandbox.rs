@@ -1,0 +1,149 @@
+//! What a command costs beyond its own work: `true` by itself, in a sandbox of the embedded builder, and as a step of BuildKit.
+//!
+//! Run it with `cargo bench --bench sandbox`, as root or as a user; with an engine in `DOCKER_HOST` BuildKit's step is measured too. Prints
+//! medians and ratios; asserts nothing.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    missing_docs,
+    unreachable_pub,
+    reason = "the library's sources, compiled once more, with more than this uses"
+)]
+#![cfg(target_os = "linux")]
+
+#[path = "timing/mod.rs"]
+mod timing;
+
+#[path = "../src/backend"]
+mod backend {
+    pub(crate) mod sandbox;
+
+    use std::path::{Path, PathBuf};
+    use std::time::{Duration, Instant};
+
+    use sandbox::{Bounds, Ids, Network, Run};
+
+    /// Runs `/bin/true` over these layers.
+    pub(crate) fn step(place: &Path, layers: &[PathBuf]) -> Duration {
+        let (upper, work) = (place.join("upper"), place.join("work"));
+        for made in [&upper, &work] {
+            std::fs::create_dir(made).expect("a directory");
+        }
+        let argv = ["/bin/true".to_owned()];
+        let user = Ids::default();
+        let run = Run {
+            lower: layers,
+            upper: &upper,
+            work: &work,
+            argv: &argv,
+            env: &[],
+            cwd: "/",
+            user: &user,
+            network: Network::Host,
+            mounts: &[],
+            hostname: "bench",
+            bounds: Bounds::default(),
+        };
+        let start = Instant::now();
+        let exit = sandbox::run(&run, &crate::cancel::Cancel::default(), &mut |_, _| {});
+        let took = start.elapsed();
+        assert_eq!(exit.expect("it runs").status, sandbox::Status::Code(0));
+        for made in [&upper, &work] {
+            std::fs::remove_dir_all(made).expect("it can be removed");
+        }
+        took
+    }
+}
+
+#[path = "../src/cancel.rs"]
+mod cancel;
+
+/// The words of an error; the library's own module has many more uses.
+mod disk {
+    pub(crate) fn system_words(error: &std::io::Error) -> String {
+        error.to_string()
+    }
+}
+
+#[path = "../src/process"]
+mod process {
+    mod group;
+
+    pub(crate) use group::{Group, Started, Stream, start};
+}
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use timing::{median, time};
+
+const ROUNDS: usize = 100;
+
+/// How many steps BuildKit runs in one build.
+const STEPS: u32 = 20;
+
+fn main() {
+    // `cargo test --benches` only checks that the benchmark starts.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let place = tempfile::tempdir().expect("a temporary directory");
+    let root = base(place.path());
+    let alone = median(
+        (0..ROUNDS)
+            .map(|_| time(&mut Command::new("/bin/true")))
+            .collect(),
+    );
+    println!("true by itself                 {alone:>10.2?}");
+    for count in [1, 50, 300] {
+        let mut layers = vec![root.clone()];
+        for number in 1..count {
+            let layer = place.path().join(format!("{count}-{number}"));
+            fs::create_dir(&layer).expect("a directory");
+            layers.push(layer);
+        }
+        let took = (0..ROUNDS).map(|_| backend::step(place.path(), &layers));
+        let took = median(took.collect());
+        println!(
+            "in a sandbox, {count:>3} layers       {took:>10.2?}, {:.2?} more",
+            took.saturating_sub(alone)
+        );
+    }
+    if std::env::var_os("DOCKER_HOST").is_some() {
+        let step = buildkit(place.path());
+        println!("a step of BuildKit             {step:>10.2?}");
+    }
+}
+
+/// A root with `/bin/true` and what it is linked with.
+fn base(place: &Path) -> PathBuf {
+    let root = place.join("base");
+    let linked = Command::new("ldd").arg("/bin/true").output().expect("ldd");
+    let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
+    let files = linked.split_whitespace().filter(|it| it.starts_with('/'));
+    for file in files.chain(["/bin/true"]) {
+        let to = root.join(file.trim_start_matches('/'));
+        fs::create_dir_all(to.parent().expect("a parent")).expect("a directory");
+        fs::copy(file, to).expect("a copy");
+    }
+    root
+}
+
+fn buildkit(place: &Path) -> Duration {
+    let build = |steps: u32, round: usize| {
+        let mut text = "FROM scratch\nCOPY base /\n".to_owned();
+        for step in 0..steps {
+            let _ = writeln!(text, "RUN [\"/bin/true\", \"{round}.{step}\"]");
+        }
+        fs::write(place.join("Dockerfile"), text).expect("a file");
+        fs::write(place.join(".dockerignore"), "*\n!base\n").expect("a file");
+        let mut command = Command::new("docker");
+        time(command.args(["build", "-q", "--no-cache"]).arg(place))
+    };
+    let times = (0..5).map(|round| build(STEPS, round).saturating_sub(build(0, round)) / STEPS);
+    median(times.collect())
+}
