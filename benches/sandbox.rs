@@ -1,6 +1,6 @@
-//! What a command costs beyond its own work: `true` by itself, in a sandbox of the embedded builder, and as a step of BuildKit.
+//! What a command costs beyond its own work: `true` by itself, in a sandbox of the embedded builder, and as a step of a Docker build.
 //!
-//! Run it with `cargo bench --bench sandbox`, as root or as a user; with an engine in `DOCKER_HOST` BuildKit's step is measured too. Prints
+//! Run it with `cargo bench --bench sandbox`, as root or as a user; with an engine in `DOCKER_HOST` that is measured too. Prints
 //! medians and ratios; asserts nothing.
 
 #![allow(
@@ -83,7 +83,7 @@ use timing::{median, time};
 
 const ROUNDS: usize = 100;
 
-/// How many steps BuildKit runs in one build.
+/// How many steps there are in one build.
 const STEPS: u32 = 20;
 
 fn main() {
@@ -115,7 +115,7 @@ fn main() {
     }
     if std::env::var_os("DOCKER_HOST").is_some() {
         let step = buildkit(place.path());
-        println!("a step of BuildKit             {step:>10.2?}");
+        println!("a step of Docker build           {step:>10.2?}");
     }
 }
 
