@@ -14,6 +14,7 @@ pub(crate) fn terms() -> Terms {
         keeps: "its cache",
         or: ", or set `IMGSPEC_CACHE` to another directory",
         is_private: true,
+        is_lent: false,
         hidden: None,
     }
 }

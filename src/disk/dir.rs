@@ -8,6 +8,7 @@
 mod error;
 mod exchange;
 mod fresh;
+mod lent;
 mod lock;
 mod remove;
 mod rooted;

@@ -30,6 +30,19 @@ pub(super) struct Part {
     pub(super) size: u64,
 }
 
+impl Part {
+    /// How a manifest describes it.
+    pub(super) fn described(&self) -> Descriptor {
+        Descriptor {
+            media_type: self.media_type.clone(),
+            digest: self.digest,
+            size: Some(self.size),
+            urls: Vec::new(),
+            platform: None,
+        }
+    }
+}
+
 /// An image for one platform, as far as it is known.
 #[derive(Debug, Clone)]
 pub(super) struct Image {
@@ -65,7 +78,7 @@ impl LayerNote {
     pub(super) const START: &str = "layer-";
 
     /// Raised when indexes keep more; older notes are made again.
-    const FORMAT: u32 = 1;
+    const FORMAT: u32 = 2;
 
     pub(super) fn new(diff_id: Digest, index: Index) -> Self {
         Self {

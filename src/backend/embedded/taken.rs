@@ -17,7 +17,6 @@ use crate::backend::BuildError;
 use crate::backend::oci::layer::{
     Encoding, EntryKind, Layer, LayerWriter, Node, NodeKind, XATTR, Xattr, inside, plain,
 };
-use crate::backend::oci::manifest::Descriptor;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::Spool;
 use crate::backend::oci::tree::{NoWay, Tree};
@@ -205,14 +204,7 @@ impl<'a> Taken<'a> {
             paths.sort_unstable();
             let part = &self.from.parts[layer];
             let blob = part.digest;
-            let layer_of = Descriptor {
-                media_type: part.media_type.clone(),
-                digest: blob,
-                size: Some(part.size),
-                urls: Vec::new(),
-                platform: None,
-            };
-            let obtained = source.supply().obtain(&layer_of);
+            let obtained = source.supply().obtain(&part.described());
             obtained.map_err(|error| told(error, &format!("layer {blob}")))?;
             let found = gather_layer(blob, &paths, spool, source);
             for (path, content) in found.map_err(|error| match error {

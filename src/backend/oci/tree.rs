@@ -63,6 +63,11 @@ impl Tree {
         self.0.get(path)
     }
 
+    /// Whether anything has this path, whose links have been followed. Layers need not mention directories.
+    pub(in crate::backend) fn has(&self, path: &str) -> bool {
+        path.is_empty() || self.get(path).is_some() || self.below(path).next().is_some()
+    }
+
     /// Whether the path, whose links have been followed, is a directory; the root always is.
     pub(in crate::backend) fn is_folder(&self, path: &str) -> bool {
         path.is_empty()

@@ -20,6 +20,8 @@ pub(crate) struct Terms {
     pub(crate) or: &'static str,
     /// Whether other users have no access.
     pub(crate) is_private: bool,
+    /// Whether it holds files of others, whose modes may have to be changed to remove them.
+    pub(crate) is_lent: bool,
     /// Prefix to strip from displayed paths.
     pub(crate) hidden: Option<PathBuf>,
 }

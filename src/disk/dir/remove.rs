@@ -50,6 +50,7 @@ impl Dir {
                 Err(Errno::ISDIR | Errno::PERM) => {}
                 Err(error) => return Err(self.trouble(name, Doing::Removing, error)),
             }
+            self.unlock(name);
             match self.open(name) {
                 Ok(Some(below)) => below.remove_all(depth + 1, deep)?,
                 Ok(None) => return Ok(()),

@@ -53,6 +53,11 @@ fn is_old_glibc(name: &str) -> bool {
     version.is_some_and(|version| version.strip_suffix(".so").is_some())
 }
 
+/// Whether something of a file at this path is kept.
+pub(super) fn is_kept(path: &str, size: u64) -> bool {
+    kept(path, size).is_some()
+}
+
 /// What is kept of the file at this path; nothing of most files.
 pub(super) fn text(path: &str, size: u64, file: impl Read) -> io::Result<Option<String>> {
     let Some(kind) = kept(path, size) else {

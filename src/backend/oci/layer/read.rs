@@ -26,6 +26,12 @@ pub(in crate::backend) enum LayerError {
     /// An entry that has no place in an image.
     #[error("its entry `{0}` leads out of the image")]
     Outside(String),
+    /// An entry that nobody can make.
+    #[error("its entry `{0}` is of a kind that no image has")]
+    Unknown(String),
+    /// An entry in something that is no directory.
+    #[error("its entry `{0}` is below a file or a link of the same layer")]
+    NoFolder(String),
     #[error("it has more than {MOST} entries")]
     TooMany,
     /// What is made of it cannot be stored.

@@ -49,6 +49,15 @@ pub(in crate::backend) enum EntryKind<'a> {
     HardLink {
         target: &'a str,
     },
+    Pipe,
+    /// A device with its numbers.
+    Device {
+        is_block: bool,
+        major: u32,
+        minor: u32,
+    },
+    /// The path is removed from the layers below.
+    Whiteout,
 }
 
 /// An extended attribute: its name and value.
@@ -61,6 +70,20 @@ pub(super) fn head(entry: &Entry<'_>, xattrs: &[Xattr]) -> io::Result<Vec<u8>> {
     let (kind, size) = match entry.kind {
         EntryKind::Folder => (EntryType::Directory, 0),
         EntryKind::File { size } => (EntryType::Regular, size),
+        EntryKind::Whiteout => (EntryType::Regular, 0),
+        EntryKind::Pipe => (EntryType::Fifo, 0),
+        EntryKind::Device {
+            is_block,
+            major,
+            minor,
+        } => {
+            header.set_device_major(major)?;
+            header.set_device_minor(minor)?;
+            match is_block {
+                true => (EntryType::Block, 0),
+                false => (EntryType::Char, 0),
+            }
+        }
         EntryKind::Link { target } | EntryKind::HardLink { target } => {
             if header.set_link_name_literal(target).is_err() {
                 record(&mut records, "linkpath", target.as_bytes());
@@ -72,8 +95,9 @@ pub(super) fn head(entry: &Entry<'_>, xattrs: &[Xattr]) -> io::Result<Vec<u8>> {
         }
     };
     header.set_entry_type(kind);
-    let path = match kind {
-        EntryType::Directory => format!("{}/", entry.path),
+    let path = match entry.kind {
+        EntryKind::Folder => format!("{}/", entry.path),
+        EntryKind::Whiteout => whiteout(entry.path),
         _ => entry.path.to_owned(),
     };
     if header.set_path(&path).is_err() {
@@ -106,6 +130,14 @@ pub(super) fn head(entry: &Entry<'_>, xattrs: &[Xattr]) -> io::Result<Vec<u8>> {
     }
     blocks.extend_from_slice(header.as_bytes());
     Ok(blocks)
+}
+
+/// The path of the entry that says that a path is gone.
+fn whiteout(path: &str) -> String {
+    match path.rsplit_once('/') {
+        Some((above, name)) => format!("{above}/.wh.{name}"),
+        None => format!(".wh.{path}"),
+    }
 }
 
 /// How many zeros follow content of this size.

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::compress::{Compressor, Encoding};
 use super::index::{Index, Node, NodeKind};
+use super::kept;
 use super::tar::{self, Entry, EntryKind, Xattr};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::{Blob, Store, StoreError, Writer};
@@ -31,6 +32,8 @@ pub(in crate::backend) struct LayerWriter {
     /// The bytes of the current file that are still to come.
     pub(super) left: u64,
     padding: usize,
+    /// The content of the current file, if its text is kept in the index.
+    text: Option<Vec<u8>>,
 }
 
 impl LayerWriter {
@@ -43,6 +46,7 @@ impl LayerWriter {
             index: Index::default(),
             left: 0,
             padding: 0,
+            text: None,
         })
     }
 
@@ -66,8 +70,11 @@ impl LayerWriter {
             EntryKind::HardLink { target } => NodeKind::HardLink(target.to_owned()),
             EntryKind::File { size } => {
                 (self.left, self.padding) = (size, tar::padding(size));
+                self.text = kept::is_kept(entry.path, size).then(Vec::new);
                 NodeKind::File(None)
             }
+            EntryKind::Pipe | EntryKind::Device { .. } => NodeKind::Special,
+            EntryKind::Whiteout => NodeKind::Whiteout,
         };
         self.index.nodes.push(Node {
             path: entry.path.to_owned(),
@@ -76,7 +83,7 @@ impl LayerWriter {
             uid: entry.uid,
             gid: entry.gid,
         });
-        if self.left == 0 { self.pad() } else { Ok(()) }
+        if self.left == 0 { self.end() } else { Ok(()) }
     }
 
     /// Appends to the content of the current file, which must not become longer than it was said to be.
@@ -86,7 +93,19 @@ impl LayerWriter {
             StoreError::Files(io::Error::other("a file is longer than its head says"))
         })?;
         self.bytes(bytes)?;
-        if self.left == 0 { self.pad() } else { Ok(()) }
+        if let Some(text) = &mut self.text {
+            text.extend_from_slice(bytes);
+        }
+        if self.left == 0 { self.end() } else { Ok(()) }
+    }
+
+    /// Ends an entry.
+    fn end(&mut self) -> Result<(), StoreError> {
+        if let (Some(text), Some(node)) = (self.text.take(), self.index.nodes.last_mut()) {
+            let kept = kept::text(&node.path, text.len() as u64, text.as_slice());
+            node.kind = NodeKind::File(kept.map_err(StoreError::Files)?);
+        }
+        self.pad()
     }
 
     /// Completes the layer.

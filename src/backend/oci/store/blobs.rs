@@ -10,11 +10,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::StoreError;
+use super::left;
 use crate::asking::waiting;
 use crate::backend::oci::name::Digest;
 use crate::cancel::Cancel;
+use crate::disk::cache;
 use crate::disk::dir::{Dir, Fresh, Rooted, Share};
-use crate::disk::{FileKind, cache};
 
 /// The lock file shared by all users of the store; pruning locks it exclusively.
 pub(super) const LOCK: &str = "lock";
@@ -27,6 +28,10 @@ pub(super) const TURNS: &str = "turns";
 
 pub(super) const NOTES: &str = "notes";
 
+pub(super) const WORKING: &str = "working";
+
+pub(super) const TREES: &str = "trees";
+
 /// An open store; clones share it.
 #[derive(Debug, Clone)]
 pub struct Store(pub(super) Arc<Inner>);
@@ -38,6 +43,10 @@ pub(super) struct Inner {
     pub(super) unfinished: Dir,
     pub(super) notes: Dir,
     pub(super) turns: Dir,
+    pub(super) working: Dir,
+    pub(super) trees: Dir,
+    /// Which start of the system this is.
+    pub(super) boot: String,
     _used: File,
 }
 
@@ -67,11 +76,15 @@ impl Store {
             unfinished: folder.make(UNFINISHED)?,
             notes: folder.make(NOTES)?,
             turns: folder.make(TURNS)?,
+            working: folder.make(WORKING)?.lent()?,
+            trees: folder.make(TREES)?,
+            boot: left::boot(),
             _used: used,
             folder,
         };
-        remove_unlocked(&store.unfinished)?;
-        remove_unlocked(&store.turns)?;
+        left::remove_files(&store.unfinished)?;
+        left::remove_files(&store.turns)?;
+        left::remove_directories(&store.working)?;
         Ok(Self(Arc::new(store)))
     }
 
@@ -122,17 +135,4 @@ pub(super) fn create(folder: &Dir) -> io::Result<Fresh> {
             Err(TryLockError::Error(error)) => return Err(folder.unwritten(&file.name, error)),
         }
     }
-}
-
-/// Removes files of processes that no longer exist.
-pub(super) fn remove_unlocked(folder: &Dir) -> io::Result<()> {
-    for entry in folder.entries()? {
-        // What cannot be removed now is left for the next process.
-        if let (FileKind::File, Some(name)) = (entry.kind, entry.name.to_str())
-            && let Ok(Some(_held)) = folder.try_lock(name, Share::Nobody)
-        {
-            let _ = folder.remove_file(name);
-        }
-    }
-    Ok(())
 }

@@ -8,12 +8,15 @@
 mod blobs;
 mod checked;
 mod error;
+mod left;
 mod links;
 mod notes;
+mod scratch;
 mod spool;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod trees;
 mod turn;
 mod write;
 
@@ -21,7 +24,9 @@ pub use blobs::Store;
 pub(in crate::backend) use checked::Checked;
 pub use error::StoreError;
 pub use links::{Links, Stored};
+pub(in crate::backend) use scratch::Scratch;
 pub(in crate::backend) use spool::Spool;
 pub(in crate::backend) use sweep::{Sweep, Usage};
+pub(in crate::backend) use trees::TreeUsage;
 pub(in crate::backend) use turn::Turn;
 pub use write::{Blob, Writer};

@@ -5,9 +5,10 @@ use std::fs::{File, Metadata};
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::blobs::{BLOBS, LOCK, NOTES, Store, TURNS, UNFINISHED, remove_unlocked};
+use super::blobs::{BLOBS, LOCK, NOTES, Store, TREES, TURNS, UNFINISHED, WORKING};
 use super::error::StoreError;
-use super::{checked, notes};
+use super::trees::{self, TreeUsage};
+use super::{checked, left, notes};
 use crate::backend::oci::name::Digest;
 use crate::disk::dir::{Dir, Rooted, Share};
 use crate::disk::{FileKind, cache};
@@ -17,6 +18,7 @@ use crate::disk::{FileKind, cache};
 pub(in crate::backend) struct Sweep {
     blobs: Option<Dir>,
     notes: Option<Dir>,
+    trees: Option<Dir>,
     _alone: Option<File>,
 }
 
@@ -64,6 +66,7 @@ impl Sweep {
             return Ok(Some(Self {
                 blobs: None,
                 notes: None,
+                trees: None,
                 _alone: None,
             }));
         };
@@ -71,13 +74,17 @@ impl Sweep {
             return Ok(None);
         };
         for name in [UNFINISHED, TURNS] {
-            if let Some(left) = folder.open(name)? {
-                remove_unlocked(&left)?;
+            if let Some(found) = folder.open(name)? {
+                left::remove_files(&found)?;
             }
+        }
+        if let Some(found) = folder.open(WORKING)? {
+            left::remove_directories(&found.lent()?)?;
         }
         Ok(Some(Self {
             blobs: folder.open_all(BLOBS)?,
             notes: folder.open(NOTES)?,
+            trees: folder.open(TREES)?,
             _alone: Some(alone),
         }))
     }
@@ -141,6 +148,23 @@ impl Sweep {
             Some(blobs) => Ok(blobs.remove_file(digest.hex())?),
             None => Ok(()),
         }
+    }
+
+    /// All unpacked layers.
+    pub(in crate::backend) fn trees(&self) -> Result<Vec<TreeUsage>, StoreError> {
+        match &self.trees {
+            Some(trees) => Ok(trees::list(trees, &left::boot())?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    pub(in crate::backend) fn remove_tree(&self, tree: &TreeUsage) -> Result<(), StoreError> {
+        if let Some(place) = self.trees.as_ref().map(|trees| trees.open(&tree.kind)) {
+            if let Some(place) = place? {
+                place.lent()?.remove(tree.layer.hex())?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes all blobs; returns how many.
