@@ -6,6 +6,7 @@
 //! groups are registered, so that none outlives this process.
 
 mod group;
+mod lines;
 
 use std::io::{self, Write};
 use std::process::{Command, ExitStatus, Stdio};
@@ -20,6 +21,7 @@ pub use group::Stream;
 pub(crate) use group::{Group, Started, end_all, keep_all, start, withhold};
 use group::{LAST_TICK, LINGER, Stop};
 pub(crate) use group::{Pipe, read_lines};
+pub(crate) use lines::Lines;
 
 /// How often the caller of a running command checks whether to stop it.
 const TICK: Duration = Duration::from_millis(50);

@@ -113,6 +113,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Redacts secrets in texts.
+#[derive(Clone)]
 pub struct Hider(Vec<String>);
 
 impl Hider {

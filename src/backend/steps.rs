@@ -16,6 +16,21 @@ fi
 mkdir -p /root \"/home/$1\"
 chown -R \"$1:\" /root \"/home/$1\"";
 
+/// Why nothing can be run for a platform.
+pub(crate) const NO_EMULATOR: &str = "this machine cannot run programs for that platform: install an emulator \
+     (`docker run --privileged --rm tonistiigi/binfmt --install all`), or build on a machine of that platform";
+
+/// The message for a step whose program failed.
+pub(crate) fn exited(words: &str, code: i32, help: Option<&str>) -> String {
+    let help = help.map_or_else(String::new, |help| format!(": {help}"));
+    format!("`{words}` failed with exit code {code}{help}")
+}
+
+/// What a shell's exit code says about a command, if it is likely.
+pub(crate) fn shell_help(code: i32) -> Option<&'static str> {
+    (code == 127).then_some("a program that it calls is not in the image")
+}
+
 /// A build step as shown to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StepName {

@@ -2,7 +2,7 @@
 //! registered so that none outlives this process.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::lines::Lines;
 use crate::cancel::Cancel;
 
 /// Polling interval for a process that is about to end.
@@ -224,9 +225,6 @@ impl Stop {
     }
 }
 
-/// Maximum length of a line in bytes; longer ones are split, so that output without line endings cannot exhaust memory.
-const LONGEST_LINE: u64 = 1 << 20;
-
 /// The pipe through which a line came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
@@ -240,24 +238,21 @@ pub(crate) type Pipe = Box<dyn Read + Send>;
 
 /// Passes the lines of a pipe, without their endings, to `hand_over` until the pipe closes or `hand_over` returns
 /// `false`.
-pub(crate) fn read_lines(pipe: Pipe, mut hand_over: impl FnMut(String) -> bool) {
-    let mut pipe = BufReader::with_capacity(64 * 1024, pipe);
-    let mut line = Vec::new();
+pub(crate) fn read_lines(mut pipe: Pipe, mut hand_over: impl FnMut(String) -> bool) {
+    let mut piece = vec![0; 64 * 1024];
+    let mut lines = Lines::default();
     loop {
-        line.clear();
-        match pipe
-            .by_ref()
-            .take(LONGEST_LINE)
-            .read_until(b'\n', &mut line)
-        {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        while line.last().is_some_and(|last| b"\r\n".contains(last)) {
-            line.pop();
-        }
-        if !hand_over(String::from_utf8_lossy(&line).into_owned()) {
-            return;
+        match pipe.read(&mut piece) {
+            Ok(count) if count > 0 => {
+                if !lines.add(&piece[..count], &mut hand_over) {
+                    return;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(_) | Err(_) => {
+                lines.end(&mut hand_over);
+                return;
+            }
         }
     }
 }

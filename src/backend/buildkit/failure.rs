@@ -7,7 +7,7 @@ use super::passing::{RACING, fetch_is_passing, is_passing, says};
 use super::progress::Failure;
 use super::unfetched::unfetched;
 use crate::backend::BuildError;
-use crate::backend::steps::StepName;
+use crate::backend::steps::{NO_EMULATOR, StepName, exited, shell_help};
 
 pub(crate) fn build(failure: &Failure, steps: &[StepName]) -> BuildError {
     let step = failure.step.and_then(|at| steps.get(at));
@@ -66,12 +66,7 @@ fn words(failure: &Failure, step: Option<&StepName>) -> String {
     let what = &step.words;
     match exit_code(&failure.error) {
         Some(code) => {
-            let mut message = format!("`{what}` failed with exit code {code}");
-            if let Some(help) = help(failure, step) {
-                message += ": ";
-                message += help;
-            }
-            message
+            exited(what, code, help(failure, step))
         }
         None => match help(failure, step) {
             Some(help) => format!("`{what}` failed: {said}: {help}"),
@@ -99,10 +94,7 @@ fn help(failure: &Failure, step: &StepName) -> Option<&'static str> {
     let is = |field: &str| step.words.starts_with(field);
     let said_anywhere = |text: &str| said(text) || failure.error.contains(text);
     if said_anywhere("exec format error") {
-        return Some(
-            "this machine cannot run programs for that platform: install an emulator \
-             (`docker run --privileged --rm tonistiigi/binfmt --install all`), or build on a machine of that platform",
-        );
+        return Some(NO_EMULATOR);
     }
     if (is("packages:") || is("requirements:")) && said("imgspec: there is no python3 in PATH") {
         return Some("the base has no Python: set `python-version`, or use a base that has one");
@@ -121,8 +113,9 @@ fn help(failure: &Failure, step: &StepName) -> Option<&'static str> {
     if is("apt-packages:") && said("apt-get: not found") {
         return Some("the base is not Debian: `apt-packages` needs `apt-get`");
     }
-    (exit_code(&failure.error) == Some(127) && is("commands:"))
-        .then_some("a program that it calls is not in the image")
+    exit_code(&failure.error)
+        .filter(|_| is("commands:"))
+        .and_then(shell_help)
 }
 
 /// The number in "did not complete successfully: exit code: 1".

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::base::{Image, Source};
 use super::check;
+use super::commands::{self, Commands};
 use super::common::failed;
 use super::copy::{self, Copied, Item};
 use super::files;
@@ -23,7 +24,6 @@ use crate::backend::oci::tree::NoWay;
 use crate::backend::platform::Platform;
 use crate::backend::steps::{join_path, shown};
 use crate::backend::{BuildError, Job};
-use crate::disk::dir::Dir;
 use crate::fingerprint::Files;
 use crate::recipe::{CopySource, CopyStep, Lock, PYTHON_HOME, Pip, Step, VENV_HOME};
 use crate::spec::Base;
@@ -47,9 +47,17 @@ pub(super) fn build(job: &Job<'_>, source: &Source<'_>) -> Result<Digest, BuildE
             encoding: Encoding::read(job.recipe.config.compression.as_deref()),
             sets: 0,
         };
+        if job.recipe.config.user.is_some() && !job.recipe.steps.is_empty() {
+            // The user of containers is not that of the steps.
+            building.image.config.set("User", "0");
+        }
         for step in &job.recipe.steps {
             at += 1;
-            source.notes.step(at, of, &step.words());
+            let words = match step {
+                Step::Run { command } => commands::words(command),
+                step => step.words(),
+            };
+            source.notes.step(at, of, &words);
             building
                 .step(step)
                 .map_err(|error| building.in_step(step, error))?;
@@ -137,9 +145,17 @@ impl<'a> Building<'a> {
             Step::Python { version } => self.python(version, &step.words()),
             Step::Pip(pip) => self.pip(pip),
             Step::Lock(lock) => self.lock(lock),
-            other => Err(BuildError::Failed(format!(
+            Step::Run { command } => {
+                let made = self.commands().command(command, &self.image)?;
+                self.add(made, &commands::words(command))
+            }
+            Step::Account { name } => {
+                let made = self.commands().account(name, &self.image)?;
+                self.add(made, &step.words())
+            }
+            Step::Apt { .. } | Step::Conda(_) => Err(BuildError::Failed(format!(
                 "the embedded builder cannot do this: {}",
-                other.words()
+                step.words()
             ))),
         }
     }
@@ -156,6 +172,15 @@ impl<'a> Building<'a> {
     fn files(&mut self) -> &'a Files {
         self.sets += 1;
         &self.job.files[self.sets - 1]
+    }
+
+    fn commands(&self) -> Commands<'a> {
+        Commands {
+            job: self.job,
+            source: self.source,
+            platform: self.platform,
+            encoding: self.encoding,
+        }
     }
 
     fn packages(&self) -> Packages<'a> {
@@ -318,22 +343,32 @@ impl<'a> Building<'a> {
         Ok((manifest.digest, manifest.size))
     }
 
+    /// How many steps of a kind come before this one.
+    fn before(&self, step: &Step, is_kind: impl Fn(&Step) -> bool) -> usize {
+        let steps = self.job.recipe.steps.iter();
+        let before = steps.take_while(|other| !std::ptr::eq(*other, step));
+        before.filter(|step| is_kind(step)).count()
+    }
+
     fn in_step(&self, step: &Step, error: BuildError) -> BuildError {
         let field = match step {
             Step::Env(_) => "env".to_owned(),
             Step::User(_) => "user".to_owned(),
             Step::Workdir(_) => "workdir".to_owned(),
             Step::Copy(_) => {
-                let steps = self.job.recipe.steps.iter();
-                let before = steps.take_while(|other| !std::ptr::eq(*other, step));
-                let copies = before.filter(|step| matches!(step, Step::Copy(_)));
-                format!("copy[{}]", copies.count())
+                let is_copy = |step: &Step| matches!(step, Step::Copy(_));
+                format!("copy[{}]", self.before(step, is_copy))
             }
             Step::Pip(pip) if pip.requirements.is_some() => "requirements".to_owned(),
             Step::Pip(_) => "packages".to_owned(),
             Step::Lock(_) => "requirements".to_owned(),
             Step::Python { .. } => "python-version".to_owned(),
-            _ => return error,
+            Step::Account { .. } => "user".to_owned(),
+            Step::Run { .. } => {
+                let is_run = |step: &Step| matches!(step, Step::Run { .. });
+                format!("commands[{}]", self.before(step, is_run))
+            }
+            Step::Apt { .. } | Step::Conda(_) => return error,
         };
         match error {
             BuildError::Failed(_) | BuildError::Transient(_) => BuildError::Step {
@@ -399,36 +434,4 @@ fn index(
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 fn no_way(why: NoWay) -> BuildError {
     BuildError::Failed(why.to_string())
-}
-
-/// The file that a render contains.
-pub(super) const SCRIPT: &str = "image.json";
-
-/// Writes what a build would make layers of: the steps in order, and the files of each copy.
-pub(super) fn render(job: &Job<'_>, to: &Dir) -> Result<(), BuildError> {
-    let base = match &job.recipe.base {
-        Base::Scratch => "scratch",
-        Base::Registry(reference) => reference,
-        Base::Image(id) => id,
-        Base::File { file, .. } => file.path.as_str(),
-        Base::Debian(debian) => &debian.suite,
-    };
-    let config = &job.recipe.config;
-    let labels: BTreeMap<String, String> = labels::of(job).into_iter().collect();
-    let image = json!({
-        "reference": job.reference,
-        "platforms": job.recipe.platforms,
-        "base": base,
-        "steps": job.recipe.steps.iter().map(Step::words).collect::<Vec<_>>(),
-        "entrypoint": config.entrypoint,
-        "cmd": config.cmd,
-        "user": config.user,
-        "labels": labels,
-    });
-    let text = serde_json::to_string_pretty(&image).expect("JSON is JSON") + "\n";
-    to.write(SCRIPT, text.as_bytes()).map_err(failed)?;
-    for (at, files) in job.files.iter().enumerate() {
-        context::stage_in(files, &context::empty(to, at.to_string())?)?;
-    }
-    Ok(())
 }

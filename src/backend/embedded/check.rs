@@ -1,5 +1,6 @@
-//! What the embedded builder cannot do yet: whatever has to run something, or to install something. Pure.
+//! What the embedded builder cannot do: what it does not install yet, and what this machine does not let it run.
 
+use super::commands;
 use super::python::arguments;
 use crate::backend::Unsupported;
 use crate::recipe::{Interpreter, Recipe, Step};
@@ -30,13 +31,14 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
         }),
         Base::Image(_) | Base::Registry(_) | Base::File { .. } | Base::Scratch => None,
     };
-    let mut commands = 0..;
     let steps = steps.iter().filter_map(|step| {
         let (field, why) = match step {
             Step::Env(_)
             | Step::User(_)
             | Step::Workdir(_)
             | Step::Copy(_)
+            | Step::Account { .. }
+            | Step::Run { .. }
             | Step::Python { .. } => return None,
             Step::Apt { .. } => ("apt-packages".to_owned(), INSTALLS),
             Step::Conda(_) => ("conda-packages".to_owned(), INSTALLS),
@@ -53,16 +55,13 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
                 let field = "pip-extra-args".to_owned();
                 return Some(Unsupported { field, why });
             }
-            Step::Account { .. } => ("user".to_owned(), "it does not create accounts yet"),
-            Step::Run { .. } => {
-                let at = commands.next().unwrap_or(0);
-                (format!("commands[{at}]"), "it does not run commands yet")
-            }
         };
         let why = why.to_owned();
         Some(Unsupported { field, why })
     });
-    own.into_iter().chain(system).chain(steps).collect()
+    let runs = commands::refused(recipe);
+    let own = own.into_iter().chain(system);
+    own.chain(steps).chain(runs).collect()
 }
 
 fn is_for_conda(step: &Step) -> bool {

@@ -59,6 +59,14 @@ impl Config {
         self.part("User").and_then(Value::as_str).unwrap_or("")
     }
 
+    /// The variables that programs of the image start with.
+    pub(super) fn variables(&self) -> Vec<(String, String)> {
+        let all = self.part("Env").and_then(Value::as_array);
+        let pairs = all.into_iter().flatten();
+        let pairs = pairs.filter_map(|each| each.as_str()?.split_once('='));
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
     /// The value of a variable, if it is set.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         let variables = self.part("Env")?.as_array()?.iter();

@@ -3,17 +3,22 @@
 //! Steps that do not run anything become layers that do not depend on what is below them, so each is made once. See
 //! `docs/design/embedded.md`.
 
+mod account;
 mod address;
 mod base;
 mod build;
+mod capture;
 mod check;
 mod clean;
+mod commands;
 mod common;
 mod config;
 mod copy;
 mod debian;
+mod execute;
 mod export;
 mod files;
+mod foreign;
 #[cfg(test)]
 mod fuzz;
 mod inspect;
@@ -24,9 +29,11 @@ mod packages;
 mod pins;
 mod publish;
 mod python;
+mod render;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod trees;
 mod web;
 
 use std::panic::resume_unwind;
@@ -202,7 +209,7 @@ impl Backend for Embedded {
         Availability::Ready {
             versions: Vec::new(),
             remarks: vec![
-                "builds without a daemon: copies, env, workdir, user and config".to_owned(),
+                "builds without a daemon: copies, Python and its wheels, commands".to_owned(),
                 super::sandbox::remark(),
             ],
         }
@@ -221,11 +228,11 @@ impl Backend for Embedded {
     }
 
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
-        build::render(job, &context::theirs(to)?)
+        render::render(job, &context::theirs(to)?)
     }
 
     fn script(&self) -> &'static str {
-        build::SCRIPT
+        render::SCRIPT
     }
 
     fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {

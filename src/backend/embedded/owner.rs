@@ -37,7 +37,8 @@ impl Owner {
     }
 }
 
-fn unknown(what: &str, name: &str, list: &str) -> String {
+/// The message for a name that the image does not know.
+pub(super) fn unknown(what: &str, name: &str, list: &str) -> String {
     format!("there is no {what} `{name}` in the image (`/{list}`); give its number")
 }
 

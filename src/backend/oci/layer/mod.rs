@@ -21,5 +21,5 @@ pub(in crate::backend) use index::{Index, Node, NodeKind};
 pub(in crate::backend) use pack::pack;
 pub(in crate::backend) use plain::{Compression, peek, plain};
 pub(in crate::backend) use read::{LayerError, inside, read};
-pub(in crate::backend) use tar::{Entry, EntryKind, XATTR, Xattr};
+pub(in crate::backend) use tar::{EPOCH, Entry, EntryKind, XATTR, Xattr};
 pub(in crate::backend) use write::{Layer, LayerWriter};

@@ -7,8 +7,8 @@ use std::io;
 use tar::{EntryType, Header};
 
 /// The modification time of everything that is made here: 1980-01-01, the earliest that a zip archive (a wheel) can
-/// express.
-const EPOCH: u64 = 315_532_800;
+/// express. In seconds since 1970.
+pub(in crate::backend) const EPOCH: u64 = 315_532_800;
 
 /// The start of the names of extended attributes.
 pub(in crate::backend) const XATTR: &str = "SCHILY.xattr.";

@@ -1,0 +1,175 @@
+//! Steps that run something in the image: the user's commands, and accounts.
+
+use super::account::Account;
+use super::base::{Image, Source};
+use super::common::failed;
+use super::execute::{Lent, Program};
+use super::foreign;
+use super::made::{Made, Once};
+use crate::backend::oci::layer::{Encoding, NodeKind};
+use crate::backend::sandbox::{self, Mount, Network};
+use crate::backend::secret::{self, Hider};
+use crate::backend::steps::{ACCOUNT_SCRIPT, NO_EMULATOR, one_line};
+use crate::backend::{BuildError, Job, Unsupported};
+use crate::recipe::{Recipe, SecretPlace, Step};
+use crate::spec::SecretStep;
+
+/// What runs commands.
+const SHELL: &str = "/bin/sh";
+
+/// What the steps of an image have in common on a platform.
+pub(super) struct Commands<'a> {
+    pub(super) job: &'a Job<'a>,
+    pub(super) source: &'a Source<'a>,
+    pub(super) platform: &'a str,
+    pub(super) encoding: Encoding,
+}
+
+impl Commands<'_> {
+    /// The layer of a command of the user.
+    pub(super) fn command(&self, command: &str, image: &Image) -> Result<Made, BuildError> {
+        let words = words(command);
+        let argv = [SHELL, "-c", command].map(str::to_owned);
+        self.layer(&words, &argv, Some(SecretStep::Run), image)
+    }
+
+    /// The layer of an account, which is made unless the image has it.
+    pub(super) fn account(&self, name: &str, image: &Image) -> Result<Made, BuildError> {
+        let words = format!("account: {name}");
+        let argv = [SHELL, "-c", ACCOUNT_SCRIPT, "account", name].map(str::to_owned);
+        self.layer(&words, &argv, None, image)
+    }
+
+    fn layer(
+        &self,
+        words: &str,
+        argv: &[String],
+        secrets: Option<SecretStep>,
+        image: &Image,
+    ) -> Result<Made, BuildError> {
+        self.verify_shell(image)?;
+        let program = Program {
+            words,
+            argv,
+            env: &[],
+            user: image.config.user(),
+            network: Network::Host,
+            left_out: &[],
+        };
+        let key = program.key(image, self.platform, &self.given(secrets))?;
+        let once = Once {
+            source: self.source,
+            encoding: self.encoding,
+            use_known: !self.job.no_cache,
+        };
+        once.get(&key.finish(self.encoding), words, || {
+            let lent = self.lent(secrets, image)?;
+            let hider = lent.hider.clone();
+            let made = program.run(image, self.encoding, lent, self.source);
+            made.map_err(|error| match hider {
+                Some(hider) => hider.hide_error(error),
+                None => error,
+            })
+        })
+    }
+
+    /// Commands are run by a shell of the image, for its platform.
+    fn verify_shell(&self, image: &Image) -> Result<(), BuildError> {
+        if !foreign::runs(self.platform) {
+            return Err(BuildError::Failed(NO_EMULATOR.to_owned()));
+        }
+        let shell = image.tree.resolve(SHELL).ok();
+        let shell = shell.and_then(|path| image.tree.get(&path));
+        let is_program = |kind: &NodeKind| matches!(kind, NodeKind::File(_) | NodeKind::HardLink(_));
+        if shell.is_some_and(|shell| is_program(&shell.kind)) {
+            return Ok(());
+        }
+        Err(BuildError::Failed(format!(
+            "commands are run by `{SHELL}`, which the image does not have: use a base with a shell"
+        )))
+    }
+
+    /// What the steps of a kind are lent, by name and place, without values.
+    fn given(&self, step: Option<SecretStep>) -> Vec<String> {
+        let all = step.into_iter();
+        let all = all.flat_map(|step| self.job.recipe.secrets_of(step));
+        let texts = all.map(|(id, place)| match place {
+            SecretPlace::File(path) => format!("{id} at {path}"),
+            SecretPlace::Env(name) => format!("{id} as {name}"),
+        });
+        texts.collect()
+    }
+
+    /// The secrets for the steps of a kind.
+    fn lent(&self, step: Option<SecretStep>, image: &Image) -> Result<Lent, BuildError> {
+        let Some(step) = step.filter(|step| self.job.recipe.secrets_of(*step).next().is_some())
+        else {
+            return Ok(Lent::default());
+        };
+        let revealed = secret::of_job(self.job, &|name| std::env::var(name).ok())?;
+        let account = Account::read(image.config.user(), &image.tree);
+        let uid = account.map_err(BuildError::Failed)?.ids.uid;
+        let mut lent = Lent {
+            hider: Some(Hider::new(&revealed)),
+            ..Lent::default()
+        };
+        for (id, place) in self.job.recipe.secrets_of(step) {
+            let value = revealed.iter().find(|secret| secret.id == id);
+            let value = value.ok_or_else(|| failed(format!("the secret `{id}` is not there")))?;
+            match place {
+                SecretPlace::File(path) => lent.mounts.push(Mount::Secret {
+                    target: path.clone(),
+                    content: value.value.clone(),
+                    uid,
+                }),
+                SecretPlace::Env(name) => {
+                    let text = String::from_utf8(value.value.clone());
+                    let text = text.map_err(|_| {
+                        failed(format!("the secret `{id}` is not text, so it cannot be a variable"))
+                    })?;
+                    // As a shell does it with what a program prints.
+                    let text = text.trim_end_matches('\n').to_owned();
+                    lent.env.push((name.clone(), text));
+                }
+            }
+        }
+        Ok(lent)
+    }
+}
+
+/// A command in messages, on one line.
+pub(super) fn words(command: &str) -> String {
+    format!("commands: {}", one_line(command))
+}
+
+/// Whether a step runs something in the image.
+pub(super) fn is_run(step: &Step) -> bool {
+    matches!(step, Step::Run { .. } | Step::Account { .. })
+}
+
+/// What keeps this machine from running the steps of a recipe, if anything does.
+pub(super) fn refused(recipe: &Recipe) -> Vec<Unsupported> {
+    if !recipe.steps.iter().any(is_run) {
+        return Vec::new();
+    }
+    let foreign = recipe.platforms.iter().filter(|platform| !foreign::runs(platform));
+    let foreign = foreign.map(|platform| Unsupported {
+        field: "platform".to_owned(),
+        why: format!("commands cannot run for {platform}: {NO_EMULATOR}"),
+    });
+    let mut refused: Vec<Unsupported> = foreign.collect();
+    if let Err(forbidden) = sandbox::probe() {
+        let mut commands = 0..;
+        let steps = recipe.steps.iter().filter(|step| is_run(step));
+        refused.extend(steps.map(|step| Unsupported {
+            field: match step {
+                Step::Run { .. } => format!("commands[{}]", commands.next().unwrap_or(0)),
+                _ => "user".to_owned(),
+            },
+            why: format!(
+                "commands cannot run on this machine: {forbidden}. What runs nothing still works: copies, Python and its wheels"
+            ),
+        }));
+    }
+    refused
+}
