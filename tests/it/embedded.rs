@@ -1,5 +1,6 @@
 //! The embedded builder without any daemon: what it makes is the same everywhere, whole after any death, and refused in words.
 
+mod commands;
 mod files;
 mod inspect;
 mod packages;

@@ -8,7 +8,7 @@ use super::common::{ImageNote, LARGEST, MADE};
 use crate::backend::oci::manifest::Manifest;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::origin::Origin;
-use crate::backend::oci::store::{StoreError, Sweep, Usage};
+use crate::backend::oci::store::{StoreError, Sweep, TreeUsage, Usage};
 use crate::backend::{CleanUp, Cleaned};
 use crate::disk::dir::Rooted;
 
@@ -34,10 +34,12 @@ pub(super) fn clean(place: &Rooted, wish: &CleanUp) -> Result<Option<Cleaned>, S
             plan.drop_blob(digest);
         }
     }
+    plan.drop_trees(|tree| !tree.is_whole || is_old(tree.used));
     if let Some(most) = wish.max_size {
         plan.shrink(most, kept);
     }
     plan.stray_notes(is_old)?;
+    plan.stray_trees();
     let cleaned = plan.cleaned();
     if !wish.dry_run {
         plan.carry_out()?;
@@ -62,7 +64,17 @@ struct Plan<'a> {
     needed: BTreeMap<Digest, usize>,
     gone: BTreeSet<Digest>,
     gone_notes: BTreeSet<String>,
+    /// Unpacked layers, which are made again from what stays.
+    trees: Vec<TreeUsage>,
+    gone_trees: Vec<TreeUsage>,
     dropped: usize,
+}
+
+/// What may go by its last use.
+enum Loose {
+    Image(Image),
+    Blob(Digest),
+    Tree(TreeUsage),
 }
 
 impl<'a> Plan<'a> {
@@ -75,6 +87,8 @@ impl<'a> Plan<'a> {
             notes: sweep.notes()?,
             needed: BTreeMap::new(),
             gone_notes: BTreeSet::new(),
+            trees: sweep.trees()?,
+            gone_trees: Vec::new(),
             dropped: 0,
         };
         let damaged = plan.blobs.iter().filter(|(_, blob)| blob.is_damaged);
@@ -134,6 +148,29 @@ impl<'a> Plan<'a> {
         blob.map_or(0, |blob| blob.size)
     }
 
+    /// Removes these unpacked layers; returns how many bytes that frees.
+    fn drop_trees(&mut self, is_gone: impl Fn(&TreeUsage) -> bool) -> u64 {
+        let trees = std::mem::take(&mut self.trees).into_iter();
+        let (gone, kept): (Vec<TreeUsage>, _) = trees.partition(is_gone);
+        self.trees = kept;
+        let freed = gone.iter().map(|tree| tree.size).sum();
+        self.gone_trees.extend(gone);
+        freed
+    }
+
+    /// Finds the unpacked layers that no image can have any more.
+    fn stray_trees(&mut self) {
+        let stray = self.trees.iter().map(|tree| tree.layer);
+        let stray: BTreeSet<Digest> = stray
+            .filter(|layer| {
+                let note = LayerNote::name(*layer);
+                let is_known = self.notes.contains_key(&note) && !self.gone_notes.contains(&note);
+                !is_known
+            })
+            .collect();
+        self.drop_trees(|tree| stray.contains(&tree.layer));
+    }
+
     /// The size of what stays, in bytes.
     fn size(&self) -> u64 {
         let blobs = self.blobs.iter();
@@ -142,14 +179,18 @@ impl<'a> Plan<'a> {
         let notes = notes.filter(|(name, _)| !self.gone_notes.contains(*name));
         blobs.map(|(_, blob)| blob.size).sum::<u64>()
             + notes.map(|(_, note)| note.size).sum::<u64>()
+            + self.trees.iter().map(|tree| tree.size).sum::<u64>()
     }
 
     /// Removes what has not been used for the longest time until no more than this is left.
     fn shrink(&mut self, most: u64, images: Vec<Image>) {
         let loose = self.loose().into_iter();
-        let loose = loose.map(|(digest, used)| (used, Err(digest)));
-        let images = images.into_iter().map(|image| (image.used, Ok(image)));
-        let mut all: Vec<(SystemTime, Result<Image, Digest>)> = loose.chain(images).collect();
+        let loose = loose.map(|(digest, used)| (used, Loose::Blob(digest)));
+        let images = images.into_iter();
+        let images = images.map(|image| (image.used, Loose::Image(image)));
+        let trees = self.trees.clone().into_iter();
+        let trees = trees.map(|tree| (tree.used, Loose::Tree(tree)));
+        let mut all: Vec<(SystemTime, Loose)> = loose.chain(images).chain(trees).collect();
         all.sort_by_key(|(used, _)| *used);
         let mut size = self.size();
         for (_, one) in all {
@@ -157,8 +198,11 @@ impl<'a> Plan<'a> {
                 return;
             }
             size -= match one {
-                Ok(image) => self.drop_image(&image),
-                Err(digest) => self.drop_blob(digest),
+                Loose::Image(image) => self.drop_image(&image),
+                Loose::Blob(digest) => self.drop_blob(digest),
+                Loose::Tree(gone) => self.drop_trees(|tree| {
+                    (&tree.kind, tree.layer) == (&gone.kind, gone.layer)
+                }),
             };
         }
     }
@@ -206,7 +250,8 @@ impl<'a> Plan<'a> {
             images: self.dropped,
             blobs: blobs.len(),
             bytes: blobs.iter().map(|blob| blob.size).sum::<u64>()
-                + notes.map(|note| note.size).sum::<u64>(),
+                + notes.map(|note| note.size).sum::<u64>()
+                + self.gone_trees.iter().map(|tree| tree.size).sum::<u64>(),
             is_busy: false,
         }
     }
@@ -218,6 +263,9 @@ impl<'a> Plan<'a> {
         }
         for digest in &self.gone {
             self.sweep.remove_blob(*digest)?;
+        }
+        for tree in &self.gone_trees {
+            self.sweep.remove_tree(tree)?;
         }
         Ok(())
     }

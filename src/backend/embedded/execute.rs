@@ -4,7 +4,7 @@
 //! costs nothing, however large the image is. All times in the layer are those of every layer, so a program that does the
 //! same makes the same layer; `SOURCE_DATE_EPOCH` tells that time to programs that write it into files.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::account::Account;

@@ -59,7 +59,7 @@ fn sandbox(copies: &str) -> Sandbox {
 }
 
 /// Builds `app`; returns the blobs of its layers.
-fn layers(sandbox: &Sandbox) -> Vec<String> {
+pub(super) fn layers(sandbox: &Sandbox) -> Vec<String> {
     sandbox
         .run(&["graph", "build", "app", "--output", "oci:out"])
         .success();
@@ -81,7 +81,7 @@ fn layers(sandbox: &Sandbox) -> Vec<String> {
 }
 
 /// The entries of a layer, as `path kind mode owner content-or-target`.
-fn entries(sandbox: &Sandbox, layer: &str) -> Vec<String> {
+pub(super) fn entries(sandbox: &Sandbox, layer: &str) -> Vec<String> {
     let file = std::fs::File::open(sandbox.path("out/blobs/sha256").join(layer)).unwrap();
     let mut archive = tar::Archive::new(flate2::read::MultiGzDecoder::new(file));
     let entries = archive.entries().unwrap().map(|entry| {

@@ -24,7 +24,6 @@ pub use blobs::Store;
 pub(in crate::backend) use checked::Checked;
 pub use error::StoreError;
 pub use links::{Links, Stored};
-pub(in crate::backend) use scratch::Scratch;
 pub(in crate::backend) use spool::Spool;
 pub(in crate::backend) use sweep::{Sweep, Usage};
 pub(in crate::backend) use trees::TreeUsage;
