@@ -33,6 +33,10 @@ image "lib" {
     copy "one.txt" to="/var/open"
     copy "one.txt" to="/new/a/b/"
     copy "one.txt" to="/new/renamed.txt"
+    commands "echo made > /made; ln /made /made2; mkdir /opened; chmod 1777 /opened; mknod /pipe p; chown 5:6 /pipe" \
+        "rm -r /usr/lib2/two /var/open/sub; mkdir /usr/lib2/two; echo x > /usr/lib2/two/new; mv /srv/kept /srv/moved; cp -a /srv/moved /srv/kept" \
+        "echo crew2:x:73: >> /etc/group; env | grep -v SOURCE_DATE_EPOCH | sort > /env; id > /id; umask >> /id; ls -a / > /root-of-it" \
+        "true"
 }
 image "app" {
     base-image image="lib"
@@ -42,6 +46,7 @@ image "app" {
     copy "one.txt" to="/var/srv/through-a-link.txt" owner="app:crew"
     copy "one.txt" to="/lib2/link"
     copy "one.txt" to="/lib2/two/three.txt" owner="1:2"
+    commands "pwd > /pwd; id >> /pwd; echo $HOME >> /pwd; chown app:crew2 /made; chmod 4755 /made2"
     entrypoint "/bin/echo" "hello"
     labels own="yes"
     user "app"
