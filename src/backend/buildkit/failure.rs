@@ -65,9 +65,7 @@ fn words(failure: &Failure, step: Option<&StepName>) -> String {
     };
     let what = &step.words;
     match exit_code(&failure.error) {
-        Some(code) => {
-            exited(what, code, help(failure, step))
-        }
+        Some(code) => exited(what, code, help(failure, step)),
         None => match help(failure, step) {
             Some(help) => format!("`{what}` failed: {said}: {help}"),
             None => format!("`{what}` failed: {said}{}", login(&failure.error)),

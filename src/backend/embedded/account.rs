@@ -89,7 +89,10 @@ mod tests {
                 "etc/passwd",
                 "root:x:0:0:root:/root:/bin/sh\napp:x:7:8::/srv/app:\nbad:x:y\n",
             ),
-            ("etc/group", "root:x:0:\nstaff:x:50:app,www\naudio:x:29:app\nodd\n"),
+            (
+                "etc/group",
+                "root:x:0:\nstaff:x:50:app,www\naudio:x:29:app\nodd\n",
+            ),
         ]);
         let read = |user: &str| {
             let account = Account::read(user, &tree)?;
@@ -100,7 +103,10 @@ mod tests {
         assert_eq!(read("").unwrap(), (0, 0, vec![], home("/root")));
         assert_eq!(read("app").unwrap(), (7, 8, vec![50, 29], home("/srv/app")));
         assert_eq!(read("7").unwrap(), (7, 8, vec![50, 29], home("/srv/app")));
-        assert_eq!(read("app:staff").unwrap(), (7, 50, vec![], home("/srv/app")));
+        assert_eq!(
+            read("app:staff").unwrap(),
+            (7, 50, vec![], home("/srv/app"))
+        );
         assert_eq!(read("1000").unwrap(), (1000, 0, vec![], home("/")));
         assert_eq!(read("1000:1000").unwrap(), (1000, 1000, vec![], home("/")));
         for unknown in ["nobody", "bad", "app:nogroup", "-1", "4294967296"] {

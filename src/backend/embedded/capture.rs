@@ -10,7 +10,8 @@ use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 
 use rustix::fs::{
-    AtFlags, FileType, SeekFrom, Stat, lgetxattr, llistxattr, major, minor, readlinkat, seek, statat,
+    AtFlags, FileType, SeekFrom, Stat, lgetxattr, llistxattr, major, minor, readlinkat, seek,
+    statat,
 };
 use rustix::io::Errno;
 
@@ -197,18 +198,7 @@ impl Walk<'_> {
             path,
         };
         match kind {
-            FileType::Directory => {
-                let dir = place.dir.open(name).map_err(|error| unread(&found.path, error))?;
-                let dir = dir.ok_or_else(|| CaptureError::Moved(found.path.clone()))?;
-                let has_below = self.how.below.is_folder(&found.path)
-                    || self.how.below.below(&found.path).next().is_some();
-                let place = Place {
-                    dir,
-                    path: found.path.clone(),
-                    is_hidden: has_below && (place.is_hidden || is_opaque),
-                };
-                self.directory(found, &place, depth)
-            }
+            FileType::Directory => self.opened(found, place, name, is_opaque, depth),
             FileType::RegularFile => self.file(&found, &place.dir, name, &stat),
             FileType::Symlink => {
                 let target = readlinkat(place.dir.handle(), name, Vec::new());
@@ -232,6 +222,28 @@ impl Walk<'_> {
         }
     }
 
+    /// A directory of `above`.
+    fn opened(
+        &mut self,
+        found: Found,
+        above: &Place,
+        name: &OsStr,
+        is_opaque: bool,
+        depth: usize,
+    ) -> Result<(), CaptureError> {
+        let dir = above
+            .dir
+            .open(name)
+            .map_err(|error| unread(&found.path, error))?;
+        let dir = dir.ok_or_else(|| CaptureError::Moved(found.path.clone()))?;
+        let place = Place {
+            dir,
+            path: found.path.clone(),
+            is_hidden: (above.is_hidden || is_opaque) && self.how.below.has_in(&found.path),
+        };
+        self.directory(found, &place, depth)
+    }
+
     fn directory(&mut self, found: Found, place: &Place, depth: usize) -> Result<(), CaptureError> {
         let old = self.how.below.get(&found.path);
         let is_same = old.is_some_and(|old| {
@@ -248,7 +260,11 @@ impl Walk<'_> {
         }
         self.folder(place, depth + 1)?;
         // Still there if nothing in it was written.
-        if self.pending.last().is_some_and(|last| last.path == place.path) {
+        if self
+            .pending
+            .last()
+            .is_some_and(|last| last.path == place.path)
+        {
             self.pending.pop();
         }
         Ok(())
@@ -296,7 +312,8 @@ impl Walk<'_> {
             let data = next_data(&file, at, size).map_err(failed)?;
             while at < data {
                 let count = (data - at).min(ZEROS.len() as u64);
-                self.writer.content(&ZEROS[..usize::try_from(count).unwrap_or_default()])?;
+                self.writer
+                    .content(&ZEROS[..usize::try_from(count).unwrap_or_default()])?;
                 at += count;
             }
             let most = usize::try_from((size - at).min(PIECE as u64)).unwrap_or_default();
@@ -343,11 +360,7 @@ fn next_data(mut file: &File, at: u64, size: u64) -> io::Result<u64> {
 }
 
 /// The attributes of an entry that belong into a layer, and whether it is a directory that hides what is below it.
-fn attributes(
-    above: &Dir,
-    name: &OsStr,
-    path: &str,
-) -> Result<(Vec<Xattr>, bool), CaptureError> {
+fn attributes(above: &Dir, name: &OsStr, path: &str) -> Result<(Vec<Xattr>, bool), CaptureError> {
     let system = |error: Errno| unread(path, error.into());
     // Links are not followed, and nothing has to be opened.
     let at = std::path::Path::new("/proc/self/fd")

@@ -200,9 +200,9 @@ impl<'a> Plan<'a> {
             size -= match one {
                 Loose::Image(image) => self.drop_image(&image),
                 Loose::Blob(digest) => self.drop_blob(digest),
-                Loose::Tree(gone) => self.drop_trees(|tree| {
-                    (&tree.kind, tree.layer) == (&gone.kind, gone.layer)
-                }),
+                Loose::Tree(gone) => {
+                    self.drop_trees(|tree| (&tree.kind, tree.layer) == (&gone.kind, gone.layer))
+                }
             };
         }
     }

@@ -80,7 +80,8 @@ impl Commands<'_> {
         }
         let shell = image.tree.resolve(SHELL).ok();
         let shell = shell.and_then(|path| image.tree.get(&path));
-        let is_program = |kind: &NodeKind| matches!(kind, NodeKind::File(_) | NodeKind::HardLink(_));
+        let is_program =
+            |kind: &NodeKind| matches!(kind, NodeKind::File(_) | NodeKind::HardLink(_));
         if shell.is_some_and(|shell| is_program(&shell.kind)) {
             return Ok(());
         }
@@ -125,7 +126,9 @@ impl Commands<'_> {
                 SecretPlace::Env(name) => {
                     let text = String::from_utf8(value.value.clone());
                     let text = text.map_err(|_| {
-                        failed(format!("the secret `{id}` is not text, so it cannot be a variable"))
+                        failed(format!(
+                            "the secret `{id}` is not text, so it cannot be a variable"
+                        ))
                     })?;
                     // As a shell does it with what a program prints.
                     let text = text.trim_end_matches('\n').to_owned();
@@ -152,7 +155,10 @@ pub(super) fn refused(recipe: &Recipe) -> Vec<Unsupported> {
     if !recipe.steps.iter().any(is_run) {
         return Vec::new();
     }
-    let foreign = recipe.platforms.iter().filter(|platform| !foreign::runs(platform));
+    let foreign = recipe
+        .platforms
+        .iter()
+        .filter(|platform| !foreign::runs(platform));
     let foreign = foreign.map(|platform| Unsupported {
         field: "platform".to_owned(),
         why: format!("commands cannot run for {platform}: {NO_EMULATOR}"),

@@ -64,7 +64,9 @@ impl Config {
         let all = self.part("Env").and_then(Value::as_array);
         let pairs = all.into_iter().flatten();
         let pairs = pairs.filter_map(|each| each.as_str()?.split_once('='));
-        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 
     /// The value of a variable, if it is set.

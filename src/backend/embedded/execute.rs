@@ -79,7 +79,9 @@ impl Program<'_> {
         };
         let lists: [Vec<String>; 4] = [
             self.argv.to_vec(),
-            env.into_iter().flat_map(|(name, value)| [name, value]).collect(),
+            env.into_iter()
+                .flat_map(|(name, value)| [name, value])
+                .collect(),
             given.to_vec(),
             left_out.collect(),
         ];
@@ -149,17 +151,7 @@ impl Program<'_> {
             None => source.notes.log(line),
         };
         let exit = listen(&run, source.cancel, &log).map_err(|error| self.not_run(error))?;
-        match exit.status {
-            Status::Code(0) => {}
-            Status::Code(code) => {
-                let why = exited(self.words, code, shell_help(code));
-                return Err(BuildError::Failed(why));
-            }
-            Status::Signal(number) => {
-                let why = format!("`{}` was ended by signal {number}", self.words);
-                return Err(BuildError::Failed(why));
-            }
-        }
+        self.verify(exit.status)?;
         let writer = LayerWriter::new(source.store, encoding).map_err(failed)?;
         let owners = Whose::new(&exit, mode, &account.ids);
         let made = exit.made.iter().filter_map(|path| inside(path)).collect();
@@ -174,6 +166,14 @@ impl Program<'_> {
             CaptureError::Cancelled => BuildError::Cancelled,
             error => BuildError::Failed(format!("`{}`: {error}", self.words)),
         })
+    }
+
+    fn verify(&self, status: Status) -> Result<(), BuildError> {
+        Err(BuildError::Failed(match status {
+            Status::Code(0) => return Ok(()),
+            Status::Code(code) => exited(self.words, code, shell_help(code)),
+            Status::Signal(number) => format!("`{}` was ended by signal {number}", self.words),
+        }))
     }
 
     fn not_run(&self, error: SandboxError) -> BuildError {

@@ -45,7 +45,10 @@ pub(super) fn runs(platform: &str) -> bool {
     let is_own = own.is_some_and(|(_, name, more)| {
         *name == platform.architecture || more.contains(&platform.architecture.as_str())
     });
-    is_own || handlers().iter().any(|text| is_for(text, &platform.architecture))
+    is_own
+        || handlers()
+            .iter()
+            .any(|text| is_for(text, &platform.architecture))
 }
 
 /// The descriptions of all emulators.
@@ -55,7 +58,9 @@ fn handlers() -> Vec<String> {
     };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let texts = paths.filter_map(|path| read::bytes(&path, Links::Refuse, LARGEST).ok());
-    texts.filter_map(|text| String::from_utf8(text).ok()).collect()
+    texts
+        .filter_map(|text| String::from_utf8(text).ok())
+        .collect()
 }
 
 /// Whether a description is that of an emulator for this architecture.
@@ -68,7 +73,8 @@ fn is_for(text: &str, architecture: &str) -> bool {
     let is_open = field("flags: ").is_some_and(|flags| flags.contains('F'));
     let magic = field("magic ").and_then(|magic| hex::decode(magic.trim()).ok());
     let machine = MACHINES.iter().find(|(name, ..)| *name == architecture);
-    let (Some(magic), Some((_, class, order, machine))) = (magic.filter(|_| is_open), machine) else {
+    let (Some(magic), Some((_, class, order, machine))) = (magic.filter(|_| is_open), machine)
+    else {
         return false;
     };
     let number = match order {
@@ -98,7 +104,10 @@ mod tests {
 
     #[test]
     fn this_machine_runs_its_own_programs() {
-        let (_, own, _) = NAMES.iter().find(|(rust, ..)| *rust == consts::ARCH).unwrap();
+        let (_, own, _) = NAMES
+            .iter()
+            .find(|(rust, ..)| *rust == consts::ARCH)
+            .unwrap();
         assert!(runs(&format!("linux/{own}")));
         assert!(!runs("linux/mips64"));
     }

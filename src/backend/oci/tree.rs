@@ -65,7 +65,12 @@ impl Tree {
 
     /// Whether anything has this path, whose links have been followed. Layers need not mention directories.
     pub(in crate::backend) fn has(&self, path: &str) -> bool {
-        path.is_empty() || self.get(path).is_some() || self.below(path).next().is_some()
+        path.is_empty() || self.get(path).is_some() || self.has_in(path)
+    }
+
+    /// Whether anything is in this directory, whose links have been followed.
+    pub(in crate::backend) fn has_in(&self, path: &str) -> bool {
+        self.below(path).next().is_some()
     }
 
     /// Whether the path, whose links have been followed, is a directory; the root always is.

@@ -13,8 +13,8 @@ use crate::sandbox::{Ran, Sandbox};
 
 /// Programs of this machine from which a base is made.
 const PROGRAMS: [&str; 17] = [
-    "sh", "cat", "chmod", "cp", "date", "env", "head", "id", "ln", "ls", "mkdir", "mkfifo", "mv", "rm",
-    "sleep", "touch", "true",
+    "sh", "cat", "chmod", "cp", "date", "env", "head", "id", "ln", "ls", "mkdir", "mkfifo", "mv",
+    "rm", "sleep", "touch", "true",
 ];
 
 const BASE: &str = "files.tar";
@@ -25,7 +25,9 @@ fn needed(program: &str) -> (PathBuf, Vec<PathBuf>) {
     let path = path.into_iter().find(|path| path.exists()).unwrap();
     let listed = Command::new("ldd").arg(&path).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
-    let words = listed.split_whitespace().filter(|word| word.starts_with('/'));
+    let words = listed
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'));
     (path, words.map(PathBuf::from).collect())
 }
 
@@ -52,7 +54,10 @@ fn base() -> Vec<u8> {
         tar.append(&head, &[][..]).unwrap();
     }
     let texts = [
-        ("etc/passwd", "root:x:0:0:root:/root:/bin/sh\napp:x:70:71::/home/app:/bin/sh\n"),
+        (
+            "etc/passwd",
+            "root:x:0:0:root:/root:/bin/sh\napp:x:70:71::/home/app:/bin/sh\n",
+        ),
         ("etc/group", "root:x:0:\napp:x:71:\ncrew:x:72:app\n"),
         ("old/a", "a"),
         ("old/in/b", "b"),
@@ -68,18 +73,18 @@ fn base() -> Vec<u8> {
     for program in PROGRAMS {
         let (path, needs) = needed(program);
         libraries.extend(needs);
-        tar.append_path_with_name(&path, format!("bin/{program}")).unwrap();
+        tar.append_path_with_name(&path, format!("bin/{program}"))
+            .unwrap();
     }
     for library in libraries {
-        tar.append_path_with_name(&library, library.strip_prefix("/").unwrap()).unwrap();
+        tar.append_path_with_name(&library, library.strip_prefix("/").unwrap())
+            .unwrap();
     }
     tar.into_inner().unwrap()
 }
 
 fn manifest(lines: &str) -> String {
-    format!(
-        "image \"app\" {{\n    builder \"oci\"\n    base-image file=\"{BASE}\"\n{lines}\n}}\n"
-    )
+    format!("image \"app\" {{\n    builder \"oci\"\n    base-image file=\"{BASE}\"\n{lines}\n}}\n")
 }
 
 fn sandbox(lines: &str) -> Sandbox {
@@ -108,7 +113,10 @@ fn as_user(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
     if rustix::process::geteuid().is_root() {
         let all = sandbox.root().join("..");
         std::fs::set_permissions(&all, PermissionsExt::from_mode(0o755)).unwrap();
-        let given = Command::new("chown").args(["-R", "65534:65534"]).arg(&all).status();
+        let given = Command::new("chown")
+            .args(["-R", "65534:65534"])
+            .arg(&all)
+            .status();
         assert!(given.unwrap().success());
         command.uid(65534).gid(65534);
     }
@@ -138,9 +146,14 @@ fn what_a_command_changes_is_a_layer() {
 /// With other settings of overlayfs, directories would be empty in the layer, files without content, and removal would fail.
 #[test]
 fn directories_made_anew_moved_and_files_with_new_modes_are_whole() {
-    let sandbox = sandbox("    commands \"rm -r /old; mkdir /old; echo c > /old/c; mv /big /moved; chmod 600 /moved/file\"");
+    let sandbox = sandbox(
+        "    commands \"rm -r /old; mkdir /old; echo c > /old/c; mv /big /moved; chmod 600 /moved/file\"",
+    );
     let mut changes = changes(&sandbox);
-    let file = changes.iter_mut().find(|entry| entry.starts_with("moved/file")).unwrap();
+    let file = changes
+        .iter_mut()
+        .find(|entry| entry.starts_with("moved/file"))
+        .unwrap();
     assert_eq!(file.len(), 100_000 + "moved/file Regular 600 0:0 ".len());
     file.truncate(30);
     assert_eq!(
@@ -170,7 +183,13 @@ fn commands_see_what_docker_shows_them() {
     let all = layers(&sandbox);
     let first = entries(&sandbox, &all[all.len() - 2]);
     let env = first.iter().find(|entry| entry.contains("/env ")).unwrap();
-    for words in ["A=1 2", "B=$A", "HOME=/root", "PATH=/usr/local/sbin:", "PWD=/srv/place"] {
+    for words in [
+        "A=1 2",
+        "B=$A",
+        "HOME=/root",
+        "PATH=/usr/local/sbin:",
+        "PWD=/srv/place",
+    ] {
         assert!(env.contains(words), "{words}: {env}");
     }
     let id = first.iter().find(|entry| entry.contains("/id ")).unwrap();
@@ -211,7 +230,9 @@ fn a_command_that_did_the_same_is_not_run_again() {
     sandbox.write("imgspec.kdl", &manifest(&env));
     let second = layers(&sandbox);
     assert_ne!(second.last(), first.last());
-    sandbox.run(&["graph", "build", "--force", "--output", "oci:out"]).success();
+    sandbox
+        .run(&["graph", "build", "--force", "--output", "oci:out"])
+        .success();
     assert_ne!(layers(&sandbox).last(), second.last());
 }
 
@@ -220,7 +241,10 @@ fn the_same_command_gives_the_same_digest_on_every_machine() {
     let lines = "    commands \"mkdir -p /c /b /a; echo 1 > /c/1; echo 2 > /b/2; ln /c/1 /a/3; touch /z /y /x\"";
     let first = digest(&sandbox(lines), &[]);
     std::thread::sleep(Duration::from_millis(1100));
-    assert_eq!(digest(&sandbox(lines).env("TZ", "Pacific/Auckland"), &[]), first);
+    assert_eq!(
+        digest(&sandbox(lines).env("TZ", "Pacific/Auckland"), &[]),
+        first
+    );
 }
 
 #[test]
@@ -229,8 +253,14 @@ fn a_failing_command_says_which_and_how() {
         "    commands \"true\" \"echo before; exit 3\"",
         "`commands: echo before; exit 3` failed with exit code 3",
     );
-    refused("    commands \"nothing-like-this\"", "a program that it calls is not in the image");
-    refused("    commands \"kill -9 $$\"", "`commands: kill -9 $$` was ended by signal 9");
+    refused(
+        "    commands \"nothing-like-this\"",
+        "a program that it calls is not in the image",
+    );
+    refused(
+        "    commands \"kill -9 $$\"",
+        "`commands: kill -9 $$` was ended by signal 9",
+    );
     let sandbox = sandbox("    commands \"true\" \"echo seen; exit 3\"");
     let ran = sandbox.run(&["graph", "build", "--attempts", "1"]).code(1);
     // The line of the command, and what it said.
@@ -245,7 +275,9 @@ fn a_base_without_a_shell_is_told() {
     sandbox
         .run(&["graph", "build", "--attempts", "1"])
         .code(1)
-        .says("commands are run by `/bin/sh`, which the image does not have: use a base with a shell");
+        .says(
+            "commands are run by `/bin/sh`, which the image does not have: use a base with a shell",
+        );
 }
 
 #[test]
@@ -318,7 +350,9 @@ fn an_interrupted_command_ends_at_once_and_leaves_nothing() {
     let begun = Instant::now();
     let is_running = || {
         let listed = Command::new("ps").args(["-eo", "args"]).output().unwrap();
-        String::from_utf8_lossy(&listed.stdout).lines().any(|line| line.trim() == "sleep 4711")
+        String::from_utf8_lossy(&listed.stdout)
+            .lines()
+            .any(|line| line.trim() == "sleep 4711")
     };
     while !is_running() {
         assert!(begun.elapsed() < Duration::from_secs(60));
@@ -342,7 +376,9 @@ fn unpacked_layers_are_cleaned_and_made_again() {
         trees.map(|tree| tree.unwrap().path()).collect::<Vec<_>>()
     };
     assert_eq!(trees().len(), 1);
-    sandbox.run(&["clean", "--dry-run", "--max-size", "1"]).success();
+    sandbox
+        .run(&["clean", "--dry-run", "--max-size", "1"])
+        .success();
     assert_eq!(trees().len(), 1);
     sandbox.run(&["clean", "--max-size", "1"]).success();
     assert_eq!(trees().len(), 0);
@@ -351,7 +387,10 @@ fn unpacked_layers_are_cleaned_and_made_again() {
     let tree = trees().remove(0);
     std::fs::write(tree.join("whole"), "another\n1\n").unwrap();
     std::fs::remove_file(tree.join("files/bin/cat")).unwrap();
-    sandbox.write("imgspec.kdl", &manifest("    commands \"cat /old/a > /one\""));
+    sandbox.write(
+        "imgspec.kdl",
+        &manifest("    commands \"cat /old/a > /one\""),
+    );
     sandbox.run(&["graph", "build"]).success();
     assert!(tree.join("files/bin/cat").exists());
 }
@@ -364,7 +403,10 @@ fn an_ordinary_user_gets_the_same_files() {
     as_user(&sandbox, &["graph", "build", "--output", "oci:out"]).success();
     let index: serde_json::Value = serde_json::from_str(&sandbox.read("out/index.json")).unwrap();
     let blob = |digest: &serde_json::Value| digest.as_str().unwrap()[7..].to_owned();
-    let manifest = sandbox.read(&format!("out/blobs/sha256/{}", blob(&index["manifests"][0]["digest"])));
+    let manifest = sandbox.read(&format!(
+        "out/blobs/sha256/{}",
+        blob(&index["manifests"][0]["digest"])
+    ));
     let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
     let layers = manifest["layers"].as_array().unwrap();
     let layer = blob(&layers.last().unwrap()["digest"]);

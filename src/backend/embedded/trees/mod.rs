@@ -75,7 +75,8 @@ fn tree(part: &Part, owners: Owners, source: &Source<'_>) -> Result<PathBuf, Bui
         error => BuildError::Failed(format!("layer `{layer}` cannot be unpacked: {error}")),
     })?;
     for path in &unpacked.left_out {
-        let line = format!("commands do not see the base's device `/{path}`, which only root can make");
+        let line =
+            format!("commands do not see the base's device `/{path}`, which only root can make");
         source.notes.log(&line);
     }
     store

@@ -12,8 +12,8 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod,
-    fchown, fsetxattr, futimens, linkat, makedev, mknodat, symlinkat, utimensat,
+    AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown,
+    fsetxattr, futimens, linkat, makedev, mknodat, symlinkat, utimensat,
 };
 use rustix::io::Errno;
 use tar::{Archive, EntryType};
@@ -146,17 +146,8 @@ impl Unpacking {
         let Some(name) = parts.pop() else {
             return Ok(());
         };
-        if name.as_bytes() == b".wh..wh..opq" {
-            self.opaque.insert(parts);
-            return Ok(());
-        }
         if let Some(gone) = name.as_bytes().strip_prefix(b".wh.") {
-            if matches!(gone, b"" | b"." | b"..") {
-                return Err(outside(&path));
-            }
-            parts.push(OsStr::from_bytes(gone).to_owned());
-            self.whiteouts.insert(parts);
-            return Ok(());
+            return self.removed(parts, gone, &path);
         }
         let attributes = attributes(entry)?;
         let above = self.folder(&parts, &path)?;
@@ -165,7 +156,10 @@ impl Unpacking {
             return Ok(());
         }
         if kind == EntryType::Directory {
-            if above.kind(&name)?.is_some_and(|is| is != FileKind::Directory) {
+            if above
+                .kind(&name)?
+                .is_some_and(|is| is != FileKind::Directory)
+            {
                 above.remove(&name)?;
             }
             above.make(&name)?;
@@ -193,11 +187,25 @@ impl Unpacking {
             }
             EntryType::Symlink => {
                 let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-                symlinkat(OsStr::from_bytes(&target), above.handle(), &name).map_err(io::Error::from)?;
+                symlinkat(OsStr::from_bytes(&target), above.handle(), &name)
+                    .map_err(io::Error::from)?;
                 Ok(self.dress_by_name(&above, &name, &attributes)?)
             }
             _ => self.special(entry.header(), &above, &name, &attributes, &path),
         }
+    }
+
+    /// Notes what the layer removes from those below: a name, or all of a directory.
+    fn removed(&mut self, mut above: Parts, gone: &[u8], path: &[u8]) -> Result<(), LayerError> {
+        match gone {
+            b".wh..opq" => drop(self.opaque.insert(above)),
+            b"" | b"." | b".." => return Err(outside(path)),
+            name => {
+                above.push(OsStr::from_bytes(name).to_owned());
+                self.whiteouts.insert(above);
+            }
+        }
+        Ok(())
     }
 
     /// The directory with this path, which is made if the layer does not mention it before what is in it.
@@ -388,7 +396,11 @@ pub(in crate::backend::embedded) fn is_carried(name: &str) -> bool {
 
 fn owner(attributes: &Attributes) -> (Uid, Gid) {
     // Larger numbers than the system has do not occur in images that can be run.
-    let number = |number: u64| u32::try_from(number).ok().filter(|number| *number < u32::MAX);
+    let number = |number: u64| {
+        u32::try_from(number)
+            .ok()
+            .filter(|number| *number < u32::MAX)
+    };
     let (user, group) = attributes.owner;
     (
         Uid::from_raw(number(user).unwrap_or_default()),
@@ -416,7 +428,9 @@ fn parts(path: &[u8]) -> Result<Parts, LayerError> {
     inside(OsStr::from_bytes(path).as_ref())?;
     let parts = path.split(|byte| *byte == b'/');
     let parts = parts.filter(|part| !matches!(*part, b"" | b"."));
-    Ok(parts.map(|part| OsString::from_vec(part.to_vec())).collect())
+    Ok(parts
+        .map(|part| OsString::from_vec(part.to_vec()))
+        .collect())
 }
 
 fn joined(parts: &[OsString]) -> Vec<u8> {

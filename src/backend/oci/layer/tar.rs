@@ -67,33 +67,7 @@ pub(in crate::backend) type Xattr = (String, Vec<u8>);
 pub(super) fn head(entry: &Entry<'_>, xattrs: &[Xattr]) -> io::Result<Vec<u8>> {
     let mut header = Header::new_ustar();
     let mut records = Vec::new();
-    let (kind, size) = match entry.kind {
-        EntryKind::Folder => (EntryType::Directory, 0),
-        EntryKind::File { size } => (EntryType::Regular, size),
-        EntryKind::Whiteout => (EntryType::Regular, 0),
-        EntryKind::Pipe => (EntryType::Fifo, 0),
-        EntryKind::Device {
-            is_block,
-            major,
-            minor,
-        } => {
-            header.set_device_major(major)?;
-            header.set_device_minor(minor)?;
-            match is_block {
-                true => (EntryType::Block, 0),
-                false => (EntryType::Char, 0),
-            }
-        }
-        EntryKind::Link { target } | EntryKind::HardLink { target } => {
-            if header.set_link_name_literal(target).is_err() {
-                record(&mut records, "linkpath", target.as_bytes());
-            }
-            match entry.kind {
-                EntryKind::HardLink { .. } => (EntryType::Link, 0),
-                _ => (EntryType::Symlink, 0),
-            }
-        }
-    };
+    let (kind, size) = kind(entry, &mut header, &mut records)?;
     header.set_entry_type(kind);
     let path = match entry.kind {
         EntryKind::Folder => format!("{}/", entry.path),
@@ -130,6 +104,43 @@ pub(super) fn head(entry: &Entry<'_>, xattrs: &[Xattr]) -> io::Result<Vec<u8>> {
     }
     blocks.extend_from_slice(header.as_bytes());
     Ok(blocks)
+}
+
+/// The type of an entry and the size of its content; also sets what belongs to that type.
+fn kind(
+    entry: &Entry<'_>,
+    header: &mut Header,
+    records: &mut Vec<u8>,
+) -> io::Result<(EntryType, u64)> {
+    Ok(match entry.kind {
+        EntryKind::Folder => (EntryType::Directory, 0),
+        EntryKind::File { size } => (EntryType::Regular, size),
+        EntryKind::Whiteout => (EntryType::Regular, 0),
+        EntryKind::Pipe => (EntryType::Fifo, 0),
+        EntryKind::Device {
+            is_block,
+            major,
+            minor,
+        } => {
+            header.set_device_major(major)?;
+            header.set_device_minor(minor)?;
+            let kind = if is_block {
+                EntryType::Block
+            } else {
+                EntryType::Char
+            };
+            (kind, 0)
+        }
+        EntryKind::Link { target } | EntryKind::HardLink { target } => {
+            if header.set_link_name_literal(target).is_err() {
+                record(records, "linkpath", target.as_bytes());
+            }
+            match entry.kind {
+                EntryKind::HardLink { .. } => (EntryType::Link, 0),
+                _ => (EntryType::Symlink, 0),
+            }
+        }
+    })
 }
 
 /// The path of the entry that says that a path is gone.

@@ -4,7 +4,6 @@
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 
 use super::blobs::Store;
 use super::error::StoreError;
@@ -43,10 +42,6 @@ impl Store {
 impl Scratch {
     pub(in crate::backend) fn dir(&self) -> &Dir {
         &self.dir
-    }
-
-    pub(in crate::backend) fn path(&self) -> PathBuf {
-        self.above.path().join(&self.name)
     }
 
     /// Gives it a name in another directory; it is not removed then.
