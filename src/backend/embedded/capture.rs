@@ -128,8 +128,8 @@ struct Walk<'a> {
     writer: LayerWriter,
     /// The directories above that have not been written: nobody changed them.
     pending: Vec<Found>,
-    /// The first path of each file with several names.
-    links: HashMap<(u64, u64), String>,
+    /// The first path of each file with several names, and its mode, which reading it may have changed.
+    links: HashMap<(u64, u64), (String, u32)>,
 }
 
 impl Walk<'_> {
@@ -182,8 +182,12 @@ impl Walk<'_> {
         if kind == FileType::CharacterDevice && (major, minor) == (0, 0) {
             return self.gone(path);
         }
-        let is_closed = stat.st_mode & 0o500 != 0o500;
-        if is_closed && matches!(kind, FileType::RegularFile | FileType::Directory) {
+        let needed = match kind {
+            FileType::Directory => 0o500,
+            FileType::RegularFile => 0o400,
+            _ => 0,
+        };
+        if stat.st_mode & needed != needed {
             place.dir.unlock(name);
         }
         let (xattrs, is_opaque) = attributes(&place.dir, name, &path)?;
@@ -293,10 +297,16 @@ impl Walk<'_> {
     ) -> Result<(), CaptureError> {
         if stat.st_nlink > 1 {
             let number = (stat.st_dev, stat.st_ino);
-            if let Some(target) = self.links.get(&number).cloned() {
-                return self.write(found, EntryKind::HardLink { target: &target });
+            if let Some((target, mode)) = self.links.get(&number).cloned() {
+                let found = Found {
+                    path: found.path.clone(),
+                    mode,
+                    owner: found.owner,
+                    xattrs: found.xattrs.clone(),
+                };
+                return self.write(&found, EntryKind::HardLink { target: &target });
             }
-            self.links.insert(number, found.path.clone());
+            self.links.insert(number, (found.path.clone(), found.mode));
         }
         let failed = |error| unread(&found.path, error);
         let file = above.file(name).map_err(failed)?;

@@ -222,6 +222,17 @@ fn hard_links_sockets_pipes_and_holes() {
 }
 
 #[test]
+fn names_of_a_closed_file_have_its_mode() {
+    let bench = Bench::new(BASE);
+    bench.file("one", "content");
+    fs::hard_link(bench.at("one"), bench.at("two")).unwrap();
+    fs::set_permissions(bench.at("one"), PermissionsExt::from_mode(0o020)).unwrap();
+    let layer = bench.capture().unwrap();
+    let modes = layer.index.nodes.iter().map(|node| node.mode);
+    assert_eq!(modes.collect::<Vec<_>>(), [0o020, 0o020]);
+}
+
+#[test]
 fn capabilities_lose_the_root_of_their_namespace() {
     if !is_root() {
         return;
