@@ -61,7 +61,7 @@ mod tests {
         let mut longest = 0;
         let mut lines = Lines::default();
         for _ in 0..40 {
-            lines.add(&[b'x'; 100_000], &mut |line| {
+            lines.add("x".repeat(100_000).as_bytes(), &mut |line| {
                 longest = longest.max(line.len());
                 true
             });

@@ -353,7 +353,7 @@ impl<'a> Building<'a> {
     fn in_step(&self, step: &Step, error: BuildError) -> BuildError {
         let field = match step {
             Step::Env(_) => "env".to_owned(),
-            Step::User(_) => "user".to_owned(),
+            Step::User(_) | Step::Account { .. } => "user".to_owned(),
             Step::Workdir(_) => "workdir".to_owned(),
             Step::Copy(_) => {
                 let is_copy = |step: &Step| matches!(step, Step::Copy(_));
@@ -363,7 +363,6 @@ impl<'a> Building<'a> {
             Step::Pip(_) => "packages".to_owned(),
             Step::Lock(_) => "requirements".to_owned(),
             Step::Python { .. } => "python-version".to_owned(),
-            Step::Account { .. } => "user".to_owned(),
             Step::Run { .. } => {
                 let is_run = |step: &Step| matches!(step, Step::Run { .. });
                 format!("commands[{}]", self.before(step, is_run))

@@ -31,7 +31,7 @@ const PIECE: usize = 256 << 10;
 /// The largest attribute that Linux knows, in bytes.
 const LARGEST: usize = 64 << 10;
 
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Why changes cannot be made into a layer.
 #[derive(Debug, thiserror::Error)]
@@ -359,13 +359,13 @@ impl Walk<'_> {
 }
 
 /// Where the next bytes of a file are that are not a hole, and the file's position there.
-fn next_data(mut file: &File, at: u64, size: u64) -> io::Result<u64> {
-    match seek(&mut file, SeekFrom::Data(at)) {
+fn next_data(file: &File, at: u64, size: u64) -> io::Result<u64> {
+    match seek(file, SeekFrom::Data(at)) {
         Ok(data) => Ok(data.min(size)),
         // Only a hole is left.
         Err(Errno::NXIO) => Ok(size),
         // A file system that knows no holes.
-        Err(_) => seek(&mut file, SeekFrom::Start(at)).map_err(Into::into),
+        Err(_) => seek(file, SeekFrom::Start(at)).map_err(Into::into),
     }
 }
 

@@ -154,11 +154,11 @@ impl Program<'_> {
         self.verify(exit.status)?;
         let writer = LayerWriter::new(source.store, encoding).map_err(failed)?;
         let owners = Whose::new(&exit, mode, &account.ids);
-        let made = exit.made.iter().filter_map(|path| inside(path)).collect();
+        let stubs = exit.made.iter().filter_map(|path| inside(path)).collect();
         let capture = Capture {
             below: &image.tree,
             owner: &|path, own| owners.of(path, own, image),
-            made: &made,
+            made: &stubs,
             left_out: self.left_out,
             is_cancelled: &|| source.cancel.is_requested(),
         };

@@ -159,10 +159,9 @@ impl Sweep {
     }
 
     pub(in crate::backend) fn remove_tree(&self, tree: &TreeUsage) -> Result<(), StoreError> {
-        if let Some(place) = self.trees.as_ref().map(|trees| trees.open(&tree.kind)) {
-            if let Some(place) = place? {
-                place.lent()?.remove(tree.layer.hex())?;
-            }
+        let place = self.trees.as_ref().map(|trees| trees.open(&tree.kind));
+        if let Some(place) = place.transpose()?.flatten() {
+            place.lent()?.remove(tree.layer.hex())?;
         }
         Ok(())
     }

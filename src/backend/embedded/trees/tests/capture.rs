@@ -17,7 +17,7 @@ use crate::backend::oci::tree::Tree;
 struct Bench {
     below: Tree,
     upper: tempfile::TempDir,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     store: Store,
     made: HashSet<String>,
 }
@@ -32,7 +32,7 @@ impl Bench {
         Self {
             below: tree,
             upper: tempfile::tempdir().unwrap(),
-            folder,
+            _folder: folder,
             store,
             made: HashSet::new(),
         }

@@ -230,13 +230,13 @@ fn trees_are_found_until_the_system_starts_again_and_removed_whole() {
     };
     let store = Store::open(&place).unwrap();
     assert_eq!(store.tree("root", layer).unwrap(), None);
-    let made = make(&store);
-    assert_eq!(store.tree("root", layer).unwrap(), Some(made.clone()));
+    let first = make(&store);
+    assert_eq!(store.tree("root", layer).unwrap(), Some(first.clone()));
     assert_eq!(store.tree("user", layer).unwrap(), None);
     // As after another start: it does not count, and is made again.
-    fs::write(made.join("../whole"), "another\n1\n").unwrap();
+    fs::write(first.join("../whole"), "another\n1\n").unwrap();
     assert_eq!(store.tree("root", layer).unwrap(), None);
-    assert_eq!(make(&store), made);
+    assert_eq!(make(&store), first);
     // What was not finished is gone, whoever made it.
     drop(store.new_tree().unwrap());
     assert_eq!(place.join("working").read_dir().unwrap().count(), 0);
