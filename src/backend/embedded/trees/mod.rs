@@ -11,6 +11,8 @@ use super::base::{Image, LayerNote, Part, Source, told};
 use super::common::{at_once, failed, stored};
 use crate::backend::BuildError;
 use crate::backend::oci::layer::{LayerError, NodeKind, plain};
+use crate::backend::oci::store::StoreError;
+use crate::disk::dir::DirError;
 pub(super) use unpack::{OPAQUE, Owners, is_carried};
 
 /// The directories of an image's layers, the lowest first.
@@ -72,6 +74,10 @@ fn tree(part: &Part, owners: Owners, source: &Source<'_>) -> Result<PathBuf, Bui
     let unpacked = unpack::unpack(tar, &files, owners, &|| source.cancel.is_requested());
     let unpacked = unpacked.map_err(|error| match error {
         LayerError::Cancelled => BuildError::Cancelled,
+        // It is not the layer that is at fault, but where it is unpacked to.
+        LayerError::Damaged(error) if DirError::of(&error).is_some() => {
+            failed(StoreError::Files(error))
+        }
         error => BuildError::Failed(format!("layer `{layer}` cannot be unpacked: {error}")),
     })?;
     for path in &unpacked.left_out {

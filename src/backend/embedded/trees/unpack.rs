@@ -26,7 +26,7 @@ use crate::disk::dir::Dir;
 pub(in crate::backend::embedded) const OPAQUE: &str = "user.overlay.opaque";
 
 /// What is read of a file at once.
-const PIECE: usize = 256 << 10;
+const PIECE: usize = 64 << 10;
 
 /// How the owners of files are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,13 +83,12 @@ pub(super) fn unpack(
     to.set_mode(0o755)?;
     let mut plain = plain;
     let mut archive = Archive::new(&mut plain);
-    let mut piece = vec![0; PIECE];
     for entry in archive.entries()? {
         if is_cancelled() {
             return Err(LayerError::Cancelled);
         }
         let mut entry = entry?;
-        unpacking.entry(&mut entry, &mut piece, is_cancelled)?;
+        unpacking.entry(&mut entry, is_cancelled)?;
     }
     // The end is what verifies the blob.
     io::copy(&mut plain, &mut io::sink())?;
@@ -138,7 +137,6 @@ impl Unpacking {
     fn entry(
         &mut self,
         entry: &mut tar::Entry<'_, impl Read>,
-        piece: &mut [u8],
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<(), LayerError> {
         let path = entry.path_bytes().into_owned();
@@ -178,7 +176,8 @@ impl Unpacking {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 let file = above.create(&name, 0o600)?;
                 let mut file = file.ok_or_else(|| io::Error::from(Errno::EXIST))?;
-                self.done.size += copy(entry, &mut file, piece, is_cancelled)?;
+                let unwritten = |error| above.unwritten(&name, error);
+                self.done.size += copy(entry, &mut file, &unwritten, is_cancelled)?;
                 Ok(self.dress(&file, &attributes)?)
             }
             EntryType::Link => {
@@ -350,15 +349,16 @@ impl Unpacking {
 fn copy(
     from: &mut impl Read,
     to: &mut File,
-    piece: &mut [u8],
+    unwritten: &dyn Fn(io::Error) -> io::Error,
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<u64, LayerError> {
     let mut size = 0;
+    let mut piece = vec![0; PIECE];
     loop {
-        match from.read(piece) {
+        match from.read(&mut piece) {
             Ok(0) => return Ok(size),
             Ok(count) => {
-                to.write_all(&piece[..count])?;
+                to.write_all(&piece[..count]).map_err(unwritten)?;
                 size += count as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
