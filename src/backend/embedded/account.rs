@@ -43,19 +43,25 @@ impl Account {
         let (gid, more) = if group.is_empty() {
             let is_in = |list: &str| !name.is_empty() && list.split(',').any(|each| each == name);
             let more = groups.iter().filter(|(_, _, list)| is_in(list));
-            (own, more.map(|(_, number, _)| *number).collect())
+            (
+                own,
+                more.map(|(_, number, _)| *number).collect::<Vec<u32>>(),
+            )
         } else {
             let known = groups.iter().find(|(name, _, _)| *name == group);
             let number = known.map(|(_, number, _)| *number).or(group.parse().ok());
             let number = number.ok_or_else(|| unknown("group", group, "etc/group"))?;
             (number, Vec::new())
         };
+        // The group itself is among the groups: a file that excludes a group must exclude it, too.
+        let mut all: Vec<u32> = vec![gid];
+        all.extend(more.into_iter().filter(|group: &u32| *group != gid));
         let home = if home.is_empty() { "/" } else { home };
         Ok(Self {
             ids: Ids {
                 uid,
                 gid,
-                groups: more,
+                groups: all,
             },
             home: home.to_owned(),
         })
@@ -100,15 +106,24 @@ mod tests {
             Ok::<_, String>((uid, gid, groups, account.home))
         };
         let home = |path: &str| path.to_owned();
-        assert_eq!(read("").unwrap(), (0, 0, vec![], home("/root")));
-        assert_eq!(read("app").unwrap(), (7, 8, vec![50, 29], home("/srv/app")));
-        assert_eq!(read("7").unwrap(), (7, 8, vec![50, 29], home("/srv/app")));
+        assert_eq!(read("").unwrap(), (0, 0, vec![0], home("/root")));
+        assert_eq!(
+            read("app").unwrap(),
+            (7, 8, vec![8, 50, 29], home("/srv/app"))
+        );
+        assert_eq!(
+            read("7").unwrap(),
+            (7, 8, vec![8, 50, 29], home("/srv/app"))
+        );
         assert_eq!(
             read("app:staff").unwrap(),
-            (7, 50, vec![], home("/srv/app"))
+            (7, 50, vec![50], home("/srv/app"))
         );
-        assert_eq!(read("1000").unwrap(), (1000, 0, vec![], home("/")));
-        assert_eq!(read("1000:1000").unwrap(), (1000, 1000, vec![], home("/")));
+        assert_eq!(read("1000").unwrap(), (1000, 0, vec![0], home("/")));
+        assert_eq!(
+            read("1000:1000").unwrap(),
+            (1000, 1000, vec![1000], home("/"))
+        );
         for unknown in ["nobody", "bad", "app:nogroup", "-1", "4294967296"] {
             assert!(read(unknown).is_err(), "{unknown}");
         }
