@@ -10,6 +10,7 @@ mod check;
 mod clean;
 mod common;
 mod config;
+mod contents;
 mod copy;
 mod debian;
 mod export;

@@ -106,8 +106,7 @@ impl Packages<'_> {
         let wheels = fetched.map_err(|error| hider.hide_error(error))?;
         let place = Place {
             target,
-            tree: &image.tree,
-            layers: image.parts.len(),
+            image,
             encoding: self.encoding,
             use_known: !job.no_cache,
         };

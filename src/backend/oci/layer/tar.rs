@@ -13,6 +13,9 @@ const EPOCH: u64 = 315_532_800;
 /// The start of the names of extended attributes.
 pub(in crate::backend) const XATTR: &str = "SCHILY.xattr.";
 
+/// The start of the names of files that remove others.
+pub(super) const WHITEOUT: &str = ".wh.";
+
 /// The size of a tar block in bytes.
 const BLOCK: usize = 512;
 
@@ -49,6 +52,8 @@ pub(in crate::backend) enum EntryKind<'a> {
     HardLink {
         target: &'a str,
     },
+    /// What the layers below have at this path is removed.
+    Whiteout,
 }
 
 /// An extended attribute: its name and value.
@@ -61,6 +66,7 @@ pub(super) fn head(entry: &Entry<'_>, xattrs: &[Xattr]) -> io::Result<Vec<u8>> {
     let (kind, size) = match entry.kind {
         EntryKind::Folder => (EntryType::Directory, 0),
         EntryKind::File { size } => (EntryType::Regular, size),
+        EntryKind::Whiteout => (EntryType::Regular, 0),
         EntryKind::Link { target } | EntryKind::HardLink { target } => {
             if header.set_link_name_literal(target).is_err() {
                 record(&mut records, "linkpath", target.as_bytes());
@@ -72,8 +78,9 @@ pub(super) fn head(entry: &Entry<'_>, xattrs: &[Xattr]) -> io::Result<Vec<u8>> {
         }
     };
     header.set_entry_type(kind);
-    let path = match kind {
-        EntryType::Directory => format!("{}/", entry.path),
+    let path = match entry.kind {
+        EntryKind::Folder => format!("{}/", entry.path),
+        EntryKind::Whiteout => whiteout(entry.path),
         _ => entry.path.to_owned(),
     };
     if header.set_path(&path).is_err() {
@@ -106,6 +113,14 @@ pub(super) fn head(entry: &Entry<'_>, xattrs: &[Xattr]) -> io::Result<Vec<u8>> {
     }
     blocks.extend_from_slice(header.as_bytes());
     Ok(blocks)
+}
+
+/// The path that stands for the removal of another.
+fn whiteout(path: &str) -> String {
+    match path.rsplit_once('/') {
+        Some((above, name)) => format!("{above}/{WHITEOUT}{name}"),
+        None => format!("{WHITEOUT}{path}"),
+    }
 }
 
 /// How many zeros follow content of this size.

@@ -64,6 +64,7 @@ impl LayerWriter {
             EntryKind::Folder => NodeKind::Folder,
             EntryKind::Link { target } => NodeKind::Link(target.to_owned()),
             EntryKind::HardLink { target } => NodeKind::HardLink(target.to_owned()),
+            EntryKind::Whiteout => NodeKind::Whiteout,
             EntryKind::File { size } => {
                 (self.left, self.padding) = (size, tar::padding(size));
                 NodeKind::File(None)

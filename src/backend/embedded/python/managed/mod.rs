@@ -206,7 +206,7 @@ fn minor_link(directory: &str) -> Option<String> {
 fn entry(writer: &mut LayerWriter, path: &str, kind: EntryKind<'_>) -> Result<(), BuildError> {
     let mode = match kind {
         EntryKind::Folder => 0o755,
-        EntryKind::File { .. } | EntryKind::HardLink { .. } => 0o644,
+        EntryKind::File { .. } | EntryKind::HardLink { .. } | EntryKind::Whiteout => 0o644,
         EntryKind::Link { .. } => 0o777,
     };
     let entry = Entry {
