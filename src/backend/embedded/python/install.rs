@@ -18,7 +18,7 @@ use crate::backend::embedded::owner::Owner;
 use crate::backend::oci::layer::{Encoding, Layer, NodeKind};
 
 /// The version of how wheels become layers; part of the keys of their layers.
-const FORMAT: &str = "wheels 1";
+const FORMAT: &str = "wheels 2";
 
 /// Smaller wheels share a layer, in bytes.
 const LARGE: u64 = 1 << 20;

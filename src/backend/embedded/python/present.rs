@@ -46,19 +46,25 @@ pub(super) fn find(tree: &Tree, scheme: &Scheme) -> Result<BTreeMap<String, Vec<
     let mut found: BTreeMap<String, Vec<Present>> = BTreeMap::new();
     for library in libraries(tree, scheme)? {
         for entry in tree.names(&library) {
-            let Some((name, version, kinds)) = read(entry) else {
+            let Some(named) = read(entry) else {
                 continue;
             };
-            let is_folder = tree.is_folder(&format!("{library}/{entry}"))
-                || tree.get(&format!("{library}/{entry}")).is_none();
-            let Some(metadata) = kinds[usize::from(is_folder)] else {
+            let path = format!("{library}/{entry}");
+            // Archives need not mention a directory besides what is in it.
+            let is_folder = tree.is_folder(&path) || tree.get(&path).is_none();
+            let kind = if is_folder {
+                named.as_folder
+            } else {
+                named.as_file
+            };
+            let Some(metadata) = kind else {
                 continue;
             };
-            found.entry(normal(name)).or_default().push(Present {
+            found.entry(normal(named.name)).or_default().push(Present {
                 library: library.clone(),
                 entry: entry.to_owned(),
                 metadata,
-                version: version.map(str::to_owned),
+                version: named.version.map(str::to_owned),
             });
         }
     }
@@ -71,17 +77,28 @@ fn libraries(tree: &Tree, scheme: &Scheme) -> Result<BTreeSet<String>, NoWay> {
     both.iter().map(|path| tree.resolve(path)).collect()
 }
 
-/// What the name of a package's metadata tells: its name, its version, and what it is as a file and as a directory.
-fn read(entry: &str) -> Option<(&str, Option<&str>, [Option<Metadata>; 2])> {
-    let (stem, kinds) = if let Some(stem) = entry.strip_suffix(".dist-info") {
-        (stem, [None, Some(Metadata::Wheel)])
+/// What the name of a package's metadata tells.
+struct Named<'a> {
+    name: &'a str,
+    version: Option<&'a str>,
+    as_file: Option<Metadata>,
+    as_folder: Option<Metadata>,
+}
+
+fn read(entry: &str) -> Option<Named<'_>> {
+    let (stem, as_file, as_folder) = if let Some(stem) = entry.strip_suffix(".dist-info") {
+        (stem, None, Some(Metadata::Wheel))
     } else if let Some(stem) = entry.strip_suffix(".egg-info") {
-        (stem, [Some(Metadata::Distutils), Some(Metadata::Egg)])
+        (stem, Some(Metadata::Distutils), Some(Metadata::Egg))
     } else {
         let stem = entry.strip_suffix(".egg-link")?;
-        (stem, [Some(Metadata::Sources), None])
+        (stem, Some(Metadata::Sources), None)
     };
     let mut parts = stem.split('-');
-    let name = parts.next().filter(|name| !name.is_empty())?;
-    Some((name, parts.next(), kinds))
+    Some(Named {
+        name: parts.next().filter(|name| !name.is_empty())?,
+        version: parts.next(),
+        as_file,
+        as_folder,
+    })
 }

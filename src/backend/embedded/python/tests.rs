@@ -399,5 +399,10 @@ fn what_the_base_has_is_not_installed_again() {
     bench.tree = tree(&format!("{DEBIAN} {own}"));
     let made = bench.install(&[same]).unwrap();
     assert_eq!(made.len(), 1);
-    assert!(bench.files(&made[0]).keys().all(|path| !path.contains(".wh.")));
+    assert!(
+        bench
+            .files(&made[0])
+            .keys()
+            .all(|path| !path.contains(".wh."))
+    );
 }

@@ -173,8 +173,9 @@ fn removals_are_read_back_as_such() {
         .iter()
         .map(|node| (node.path.as_str(), &node.kind));
     let gone = NodeKind::Whiteout;
+    let all: Vec<(&str, &NodeKind)> = all.collect();
     assert_eq!(
-        Vec::from_iter(all),
+        all,
         [("top", &gone), ("a/deep", &gone), ("a/deeper", &gone)]
     );
 }

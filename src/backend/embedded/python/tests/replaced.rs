@@ -43,7 +43,7 @@ fn removed(
         .map(|(path, text)| (format!("{LIBRARY}/{path}"), (*text).to_owned()))
         .collect();
     let asked = wanted(tree, &of);
-    assert_eq!(asked, Vec::from_iter(texts.keys().cloned()));
+    assert!(asked.iter().eq(texts.keys()), "{asked:?}");
     let mut removal = Removal::new(tree.clone(), &scheme, &texts);
     for present in of {
         removal.remove(present)?;
