@@ -1,23 +1,30 @@
 //! Python packages without a daemon and without a network: synthetic wheels from an index on the loopback interface.
 
 mod index;
+mod platforms;
 mod replaced;
 
 use index::{Index, wheel, wheel_with};
 
 use crate::sandbox::Sandbox;
 
+/// What tells the version of the C library.
+const LIBC: &str = "GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n";
+
 /// A root file system with the files by which a Python is found.
 fn root() -> Vec<u8> {
+    root_with(&[])
+}
+
+/// The same with more files.
+fn root_with(more: &[(&str, &str)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
-    for (path, text) in [
+    let files = [
         ("usr/bin/python3.11", ""),
         ("usr/lib/python3.11/os.py", ""),
-        (
-            "lib/x86_64-linux-gnu/libc.so.6",
-            "GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n",
-        ),
-    ] {
+        ("lib/x86_64-linux-gnu/libc.so.6", LIBC),
+    ];
+    for (path, text) in files.iter().chain(more) {
         let mut head = tar::Header::new_ustar();
         head.set_size(text.len() as u64);
         head.set_mode(0o755);

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::layer::{self, Entries, Open, Source, told};
+use super::onto::{Installed, Place};
 use super::plan::{self, Content, Plan};
 use super::replace;
 use super::zip::Zip;
@@ -13,9 +14,9 @@ use crate::backend::BuildError;
 use crate::backend::embedded::base;
 use crate::backend::embedded::common::{at_once, failed};
 use crate::backend::embedded::copy::Items;
-use crate::backend::embedded::made::{Key, Made, Once};
+use crate::backend::embedded::made::{Key, Once};
 use crate::backend::embedded::owner::Owner;
-use crate::backend::oci::layer::{Encoding, Layer, NodeKind};
+use crate::backend::oci::layer::{Layer, NodeKind};
 
 /// The version of how wheels become layers; part of the keys of their layers.
 const FORMAT: &str = "wheels 2";
@@ -26,24 +27,6 @@ const LARGE: u64 = 1 << 20;
 /// The most layers that one step makes, and that an image has with them: runtimes refuse images with more than about 125.
 const OWN_LAYERS: usize = 40;
 const ALL_LAYERS: usize = 100;
-
-/// Where the layers go, and how they are written.
-pub(in crate::backend::embedded) struct Place<'a> {
-    pub(in crate::backend::embedded) target: &'a Target,
-    /// The image below.
-    pub(in crate::backend::embedded) image: &'a base::Image,
-    pub(in crate::backend::embedded) encoding: Encoding,
-    /// Whether layers of earlier builds are used.
-    pub(in crate::backend::embedded) use_known: bool,
-}
-
-/// A layer and the wheels that it has.
-#[derive(Debug)]
-pub(in crate::backend::embedded) struct Installed {
-    pub(in crate::backend::embedded) made: Made,
-    /// `numpy 2.2.6, pytz 2025.2`
-    pub(in crate::backend::embedded) words: String,
-}
 
 /// The layers that these wheels become, from the bottom up. Their bytes are in the store.
 pub(in crate::backend::embedded) fn layers(

@@ -14,6 +14,7 @@ pub(super) mod kept;
 mod layer;
 mod locks;
 pub(super) mod managed;
+pub(super) mod onto;
 mod places;
 mod plan;
 mod present;

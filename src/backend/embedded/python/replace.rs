@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Wheel;
-use super::install::{Installed, Place};
 use super::locks::same_version;
+use super::onto::{Installed, Place};
 use super::places::normal;
 use super::present::{self, Present};
 use super::removal::{Removal, wanted};

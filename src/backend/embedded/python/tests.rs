@@ -7,7 +7,8 @@ use std::io::Read as _;
 
 use parking_lot::Mutex;
 
-use super::install::{Installed, Place, layers};
+use super::install::layers;
+use super::onto::{Installed, Place};
 use super::zip::sample::{Part, wheel};
 use super::*;
 use crate::backend::embedded::base::{self, Image, Source};

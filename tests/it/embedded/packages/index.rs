@@ -128,6 +128,18 @@ impl Index {
         hash
     }
 
+    /// Offers a further wheel of a project.
+    pub(super) fn also_offer(&self, file: &str, bytes: &[u8]) -> String {
+        let page = format!("/simple/{}/", file.split('-').next().unwrap());
+        let before = self.answers.lock().unwrap().get(&page).cloned();
+        let hash = self.offer(file, bytes);
+        if let Some((status, kind, before)) = before {
+            let own = self.answers.lock().unwrap()[&page].2.clone();
+            self.set(&page, status, &kind, &[before, own].concat());
+        }
+        hash
+    }
+
     /// What was asked for since the last time.
     pub(super) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock().unwrap())
