@@ -23,6 +23,8 @@ pub struct Requested<'a> {
     pub python: PythonOf<'a>,
     /// What the lock has of the outside image of this Python.
     pub outside: Option<&'a LockedImage>,
+    /// The files that this Python is in, if they are in the workspace.
+    pub base_files: Option<&'a Files>,
     /// The workspace root, absolute.
     pub root: &'a Path,
     /// What is locked for the same requirements: the answer, if the Python and the C library are still the same.

@@ -83,6 +83,7 @@ pub(super) fn fingerprint_again(
             id: graph.name(*id),
             recipe,
             others: &others,
+            read: &|set| read.get(set)?.as_ref().ok(),
         };
         let before = before.get(id.index());
         done[id.index()] = Some(match before.filter(|_| kept.contains(id)) {

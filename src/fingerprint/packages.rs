@@ -6,7 +6,7 @@ use super::encode::package_inputs;
 use super::files::{Files, is_hashed};
 use super::outside::{self, Pins};
 use crate::disk::limits;
-use crate::recipe::{Pip, PythonOf, Recipe, familiar};
+use crate::recipe::{FileSet, Pip, PythonOf, Recipe, familiar};
 use crate::workspace::Lock;
 
 /// An image whose packages may be locked, with the recipes that tell which Python they are for.
@@ -17,6 +17,8 @@ pub struct Installing<'a, 'o> {
     pub recipe: &'a Recipe,
     /// The recipes of the workspace, by id.
     pub others: &'o dyn Fn(&str) -> Option<&'a Recipe>,
+    /// The files of the workspace, by set, as far as they can be read.
+    pub read: &'o dyn Fn(&FileSet) -> Option<&'a Arc<Files>>,
 }
 
 impl<'a> Installing<'a, '_> {
@@ -29,7 +31,18 @@ impl<'a> Installing<'a, '_> {
     /// The digest of what the packages of a step are resolved from; `files` is the set of its requirements.
     #[must_use]
     pub fn inputs(&self, pip: &'a Pip, files: Option<&Arc<Files>>) -> String {
-        package_inputs(pip, files, &self.python(pip))
+        self.inputs_for(pip, files, &self.python(pip))
+    }
+
+    /// The files of the base that the Python is in, if it is in any.
+    #[must_use]
+    pub fn base_files(&self, python: &PythonOf<'_>) -> Option<&'a Arc<Files>> {
+        python.file.and_then(|file| (self.read)(file.files))
+    }
+
+    fn inputs_for(&self, pip: &Pip, files: Option<&Arc<Files>>, python: &PythonOf<'_>) -> String {
+        let base = self.base_files(python);
+        package_inputs(pip, files, python, base.map(AsRef::as_ref))
     }
 
     /// How the lock pins the packages of each step.
@@ -51,7 +64,7 @@ impl<'a> Installing<'a, '_> {
                 let of = locked.platforms.get(platform);
                 of.is_some_and(|it| it.base.as_deref() == base)
             };
-            if package_inputs(pip, files, &python) == locked.inputs && platforms.all(fits) {
+            if self.inputs_for(pip, files, &python) == locked.inputs && platforms.all(fits) {
                 Pins::Locked(Arc::clone(locked))
             } else {
                 Pins::Stale

@@ -30,6 +30,8 @@ pub struct PackageNeed<'a> {
     pub files: Option<&'a Files>,
     /// The Python that the packages are for.
     pub python: PythonOf<'a>,
+    /// The files that it is in, if they are in the workspace.
+    pub base_files: Option<&'a Files>,
     /// Digest of what they are resolved from.
     pub inputs: String,
     /// The workspace root, absolute.
@@ -222,6 +224,7 @@ fn ask(
                 pip,
                 files,
                 python,
+                base_files,
                 root,
                 ..
             } = question.need;
@@ -234,6 +237,7 @@ fn ask(
                 platform: question.platform,
                 python: python.clone(),
                 outside: outside.map(|locked| &locked.image),
+                base_files: *base_files,
                 root,
                 kept: question.kept,
                 preferred: &question.preferred,

@@ -26,7 +26,7 @@ pub use model::{
     Conda, Config, CopySource, CopyStep, Interpreter, Lock, LockTool, Pip, Recipe, Step,
 };
 pub use outside::repository;
-pub use python::{PythonOf, PythonSource};
+pub use python::{BaseFile, PythonOf, PythonSource};
 
 /// Version of the recipe semantics. Part of every key; raised when the same recipe would produce a different image.
 pub const FORMAT: u32 = 1;

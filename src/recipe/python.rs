@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::files::FileSet;
 use super::model::{Interpreter, Recipe, Step};
 use crate::spec::Base;
 
@@ -12,6 +13,17 @@ pub struct PythonOf<'a> {
     pub source: PythonSource<'a>,
     /// The image of a registry that is lowest in the chain of bases, which has the C library.
     pub outside: Option<&'a str>,
+    /// The file or directory that is lowest instead.
+    pub file: Option<BaseFile<'a>>,
+}
+
+/// A base in files of the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BaseFile<'a> {
+    /// The files.
+    pub files: &'a FileSet,
+    /// Which of several images, by name.
+    pub name: Option<&'a str>,
 }
 
 /// Where a Python comes from.
@@ -42,9 +54,13 @@ impl fmt::Display for PythonOf<'_> {
             PythonSource::Built(image) => write!(to, "built in {image}")?,
             PythonSource::Nothing => write!(to, "none")?,
         }
-        match self.outside {
-            Some(outside) => write!(to, " on {outside}"),
-            None => Ok(()),
+        match (self.outside, &self.file) {
+            (Some(outside), _) => write!(to, " on {outside}"),
+            (None, Some(BaseFile { files, name })) => {
+                write!(to, " on the file {}", files.path())?;
+                name.map_or(Ok(()), |name| write!(to, " ({name})"))
+            }
+            (None, None) => Ok(()),
         }
     }
 }
@@ -62,8 +78,19 @@ impl<'a> PythonOf<'a> {
             Base::Registry(reference) if lowest.dockerfile.is_none() => Some(reference.as_str()),
             _ => None,
         });
-        let source = source(&chain, interpreter, outside.is_some());
-        Self { source, outside }
+        let file = chain.last().and_then(|(_, lowest)| match &lowest.base {
+            Base::File { name, .. } if lowest.dockerfile.is_none() => Some(BaseFile {
+                files: lowest.base_file.as_ref()?,
+                name: name.as_deref(),
+            }),
+            _ => None,
+        });
+        let source = source(&chain, interpreter, outside.is_some() || file.is_some());
+        Self {
+            source,
+            outside,
+            file,
+        }
     }
 }
 
@@ -162,7 +189,7 @@ fn first_in_path<'a>(chain: &[(&'a str, &'a Recipe)], is_outside: bool) -> Pytho
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::{Conda, DockerfileRecipe, FileSet};
+    use crate::recipe::{Conda, DockerfileRecipe};
     use crate::spec::WorkspacePath;
 
     fn on(base: Base, steps: Vec<Step>) -> Recipe {

@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::fingerprint::{Files, Installing, Pins, are_hashed};
 use crate::graph::ImageId;
 use crate::lock::{self, FailedPackages, PackageNeed, PackageRenewal, Renewal, Which};
-use crate::recipe::{Pip, Recipe};
+use crate::recipe::{FileSet, Pip, Recipe};
 use crate::spec::RequirementsKind;
 
 impl Session {
@@ -31,20 +31,34 @@ impl Session {
             id: world.graph.name(id),
             recipe,
             others: &others,
+            read: &|set| self.files_of(set),
         };
         let open = self.open_steps(id);
-        let needs = open.map(|(step, pip, files)| PackageNeed {
-            image: image.id,
-            step,
-            recipe,
-            pip,
-            files: files.map(AsRef::as_ref),
-            python: image.python(pip),
-            inputs: image.inputs(pip, files),
-            root: &world.workspace.root,
-            backend: Arc::clone(self.resolver(id).unwrap_or(&world.backends[id.index()])),
+        let needs = open.map(|(step, pip, files)| {
+            let python = image.python(pip);
+            PackageNeed {
+                image: image.id,
+                step,
+                recipe,
+                pip,
+                files: files.map(AsRef::as_ref),
+                base_files: image.base_files(&python).map(AsRef::as_ref),
+                python,
+                inputs: image.inputs(pip, files),
+                root: &world.workspace.root,
+                backend: Arc::clone(self.resolver(id).unwrap_or(&world.backends[id.index()])),
+            }
         });
         needs.collect()
+    }
+
+    /// The files of a set that an image of the workspace has.
+    fn files_of(&self, set: &FileSet) -> Option<&Arc<Files>> {
+        self.world.graph.ids().find_map(|id| {
+            let mut sets = self.world.recipes[id.index()].file_sets();
+            let at = sets.position(|other| other == set)?;
+            self.prints.files(id).get(at)
+        })
     }
 
     /// The steps of an image that install packages which its own files do not pin, with their numbers from 1.

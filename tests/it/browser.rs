@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 /// The value of a variable of `tests/run`; `None` if it could not provide what the variable names, and reports so at its end.
 #[track_caller]
-fn provided(variable: &str) -> Option<String> {
+pub(crate) fn provided(variable: &str) -> Option<String> {
     let value = std::env::var(variable).ok();
     assert!(
         value.is_some() || !cfg!(feature = "engine-tests"),

@@ -6,6 +6,7 @@ mod inspect;
 mod packages;
 mod python;
 mod taken;
+mod uv;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

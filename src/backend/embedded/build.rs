@@ -13,7 +13,7 @@ use super::files;
 use super::made::{Key, Made, Once};
 use super::owner::Owner;
 use super::packages::Packages;
-use super::python::install::Installed;
+use super::python::onto::Installed;
 use super::taken::Taken;
 use crate::backend::context;
 use crate::backend::labels;
@@ -83,7 +83,10 @@ fn start(
         Base::Scratch => Ok(Source::scratch(platform)),
         Base::File { file, name } => {
             step(file.path.as_str());
-            files::base(job, name.as_deref(), platform, source)
+            match job.files.last() {
+                Some(files) => files::base(files, name.as_deref(), platform, source),
+                None => Err(failed("the base has no files")),
+            }
         }
         Base::Debian(debian) => {
             step(&debian.suite);

@@ -9,12 +9,12 @@ mod parts;
 use super::base::{Image, LayerNote, Part, Source, of_platform, read};
 use super::common::{LARGEST, failed};
 use super::config::Config;
+use crate::backend::BuildError;
 use crate::backend::oci::archive::{self, Content, INDEX_FILE, Listed, Listing, SAVED_FILE};
 use crate::backend::oci::layer::NodeKind;
 use crate::backend::oci::name::Digest;
 use crate::backend::platform::Platform;
 use crate::backend::steps::{main_file, shown};
-use crate::backend::{BuildError, Job};
 use crate::fingerprint::Files;
 use import::Import;
 use parts::{Folder, Parts};
@@ -25,15 +25,13 @@ const FORMAT: &str = "base 1";
 /// How deep indexes may be nested.
 const DEPTH: usize = 4;
 
-/// The base of a job in these files; `name` is that of the image if there are several.
+/// The base in these files; `name` is that of the image if there are several.
 pub(super) fn base(
-    job: &Job<'_>,
+    files: &Files,
     name: Option<&str>,
     platform: &str,
     source: &Source<'_>,
 ) -> Result<Image, BuildError> {
-    let files = job.files.last();
-    let files = files.ok_or_else(|| failed("the base has no files"))?;
     let path = shown(files);
     let key = key(files, name, platform);
     let whom = format!("another run that is reading {path}");

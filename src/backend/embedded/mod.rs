@@ -13,6 +13,7 @@ mod clean;
 mod commands;
 mod common;
 mod config;
+mod contents;
 mod copy;
 mod debian;
 mod execute;

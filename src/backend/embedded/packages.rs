@@ -5,8 +5,9 @@ use super::common::failed;
 use super::made::{Made, Once};
 use super::pins;
 use super::python::given::Given;
-use super::python::install::{self, Installed, Place};
+use super::python::install;
 use super::python::managed::Mirrors;
+use super::python::onto::{Installed, Place};
 use super::python::wanted::{self, Wanting};
 use super::python::{Target, Wheel, fetch, managed, target, venv};
 use crate::backend::oci::layer::Encoding;
@@ -106,8 +107,7 @@ impl Packages<'_> {
         let wheels = fetched.map_err(|error| hider.hide_error(error))?;
         let place = Place {
             target,
-            tree: &image.tree,
-            layers: image.parts.len(),
+            image,
             encoding: self.encoding,
             use_known: !job.no_cache,
         };

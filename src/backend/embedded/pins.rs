@@ -2,8 +2,9 @@
 //!
 //! For images of every builder: only the base's files are needed, and a registry has them.
 
-use super::base::Source;
+use super::base::{Image, Source};
 use super::common::{at_once, failed};
+use super::files;
 use super::python::given::Given;
 use super::python::tags::{Tags, WheelName};
 use super::python::wanted::{self, Wanting};
@@ -12,6 +13,7 @@ use crate::backend::context::{empty, unwritten};
 use crate::backend::oci::name::Digest;
 use crate::backend::packages::{Found, NotFound, Requested};
 use crate::backend::platform::Platform;
+use crate::backend::steps::shown;
 use crate::backend::{BuildError, Job, secret};
 use crate::disk::dir::{Dir, unused};
 use crate::recipe::{PYTHON_HOME, Pip, PythonSource};
@@ -91,12 +93,17 @@ fn target_of(
             installed(version, wanted, source)
         }
         PythonSource::Outside | PythonSource::Exec(_) => {
-            let Some(reference) = wanted.python.outside else {
-                return unknowable("its base is not an image of a registry".to_owned());
+            let name = match (wanted.python.outside, wanted.base_files) {
+                (Some(reference), _) => format!("`{reference}`"),
+                (None, Some(files)) => shown(files),
+                (None, None) => {
+                    let why = "its base is neither an image of a registry nor a file";
+                    return unknowable(why.to_owned());
+                }
             };
-            let Some(image) = outside(reference, wanted, source)? else {
+            let Some(image) = lowest(wanted, source)? else {
                 return unknowable(format!(
-                    "`{reference}` is only in the local store, where its files cannot be read"
+                    "{name} is only in the local store, where its files cannot be read"
                 ));
             };
             let platform = Platform::read(wanted.platform);
@@ -104,7 +111,7 @@ fn target_of(
             let found = target::find(&image.tree, &platform, interpreter, &image.config);
             match found {
                 Ok(target) => Ok((target, None)),
-                Err(error) => unknowable(format!("`{reference}`: {error}")),
+                Err(error) => unknowable(format!("{name}: {error}")),
             }
         }
     }
@@ -125,12 +132,7 @@ fn installed(
     };
     let full: Option<u32> = parts.next().and_then(Result::ok);
     let platform = Platform::read(wanted.platform);
-    let image = if let Some(reference) = wanted.python.outside {
-        outside(reference, wanted, source)?
-    } else {
-        None
-    };
-    let (libc, remark) = if let Some(image) = image {
+    let (libc, remark) = if let Some(image) = lowest(wanted, source)? {
         let libc = target::libc(&image.tree, &platform);
         (libc.map_err(NotFound::Unknowable)?, None)
     } else {
@@ -157,12 +159,15 @@ fn installed(
     Ok((target, remark))
 }
 
-/// The outside image; `None` if no registry has it.
-fn outside(
-    reference: &str,
-    wanted: &Requested<'_>,
-    source: &Source<'_>,
-) -> Result<Option<super::base::Image>, NotFound> {
+/// The lowest base, of a registry or in files; `None` if its files cannot be read.
+fn lowest(wanted: &Requested<'_>, source: &Source<'_>) -> Result<Option<Image>, NotFound> {
+    let Some(reference) = wanted.python.outside else {
+        let Some((files, file)) = wanted.base_files.zip(wanted.python.file) else {
+            return Ok(None);
+        };
+        let image = files::base(files, file.name, wanted.platform, source);
+        return image.map(Some).map_err(not_found);
+    };
     let pinned = match wanted.outside {
         Some(LockedImage::Id(_)) => return Ok(None),
         Some(LockedImage::Digest(digest)) => Some(digest.as_str()),

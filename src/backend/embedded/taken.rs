@@ -1,57 +1,28 @@
 //! Files out of other images of the workspace, by the rules of a Dockerfile's `COPY --from`.
 //!
-//! They are read from the blobs of the layers that have them: each layer once, from its beginning to its end. Layers have
-//! them in any order, so contents wait in a file of the store until they are written in that of their paths.
+//! The layer is found again by the layers that have the files, and the paths in them.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::{self, Read};
+use std::collections::HashMap;
 
-use tar::{Archive, EntryType};
-
-use super::base::{Image, LayerNote, Source, told};
+use super::base::{Image, Source};
 use super::common::failed;
+use super::contents::{Layers, Place, lost};
 use super::copy::{Copied, Item, Items, below};
 use super::made::Key;
 use super::owner::Owner;
 use crate::backend::BuildError;
-use crate::backend::oci::layer::{
-    Encoding, EntryKind, Layer, LayerWriter, Node, NodeKind, XATTR, Xattr, inside, plain,
-};
-use crate::backend::oci::name::Digest;
-use crate::backend::oci::store::Spool;
+use crate::backend::oci::layer::{Encoding, EntryKind, Layer, LayerWriter, Node, NodeKind};
 use crate::backend::oci::tree::{NoWay, Tree};
 
 /// The version of how files of images become layers; part of the keys of their layers.
 const FORMAT: &str = "taken 1";
 
-/// How many hard links may lead to each other in a layer.
-const LINKS: usize = 40;
-
-/// What is read of a layer at once.
-const PIECE: usize = 256 << 10;
-
 /// Files of an image on their way into another.
 pub(super) struct Taken<'a> {
-    from: &'a Image,
-    /// What is in each of the image's layers.
-    notes: Vec<LayerNote>,
+    from: Layers<'a>,
     pub(super) items: Vec<Item<'a>>,
     /// Where the contents of the items are, for those that have any.
     contents: Vec<Option<Place>>,
-}
-
-/// A file in a layer: all hard links of a file have the same place.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Place {
-    layer: usize,
-    path: String,
-}
-
-/// A content in the spool, and what belongs to it.
-struct Held {
-    offset: u64,
-    size: u64,
-    xattrs: Vec<Xattr>,
 }
 
 impl<'a> Taken<'a> {
@@ -63,24 +34,14 @@ impl<'a> Taken<'a> {
         owner: Option<Owner>,
         source: &Source<'_>,
     ) -> Result<Self, BuildError> {
-        let notes = from.parts.iter().map(|part| {
-            let note = LayerNote::read(source.store, part.digest)?;
-            note.ok_or_else(|| {
-                failed(format!(
-                    "the store lost the list of layer `{}`",
-                    part.digest
-                ))
-            })
-        });
         let mut taken = Self {
-            from,
-            notes: notes.collect::<Result<_, _>>()?,
+            from: Layers::new(from, source)?,
             items: items(&from.tree, path, (onto, to), owner).map_err(BuildError::Failed)?,
             contents: Vec::new(),
         };
         let places = taken.items.iter().map(|item| match &item.from {
             Copied::Image(node) if !matches!(node.kind, NodeKind::Link(_)) => {
-                taken.place(&node.path).map(Some)
+                taken.from.place(&node.path).map(Some)
             }
             _ => Ok(None),
         });
@@ -88,33 +49,6 @@ impl<'a> Taken<'a> {
             .collect::<Result<_, _>>()
             .map_err(BuildError::Failed)?;
         Ok(taken)
-    }
-
-    /// The place of the content of a file.
-    fn place(&self, path: &str) -> Result<Place, String> {
-        let of = |nodes: &'_ [Node], path: &str| {
-            let is_it = |node: &&Node| {
-                node.path == path && !matches!(node.kind, NodeKind::Whiteout | NodeKind::Opaque)
-            };
-            nodes.iter().rev().find(is_it).map(|node| node.kind.clone())
-        };
-        let mut layers = self.notes.iter().enumerate().rev();
-        let found = layers.find_map(|(at, note)| Some((at, of(&note.index.nodes, path)?)));
-        let (layer, mut kind) = found.ok_or_else(|| format!("no layer has `/{path}`"))?;
-        let mut path = path.to_owned();
-        for _ in 0..LINKS {
-            match kind {
-                NodeKind::HardLink(target) => {
-                    kind = of(&self.notes[layer].index.nodes, &target).ok_or_else(|| {
-                        format!("`/{path}` is a link to `/{target}`, which its layer does not have")
-                    })?;
-                    path = target;
-                }
-                NodeKind::File(_) => return Ok(Place { layer, path }),
-                _ => return Err(format!("`/{path}` is not a file")),
-            }
-        }
-        Err(format!("too many links lead to `/{path}`"))
     }
 
     /// What decides the bytes of the layer.
@@ -127,10 +61,10 @@ impl<'a> Taken<'a> {
                 key.number(number);
             }
             match (&item.from, content) {
-                (_, Some(Place { layer, path })) => {
+                (_, Some(place)) => {
                     key.text("file");
-                    key.text(&self.notes[*layer].diff_id);
-                    key.text(path);
+                    key.text(self.from.diff_id(place));
+                    key.text(&place.path);
                 }
                 (
                     Copied::Image(Node {
@@ -155,7 +89,8 @@ impl<'a> Taken<'a> {
         source: &Source<'_>,
     ) -> Result<Layer, BuildError> {
         let mut spool = source.store.spool().map_err(failed)?;
-        let held = self.gather(&mut spool, source)?;
+        let places = self.contents.iter().flatten();
+        let held = self.from.gather(places, &mut spool, source)?;
         let mut writer = LayerWriter::new(source.store, encoding).map_err(failed)?;
         let mut first: HashMap<&Place, &str> = HashMap::new();
         for (item, place) in self.items.iter().zip(&self.contents) {
@@ -169,12 +104,7 @@ impl<'a> Taken<'a> {
                 continue;
             }
             first.insert(place, &item.path);
-            let held = held.get(place).ok_or_else(|| {
-                failed(format!(
-                    "the layer of `/{}` does not have it any more",
-                    place.path
-                ))
-            })?;
+            let held = held.get(place).ok_or_else(|| lost(place))?;
             let entry = item.entry_of(EntryKind::File { size: held.size });
             writer.entry_with(&entry, &held.xattrs).map_err(failed)?;
             spool
@@ -188,99 +118,6 @@ impl<'a> Taken<'a> {
         }
         writer.finish().map_err(failed)
     }
-
-    /// Puts the contents of all files into the spool.
-    fn gather(
-        &self,
-        spool: &mut Spool,
-        source: &Source<'_>,
-    ) -> Result<HashMap<Place, Held>, BuildError> {
-        let mut wanted: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
-        for Place { layer, path } in self.contents.iter().flatten() {
-            wanted.entry(*layer).or_default().push(path);
-        }
-        let mut held = HashMap::new();
-        for (layer, mut paths) in wanted {
-            paths.sort_unstable();
-            let part = &self.from.parts[layer];
-            let blob = part.digest;
-            let obtained = source.supply().obtain(&part.described());
-            obtained.map_err(|error| told(error, &format!("layer {blob}")))?;
-            let found = gather_layer(blob, &paths, spool, source);
-            for (path, content) in found.map_err(|error| match error {
-                _ if source.cancel.is_requested() => BuildError::Cancelled,
-                error => failed(format!("layer `{blob}`: {error}")),
-            })? {
-                held.insert(Place { layer, path }, content);
-            }
-        }
-        Ok(held)
-    }
-}
-
-fn gather_layer(
-    blob: Digest,
-    paths: &[&str],
-    spool: &mut Spool,
-    source: &Source<'_>,
-) -> io::Result<Vec<(String, Held)>> {
-    let (blob, _) = source.store.send(blob).map_err(io::Error::other)?;
-    let mut whole = plain(blob)?;
-    let mut archive = Archive::new(&mut whole);
-    let mut found = Vec::new();
-    let mut piece = vec![0; PIECE];
-    for entry in archive.entries()? {
-        if source.cancel.is_requested() {
-            return Err(io::Error::other("interrupted"));
-        }
-        let mut entry = entry?;
-        let is_file = matches!(
-            entry.header().entry_type(),
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse
-        );
-        let path = inside(&entry.path()?).map_err(io::Error::other)?;
-        let is_wanted = |path: &String| paths.binary_search(&path.as_str()).is_ok();
-        let Some(path) = path.filter(|path| is_file && is_wanted(path)) else {
-            continue;
-        };
-        let xattrs = xattrs(&mut entry)?;
-        let offset = spool.size();
-        loop {
-            match entry.read(&mut piece) {
-                _ if source.cancel.is_requested() => return Err(io::Error::other("interrupted")),
-                Ok(0) => break,
-                Ok(count) => spool.add(&piece[..count]).map_err(io::Error::other)?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        let size = spool.size() - offset;
-        found.push((
-            path,
-            Held {
-                offset,
-                size,
-                xattrs,
-            },
-        ));
-    }
-    // The end is what verifies the blob.
-    io::copy(&mut whole, &mut io::sink())?;
-    Ok(found)
-}
-
-/// The extended attributes of an entry, such as capabilities.
-fn xattrs(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Vec<Xattr>> {
-    let mut found = Vec::new();
-    for extension in entry.pax_extensions()?.into_iter().flatten() {
-        let extension = extension?;
-        let name = extension.key().ok().and_then(|key| key.strip_prefix(XATTR));
-        if let Some(name) = name {
-            found.push((name.to_owned(), extension.value_bytes().to_vec()));
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// The entries for a copy out of this tree; what is wrong in words.

@@ -96,6 +96,7 @@ fn lock(recipe: &Recipe, version: &str, base: Option<&str>) -> LockFile {
         id: "app",
         recipe,
         others: &|_| None,
+        read: &|_| None,
     };
     let (pip, _) = recipe.pips().next().unwrap();
     let wheel = LockedWheel {
@@ -113,7 +114,7 @@ fn lock(recipe: &Recipe, version: &str, base: Option<&str>) -> LockFile {
         wheels: vec![wheel],
     };
     let step = StepPackages {
-        inputs: package_inputs(pip, None, &image.python(pip)),
+        inputs: image.inputs(pip, None),
         platforms: BTreeMap::from([("linux/amd64".to_owned(), platform)]),
     };
     LockFile {
@@ -127,6 +128,7 @@ fn found(recipe: &Recipe, lock: Option<&LockFile>) -> Outside {
         id: "app",
         recipe,
         others: &|_| None,
+        read: &|_| None,
     };
     Outside::find(recipe, &[], lock, image.pins(&[], lock))
 }

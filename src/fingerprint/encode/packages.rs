@@ -9,14 +9,19 @@ use crate::fingerprint::files::Files;
 use crate::fingerprint::hash::Hash;
 use crate::recipe::{Pip, PythonOf};
 
-/// Computes the digest, `blake3:…`; `files` is the set of the requirements file, if the step has one.
+/// Computes the digest, `blake3:…`; `files` is the set of the requirements file, if the step has one, and `base` the files
+/// that the Python is in, if they are in the workspace.
 pub(in crate::fingerprint) fn package_inputs(
     pip: &Pip,
     files: Option<&Arc<Files>>,
     python: &PythonOf<'_>,
+    base: Option<&Files>,
 ) -> String {
     let mut hash = Hash::new("imgspec 2026 packages v1");
     hash.input("python-of", Value::Text(&python.to_string()));
+    if let Some(base) = base {
+        hash.input("python-in", Value::Text(&hex::encode(base.digest)));
+    }
     let files = files.map(std::slice::from_ref).unwrap_or_default();
     let mut encoder = Encoder {
         sink: &mut hash,

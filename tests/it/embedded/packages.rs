@@ -1,185 +1,30 @@
 //! Python packages without a daemon and without a network: synthetic wheels from an index on the loopback interface.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+mod index;
+mod platforms;
+mod replaced;
 
-use sha2::{Digest, Sha256};
+use index::{Index, wheel, wheel_with};
 
 use crate::sandbox::Sandbox;
 
-fn sha256(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
-}
-
-/// A zip of these files, not compressed.
-fn zip(files: &[(String, String)]) -> Vec<u8> {
-    let (mut zip, mut list) = (Vec::new(), Vec::new());
-    for (name, text) in files {
-        let mut crc = flate2::Crc::new();
-        crc.update(text.as_bytes());
-        let mut head = Vec::new();
-        for number in [20u16, 0, 0, 0, 33] {
-            head.extend(number.to_le_bytes());
-        }
-        let length = u32::try_from(text.len()).unwrap();
-        for number in [crc.sum(), length, length] {
-            head.extend(number.to_le_bytes());
-        }
-        head.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
-        head.extend(0u16.to_le_bytes());
-        let at = u32::try_from(zip.len()).unwrap();
-        zip.extend(b"PK\x03\x04");
-        zip.extend(&head);
-        zip.extend(name.as_bytes());
-        zip.extend(text.as_bytes());
-        list.extend(b"PK\x01\x02\x14\x03");
-        list.extend(&head);
-        list.extend([0; 6]);
-        list.extend((0o100_644u32 << 16).to_le_bytes());
-        list.extend(at.to_le_bytes());
-        list.extend(name.as_bytes());
-    }
-    let (start, length) = (zip.len(), list.len());
-    zip.extend(list);
-    zip.extend(b"PK\x05\x06\0\0\0\0");
-    let count = u16::try_from(files.len()).unwrap();
-    zip.extend(count.to_le_bytes());
-    zip.extend(count.to_le_bytes());
-    zip.extend(u32::try_from(length).unwrap().to_le_bytes());
-    zip.extend(u32::try_from(start).unwrap().to_le_bytes());
-    zip.extend([0, 0]);
-    zip
-}
-
-/// A wheel with one module.
-fn wheel(name: &str, version: &str) -> Vec<u8> {
-    wheel_with(name, version, &format!("version = '{version}'\n"))
-}
-
-/// A wheel whose module has this text.
-fn wheel_with(name: &str, version: &str, text: &str) -> Vec<u8> {
-    let info = format!("{name}-{version}.dist-info");
-    let files = [
-        (format!("{name}.py"), text.to_owned()),
-        (
-            format!("{info}/METADATA"),
-            format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"),
-        ),
-        (
-            format!("{info}/WHEEL"),
-            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n".to_owned(),
-        ),
-    ];
-    let mut record = String::new();
-    for (path, _) in &files {
-        record += &format!("{path},,\n");
-    }
-    record += &format!("{info}/RECORD,,\n");
-    zip(&[&files[..], &[(format!("{info}/RECORD"), record)]].concat())
-}
-
-type Answers = BTreeMap<String, (u16, String, Vec<u8>)>;
-
-/// A package index.
-struct Index {
-    host: String,
-    answers: Arc<Mutex<Answers>>,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Index {
-    fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let host = listener.local_addr().unwrap().to_string();
-        let answers = Arc::new(Mutex::new(Answers::new()));
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let (own, noted) = (Arc::clone(&answers), Arc::clone(&asked));
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (own, noted) = (Arc::clone(&own), Arc::clone(&noted));
-                std::thread::spawn(move || answer(&stream.unwrap(), &own, &noted));
-            }
-        });
-        Self {
-            host,
-            answers,
-            asked,
-        }
-    }
-
-    fn set(&self, path: &str, status: u16, kind: &str, body: &[u8]) {
-        let answer = (status, kind.to_owned(), body.to_vec());
-        self.answers.lock().unwrap().insert(path.to_owned(), answer);
-    }
-
-    /// Offers a wheel; returns its hash.
-    fn offer(&self, file: &str, bytes: &[u8]) -> String {
-        let name = file.split('-').next().unwrap();
-        let hash = sha256(bytes);
-        self.set(&format!("/files/{file}"), 200, "application/zip", bytes);
-        let page =
-            format!("<!DOCTYPE html><a href=\"../../files/{file}#sha256={hash}\">{file}</a>");
-        self.set(
-            &format!("/simple/{name}/"),
-            200,
-            "text/html",
-            page.as_bytes(),
-        );
-        hash
-    }
-
-    /// What was asked for since the last time.
-    fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut *self.asked.lock().unwrap())
-    }
-}
-
-fn answer(mut stream: &TcpStream, answers: &Mutex<Answers>, asked: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut first = String::new();
-        if reader.read_line(&mut first).unwrap_or(0) == 0 {
-            return;
-        }
-        let mut line = String::new();
-        let mut login = String::new();
-        while reader.read_line(&mut line).unwrap_or(0) > 2 {
-            if line.to_lowercase().starts_with("authorization:") {
-                login = format!(" {}", line["authorization:".len()..].trim());
-            }
-            line.clear();
-        }
-        let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-        asked.lock().unwrap().push(format!("{path}{login}"));
-        let found = answers.lock().unwrap().get(&path).cloned();
-        let (status, kind, body) = found.unwrap_or((404, "text/plain".to_owned(), Vec::new()));
-        let length = body.len();
-        let head = format!(
-            "HTTP/1.1 {status} x\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n"
-        );
-        if stream
-            .write_all(head.as_bytes())
-            .and_then(|()| stream.write_all(&body))
-            .is_err()
-        {
-            return;
-        }
-    }
-}
+/// What tells the version of the C library.
+const LIBC: &str = "GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n";
 
 /// A root file system with the files by which a Python is found.
 fn root() -> Vec<u8> {
+    root_with(&[])
+}
+
+/// The same with more files.
+fn root_with(more: &[(&str, &str)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
-    for (path, text) in [
+    let files = [
         ("usr/bin/python3.11", ""),
         ("usr/lib/python3.11/os.py", ""),
-        (
-            "lib/x86_64-linux-gnu/libc.so.6",
-            "GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n",
-        ),
-    ] {
+        ("lib/x86_64-linux-gnu/libc.so.6", LIBC),
+    ];
+    for (path, text) in files.iter().chain(more) {
         let mut head = tar::Header::new_ustar();
         head.set_size(text.len() as u64);
         head.set_mode(0o755);

@@ -5,21 +5,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::layer::{self, Entries, Open, Source, told};
-use super::locks::same_version;
+use super::onto::{Installed, Place};
 use super::plan::{self, Content, Plan};
+use super::replace;
 use super::zip::Zip;
 use super::{Target, Wheel};
 use crate::backend::BuildError;
 use crate::backend::embedded::base;
 use crate::backend::embedded::common::{at_once, failed};
 use crate::backend::embedded::copy::Items;
-use crate::backend::embedded::made::{Key, Made, Once};
+use crate::backend::embedded::made::{Key, Once};
 use crate::backend::embedded::owner::Owner;
-use crate::backend::oci::layer::{Encoding, Layer, NodeKind};
-use crate::backend::oci::tree::Tree;
+use crate::backend::oci::layer::{Layer, NodeKind};
 
 /// The version of how wheels become layers; part of the keys of their layers.
-const FORMAT: &str = "wheels 1";
+const FORMAT: &str = "wheels 2";
 
 /// Smaller wheels share a layer, in bytes.
 const LARGE: u64 = 1 << 20;
@@ -28,33 +28,34 @@ const LARGE: u64 = 1 << 20;
 const OWN_LAYERS: usize = 40;
 const ALL_LAYERS: usize = 100;
 
-/// Where the layers go, and how they are written.
-pub(in crate::backend::embedded) struct Place<'a> {
-    pub(in crate::backend::embedded) target: &'a Target,
-    pub(in crate::backend::embedded) tree: &'a Tree,
-    /// The number of layers below.
-    pub(in crate::backend::embedded) layers: usize,
-    pub(in crate::backend::embedded) encoding: Encoding,
-    /// Whether layers of earlier builds are used.
-    pub(in crate::backend::embedded) use_known: bool,
-}
-
-/// A layer and the wheels that it has.
-#[derive(Debug)]
-pub(in crate::backend::embedded) struct Installed {
-    pub(in crate::backend::embedded) made: Made,
-    /// `numpy 2.2.6, pytz 2025.2`
-    pub(in crate::backend::embedded) words: String,
-}
-
 /// The layers that these wheels become, from the bottom up. Their bytes are in the store.
 pub(in crate::backend::embedded) fn layers(
     wheels: &[Wheel],
     place: &Place<'_>,
     source: &base::Source<'_>,
 ) -> Result<Vec<Installed>, BuildError> {
-    let wheels = missing(wheels, place)?;
-    let groups = groups(&wheels, place, source)?;
+    let missing = replace::missing(wheels, place)?;
+    match missing.removal(place, source)? {
+        None => on_top(&missing.wheels, place, source),
+        Some((removal, image)) => {
+            let place = Place {
+                image: &image,
+                ..*place
+            };
+            let mut all = vec![removal];
+            all.extend(on_top(&missing.wheels, &place, source)?);
+            Ok(all)
+        }
+    }
+}
+
+/// The layers of wheels of which the image has no version.
+fn on_top(
+    wheels: &[&Wheel],
+    place: &Place<'_>,
+    source: &base::Source<'_>,
+) -> Result<Vec<Installed>, BuildError> {
+    let groups = groups(wheels, place, source)?;
     let mut order: Vec<usize> = (0..groups.len()).collect();
     // The one that takes longest is begun first.
     order.sort_by_key(|at| std::cmp::Reverse(groups[*at].size));
@@ -64,39 +65,6 @@ pub(in crate::backend::embedded) fn layers(
     let made: Vec<Installed> = made.into_iter().map(|(_, installed)| installed).collect();
     collide(&made, source)?;
     Ok(made)
-}
-
-/// The wheels that the image does not have yet, sorted by name.
-fn missing<'a>(wheels: &'a [Wheel], place: &Place<'_>) -> Result<Vec<&'a Wheel>, BuildError> {
-    let scheme = &place.target.scheme;
-    let mut installed = BTreeMap::new();
-    for library in BTreeSet::from([&scheme.purelib, &scheme.platlib]) {
-        let folder = place.tree.resolve(library).map_err(failed)?;
-        for name in place.tree.names(&folder) {
-            let stem = name.strip_suffix(".dist-info");
-            if let Some((name, version)) = stem.and_then(|stem| stem.split_once('-')) {
-                installed.insert(super::places::normal(name), version);
-            }
-        }
-    }
-    let mut missing = Vec::new();
-    for wheel in wheels {
-        match installed.get(super::places::normal(&wheel.name).as_str()) {
-            None => missing.push(wheel),
-            Some(version) if same_version(version, &wheel.version) => {}
-            Some(version) => {
-                let Wheel {
-                    name, version: new, ..
-                } = wheel;
-                return Err(BuildError::Failed(format!(
-                    "the base has {name} {version}, and the embedded builder cannot replace it by {new} yet; ask for \
-                     `{name}=={version}`, or use a base without it"
-                )));
-            }
-        }
-    }
-    missing.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(missing)
 }
 
 /// Wheels that share a layer, and their size.
@@ -120,7 +88,9 @@ fn groups<'a>(
         })?;
         sized.push((*wheel, size));
     }
-    let room = ALL_LAYERS.saturating_sub(place.layers).min(OWN_LAYERS);
+    let room = ALL_LAYERS
+        .saturating_sub(place.image.parts.len())
+        .min(OWN_LAYERS);
     let mut largest: Vec<(&Wheel, u64)> = sized.clone();
     largest.retain(|(_, size)| *size >= LARGE);
     largest.sort_by_key(|(wheel, size)| (std::cmp::Reverse(*size), wheel.name.clone()));
@@ -225,12 +195,12 @@ fn key(wheels: &[&Wheel], zips: &[Zip], place: &Place<'_>) -> Result<String, Bui
     }
     // It is in the name of a launcher of pip.
     key.number(version.1.into());
-    let mut items = Items::new(place.tree, Owner::default());
+    let mut items = Items::new(&place.image.tree, Owner::default());
     for (wheel, zip) in wheels.iter().zip(zips) {
         key.text(wheel.sha256.hex());
         let folders = plan::folders(zip, wheel, place.target);
         for folder in folders.map_err(|error| told(&wheel.file, &error))? {
-            let path = place.tree.resolve(&folder).map_err(failed)?;
+            let path = place.image.tree.resolve(&folder).map_err(failed)?;
             items.above(&format!("{path}/")).map_err(failed)?;
         }
     }
@@ -250,17 +220,17 @@ fn entries<'a>(
     source: &base::Source<'_>,
 ) -> Result<Entries<'a>, BuildError> {
     let mut files: Entries<'a> = BTreeMap::new();
-    let mut folders = Items::new(place.tree, Owner::default());
+    let mut folders = Items::new(&place.image.tree, Owner::default());
     for open in opened {
         let mut known: BTreeMap<&str, String> = BTreeMap::new();
         for folder in &open.plan.folders {
-            let path = place.tree.resolve(folder).map_err(failed)?;
+            let path = place.image.tree.resolve(folder).map_err(failed)?;
             folders.above(&format!("{path}/")).map_err(failed)?;
         }
         for (path, placed) in &open.plan.files {
             let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
             if !known.contains_key(above) {
-                let real = place.tree.resolve(above).map_err(failed)?;
+                let real = place.image.tree.resolve(above).map_err(failed)?;
                 folders.above(&format!("{real}/")).map_err(failed)?;
                 known.insert(above, real);
             }
@@ -268,7 +238,7 @@ fn entries<'a>(
                 "" => name.to_owned(),
                 above => format!("{above}/{name}"),
             };
-            if place.tree.is_folder(&path) {
+            if place.image.tree.is_folder(&path) {
                 let file = &open.name;
                 return Err(BuildError::Failed(format!(
                     "wheel `{file}`: `/{path}` is a directory in the image, where it has a file"

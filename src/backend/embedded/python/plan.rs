@@ -146,7 +146,7 @@ impl Reading<'_> {
         let info = format!("{library}/{info}");
         plan.make(format!("{info}/INSTALLER"), b"imgspec".to_vec(), false);
         plan.make(format!("{info}/REQUESTED"), Vec::new(), false);
-        plan.record(library, &info, self.zip);
+        plan.record(library, &info, self.zip, &own_record);
         plan.check()?;
         Ok(plan)
     }
@@ -245,8 +245,8 @@ impl Plan {
         self.files.insert(path, placed);
     }
 
-    /// Adds the RECORD of what is installed.
-    fn record(&mut self, library: &str, info: &str, zip: &Zip) {
+    /// Adds the RECORD of what is installed, with the mode of the wheel's own.
+    fn record(&mut self, library: &str, info: &str, zip: &Zip, replaced: &str) {
         let path = format!("{info}/RECORD");
         let line = |(path, placed): (&String, &Placed)| {
             let path = relative(library, path);
@@ -263,7 +263,8 @@ impl Plan {
         let own = relative(library, &path);
         lines.insert(own.clone(), record::own_line(&own));
         let text: String = lines.into_values().collect();
-        self.make(path, text.into_bytes(), false);
+        let is_executable = zip.find(replaced).map(|at| zip.members[at].is_executable);
+        self.make(path, text.into_bytes(), is_executable.unwrap_or(false));
     }
 
     /// Nothing is both a file and a directory.

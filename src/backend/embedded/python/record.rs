@@ -13,17 +13,7 @@ pub(super) type Hash = [u8; 32];
 /// Reads the hashes by path; paths without a sha256 hash are left out. `None` if it is no such list.
 pub(super) fn read(text: &str) -> Option<BTreeMap<String, Hash>> {
     let mut hashes = BTreeMap::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (row, after) = row(rest)?;
-        rest = after;
-        let [path, hash, _] = row.as_slice() else {
-            // An empty line.
-            match row.as_slice() {
-                [only] if only.is_empty() => continue,
-                _ => return None,
-            }
-        };
+    for [path, hash, _] in rows(text)? {
         if let Some(hash) = hash.strip_prefix("sha256=") {
             let hash = URL_SAFE_NO_PAD.decode(hash.trim_end_matches('=')).ok()?;
             // Some tools write absolute paths.
@@ -32,6 +22,28 @@ pub(super) fn read(text: &str) -> Option<BTreeMap<String, Hash>> {
         }
     }
     Some(hashes)
+}
+
+/// All paths, as they are written. `None` if it is no such list.
+pub(super) fn paths(text: &str) -> Option<Vec<String>> {
+    let rows = rows(text)?.into_iter();
+    Some(rows.map(|[path, ..]| path).collect())
+}
+
+fn rows(text: &str) -> Option<Vec<[String; 3]>> {
+    let mut rows = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (row, after) = row(rest)?;
+        rest = after;
+        match <[String; 3]>::try_from(row) {
+            Ok(row) => rows.push(row),
+            // An empty line.
+            Err(row) if matches!(row.as_slice(), [only] if only.is_empty()) => {}
+            Err(_) => return None,
+        }
+    }
+    Some(rows)
 }
 
 /// The fields of the first row, and what follows it.
@@ -103,8 +115,9 @@ mod tests {
 
     #[test]
     fn other_hashes_are_none_and_nonsense_is_refused() {
-        let none = read("a,,\r\nb,md5=xx,3\r\n\r\n/c,,").unwrap();
-        assert!(none.is_empty());
+        let text = "a,,\r\nb,md5=xx,3\r\n\r\n/c,,";
+        assert!(read(text).unwrap().is_empty());
+        assert_eq!(paths(text).unwrap(), ["a", "b", "/c"]);
         for text in [
             "a\n",
             "\"a,,\n",

@@ -1,15 +1,17 @@
 mod pythons;
 mod refused;
+mod replaced;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use parking_lot::Mutex;
 
-use super::install::{Installed, Place, layers};
+use super::install::layers;
+use super::onto::{Installed, Place};
 use super::zip::sample::{Part, wheel};
 use super::*;
-use crate::backend::embedded::base::Source;
+use crate::backend::embedded::base::{self, Image, Source};
 use crate::backend::embedded::config::Config;
 use crate::backend::oci::layer::{Encoding, Index, Node, NodeKind};
 use crate::backend::oci::registry::Access;
@@ -85,6 +87,7 @@ pub(super) struct Bench {
     _folder: tempfile::TempDir,
     log: Log,
     tree: Tree,
+    parts: Vec<base::Part>,
     encoding: Encoding,
 }
 
@@ -96,6 +99,7 @@ impl Bench {
             _folder: folder,
             log: Log::default(),
             tree: tree(DEBIAN),
+            parts: Vec::new(),
             encoding: Encoding::Gzip,
         }
     }
@@ -120,10 +124,14 @@ impl Bench {
 
     pub(super) fn install(&self, wheels: &[Wheel]) -> Result<Vec<Installed>, BuildError> {
         let target = find(&self.tree, &Interpreter::Base, &config(&[])).unwrap();
+        let image = Image {
+            config: config(&[]),
+            parts: self.parts.clone(),
+            tree: self.tree.clone(),
+        };
         let place = Place {
             target: &target,
-            tree: &self.tree,
-            layers: 1,
+            image: &image,
             encoding: self.encoding,
             use_known: true,
         };
@@ -139,6 +147,12 @@ impl Bench {
             tools: &Rooted::new(std::path::Path::new("/nowhere"), "", Terms::default()),
         };
         layers(wheels, &place, &source)
+    }
+
+    /// Makes a layer one of the image below.
+    fn put_below(&mut self, layer: Installed) {
+        self.tree.apply(&layer.made.note.index);
+        self.parts.push(layer.made.part);
     }
 
     fn why(&self, stem: &str, parts: Vec<Part>) -> String {
@@ -381,10 +395,15 @@ fn what_the_base_has_is_not_installed_again() {
             .unwrap()
             .is_empty()
     );
-    let newer = Wheel {
-        version: "2.0".into(),
-        ..same
-    };
-    let why = bench.install(&[newer]).unwrap_err().to_string();
-    assert!(why.contains("the base has my-demo 1.0"), "{why}");
+    // What Debian's own packages bring is not where packages are installed: it is neither asked nor touched, as with uv.
+    let own = "usr/lib/python3/dist-packages/my_demo-1.0.egg-info";
+    bench.tree = tree(&format!("{DEBIAN} {own}"));
+    let made = bench.install(&[same]).unwrap();
+    assert_eq!(made.len(), 1);
+    assert!(
+        bench
+            .files(&made[0])
+            .keys()
+            .all(|path| !path.contains(".wh."))
+    );
 }

@@ -11,6 +11,7 @@ use tar::{Archive, EntryType};
 use super::index::{Index, Node, NodeKind};
 use super::kept;
 use super::plain::plain;
+use super::tar::WHITEOUT;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::StoreError;
 
@@ -112,7 +113,7 @@ fn node(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<Node>, LayerErro
     if name == ".wh..wh..opq" {
         return Ok(Some(bare(above.to_owned(), NodeKind::Opaque)));
     }
-    if let Some(gone) = name.strip_prefix(".wh.") {
+    if let Some(gone) = name.strip_prefix(WHITEOUT) {
         if matches!(gone, "" | "." | "..") {
             return Err(LayerError::Outside(path.clone()));
         }

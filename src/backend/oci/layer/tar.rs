@@ -13,6 +13,9 @@ pub(in crate::backend) const EPOCH: u64 = 315_532_800;
 /// The start of the names of extended attributes.
 pub(in crate::backend) const XATTR: &str = "SCHILY.xattr.";
 
+/// The start of the names of files that remove others.
+pub(super) const WHITEOUT: &str = ".wh.";
+
 /// The size of a tar block in bytes.
 const BLOCK: usize = 512;
 
@@ -56,7 +59,7 @@ pub(in crate::backend) enum EntryKind<'a> {
         major: u32,
         minor: u32,
     },
-    /// The path is removed from the layers below.
+    /// What the layers below have at this path is removed.
     Whiteout,
 }
 
@@ -146,8 +149,8 @@ fn kind(
 /// The path of the entry that says that a path is gone.
 fn whiteout(path: &str) -> String {
     match path.rsplit_once('/') {
-        Some((above, name)) => format!("{above}/.wh.{name}"),
-        None => format!(".wh.{path}"),
+        Some((above, name)) => format!("{above}/{WHITEOUT}{name}"),
+        None => format!("{WHITEOUT}{path}"),
     }
 }
 

@@ -155,3 +155,27 @@ fn strange_layers_are_indexed_or_refused() {
     );
     assert!(matches!(read(&b""[..], &|| true), Ok((_, index)) if index.nodes.is_empty()));
 }
+
+#[test]
+fn removals_are_read_back_as_such() {
+    let (store, _folder) = store();
+    let mut writer = LayerWriter::new(&store, Encoding::Gzip).unwrap();
+    for path in ["top", "a/deep", "a/deeper"] {
+        let gone = entry(path, EntryKind::Whiteout);
+        writer.entry(&Entry { mode: 0, ..gone }).unwrap();
+    }
+    let written = writer.finish().unwrap();
+    let (blob, _) = store.read(written.blob.digest).unwrap();
+    let (diff_id, index) = read(blob, &|| false).unwrap();
+    assert_eq!((diff_id, &index), (written.diff_id, &written.index));
+    let all = index
+        .nodes
+        .iter()
+        .map(|node| (node.path.as_str(), &node.kind));
+    let gone = NodeKind::Whiteout;
+    let all: Vec<(&str, &NodeKind)> = all.collect();
+    assert_eq!(
+        all,
+        [("top", &gone), ("a/deep", &gone), ("a/deeper", &gone)]
+    );
+}

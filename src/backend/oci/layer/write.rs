@@ -64,17 +64,18 @@ impl LayerWriter {
         debug_assert_eq!(self.left, 0, "the previous file is whole");
         let head = tar::head(entry, xattrs).map_err(StoreError::Files)?;
         self.bytes(&head)?;
+        self.text = None;
         let kind = match entry.kind {
             EntryKind::Folder => NodeKind::Folder,
             EntryKind::Link { target } => NodeKind::Link(target.to_owned()),
             EntryKind::HardLink { target } => NodeKind::HardLink(target.to_owned()),
+            EntryKind::Whiteout => NodeKind::Whiteout,
             EntryKind::File { size } => {
                 (self.left, self.padding) = (size, tar::padding(size));
                 self.text = kept::is_kept(entry.path, size).then(Vec::new);
                 NodeKind::File(None)
             }
             EntryKind::Pipe | EntryKind::Device { .. } => NodeKind::Special,
-            EntryKind::Whiteout => NodeKind::Whiteout,
         };
         self.index.nodes.push(Node {
             path: entry.path.to_owned(),

@@ -1,5 +1,5 @@
 //! Small texts beside the blobs: what layers contain, and what images are called. Each is replaced as a whole, and begins
-//! with its checksum, so that a damaged one counts as none.
+//! with its checksum, so that a damaged one counts as none: so no note waits for the disk.
 
 use std::fs::{File, Metadata};
 
@@ -28,7 +28,7 @@ impl Store {
     pub(in crate::backend) fn keep_note(&self, name: &str, text: &[u8]) -> Result<(), StoreError> {
         let sum = blake3::hash(text).to_hex();
         let whole = [sum.as_bytes(), b"\n", text].concat();
-        Ok(self.0.notes.replace(name, &whole)?)
+        Ok(self.0.notes.replace_soon(name, &whole)?)
     }
 }
 

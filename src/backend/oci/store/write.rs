@@ -29,6 +29,8 @@ pub struct Blob {
 pub struct Writer {
     store: Store,
     file: Fresh,
+    /// What is not in the file yet: layers come in small pieces.
+    waiting: Vec<u8>,
     hash: Sha256,
     size: u64,
 }
@@ -39,6 +41,7 @@ impl Store {
         Ok(Writer {
             store: self.clone(),
             file: create(&self.0.unfinished)?,
+            waiting: Vec::new(),
             hash: Sha256::new(),
             size: 0,
         })
@@ -70,14 +73,28 @@ impl Writer {
 
     /// Appends bytes. After an error the blob cannot be continued.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.file.write(bytes)?;
+        if self.waiting.len() + bytes.len() > PIECE {
+            self.flush()?;
+        }
+        if bytes.len() < PIECE {
+            self.waiting.extend_from_slice(bytes);
+        } else {
+            self.file.write(bytes)?;
+        }
         self.hash.update(bytes);
         self.size += bytes.len() as u64;
         Ok(())
     }
 
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.file.write(&self.waiting)?;
+        self.waiting.clear();
+        Ok(())
+    }
+
     /// Completes the blob; fails if it does not have the digest `wanted`.
-    pub fn finish(self, wanted: Option<Digest>) -> Result<Blob, StoreError> {
+    pub fn finish(mut self, wanted: Option<Digest>) -> Result<Blob, StoreError> {
+        self.flush()?;
         let digest = Digest::finish(self.hash);
         if let Some(wanted) = wanted.filter(|wanted| *wanted != digest) {
             return Err(StoreError::Mismatch {
