@@ -69,6 +69,7 @@ mod disk {
 #[path = "../src/process"]
 mod process {
     mod group;
+    mod lines;
 
     pub(crate) use group::{Group, Started, Stream, start};
 }

@@ -47,6 +47,7 @@ mod disk {
 #[path = "../../src/process"]
 mod process {
     mod group;
+    mod lines;
 
     pub(crate) use group::{Group, Started, Stream, start};
 }
