@@ -4,7 +4,12 @@ use crate::bench::{Bench, nonce, on_each_engine};
 
 /// Makes an image whose `/mark` contains this word.
 fn make(bench: &Bench, reference: &str, content: &str) {
-    let text = format!("FROM debian:bookworm-slim\nRUN echo {content} > /mark\n");
+    make_by(bench, reference, &format!("echo {content} > /mark"));
+}
+
+/// Makes an image by a command on Debian.
+fn make_by(bench: &Bench, reference: &str, command: &str) {
+    let text = format!("FROM debian:bookworm-slim\nRUN {command}\n");
     bench.sandbox.write("../make/Dockerfile", &text);
     let folder = bench.sandbox.path("../make").display().to_string();
     let build = [
@@ -81,5 +86,57 @@ fn a_base_of_the_local_store_alone_is_the_one_that_is_locked() {
         bench
             .docker(&["image", "rm", "--force", &base, &kept])
             .success();
+    });
+}
+
+#[test]
+fn packages_that_are_locked_are_the_ones_that_envd_installs() {
+    on_each_engine(|bench| {
+        let registry = std::env::var("IMGSPEC_TEST_REGISTRY").unwrap();
+        let base = format!("{registry}/imgspec-test/envd-python-{}:1", nonce());
+        // Debian's Python, with what envd's own installation of packages needs.
+        make_by(
+            bench,
+            &base,
+            "apt-get update && apt-get install -y --no-install-recommends python3-venv",
+        );
+        bench.docker(&["push", "-q", &base]).success();
+        let write = |package: &str| {
+            let text = format!(
+                "image \"app\" {{\n    builder \"envd\"\n    base-image \"{base}\"\n    packages \"{package}\"\n}}\n"
+            );
+            bench.sandbox.write("imgspec.kdl", &text);
+        };
+        write("iniconfig==2.0.0");
+        bench
+            .sandbox
+            .run(&["lock"])
+            .success()
+            .says("added   iniconfig 2.0.0 (app)");
+        // Newer ones are there, and asked for; what is locked stays as long as it fits.
+        write("iniconfig>=2");
+        bench.sandbox.run(&["lock"]).success();
+        let lock = bench.sandbox.read("imgspec.lock");
+        assert!(lock.contains("iniconfig-2.0.0-py3-none-any.whl"), "{lock}");
+        let script = bench.sandbox.run(&["render", "app"]).success().stdout;
+        assert!(script.contains("--require-hashes"), "{script}");
+        bench.build(&["--locked"]).success();
+        let version =
+            "python3 -c 'import importlib.metadata as m; print(m.version(\"iniconfig\"))'";
+        assert_eq!(bench.shell("app", version), "2.0.0\n");
+        // Another hash: nothing is installed.
+        let wheel = lock
+            .lines()
+            .find(|line| line.contains("wheel \"iniconfig\""))
+            .unwrap();
+        let digest = wheel
+            .split('"')
+            .find(|word| word.starts_with("sha256:"))
+            .unwrap();
+        let wrong = lock.replace(digest, &format!("sha256:{}", "0".repeat(64)));
+        bench.sandbox.write("imgspec.lock", &wrong);
+        let ran = bench.build(&["--locked"]).code(1);
+        assert!(ran.stderr.to_lowercase().contains("hash"), "{}", ran.stderr);
+        bench.docker(&["image", "rm", "--force", &base]).success();
     });
 }
