@@ -18,6 +18,7 @@ mod copy;
 mod debian;
 mod execute;
 mod export;
+mod fetch;
 mod files;
 mod foreign;
 #[cfg(test)]

@@ -25,7 +25,13 @@ pub(super) struct Web<'a> {
     direct: Agent,
     logins: &'a Logins,
     source: &'a Source<'a>,
+    /// What to do if access is refused.
+    advice: &'static str,
 }
+
+/// How a step that installs Python packages gets a login.
+const PYTHON: &str =
+    "; give the step a login, as a `secret` with `packages mount=\"/root/.netrc\"`";
 
 type Result<T> = std::result::Result<T, TransferError>;
 
@@ -40,6 +46,16 @@ impl<'a> Web<'a> {
             direct: config().proxy(None).build().into(),
             logins,
             source,
+            advice: PYTHON,
+        }
+    }
+
+    /// The same for archives of other packages.
+    pub(super) fn of_archives(logins: &'a Logins, source: &'a Source<'a>) -> Self {
+        let advice = "";
+        Self {
+            advice,
+            ..Self::new(logins, source)
         }
     }
 
@@ -108,9 +124,7 @@ impl<'a> Web<'a> {
             StatusCode::RANGE_NOT_SATISFIABLE => Ok(answer),
             StatusCode::NOT_FOUND | StatusCode::GONE => Err(TransferError::Absent),
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-                let why = format!(
-                    "it refuses access ({status}); give the step a login, as a `secret` with `packages mount=\"/root/.netrc\"`"
-                );
+                let why = format!("it refuses access ({status}){}", self.advice);
                 Err(TransferError::Final(told(at, &why)))
             }
             status if is_passing(status) => {

@@ -7,13 +7,26 @@
     reason = "the archive's side first, what installs packages follows"
 )]
 
+mod archives;
 mod boot;
+pub(super) mod choose;
+mod clash;
 mod control;
 mod database;
 mod deb;
+mod index;
+mod keyring;
 mod lay;
+mod pool;
+mod relation;
+mod release;
 #[cfg(test)]
 mod sample;
+mod solve;
+mod sources;
+mod state;
+#[cfg(test)]
+mod testing;
 mod unpack;
 mod version;
 
