@@ -328,3 +328,6 @@ fn issuer(signature: &Signature) -> String {
         None => "an unnamed key".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,8 @@ mod sources;
 mod state;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod unpack;
 mod version;
 
