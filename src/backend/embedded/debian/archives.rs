@@ -88,11 +88,9 @@ fn keyring(archive: &Archive, files: &Files) -> Result<Option<Keyring>, ChooseEr
     }
     if by_fingerprint {
         let is_trusted = |path: &&String| {
-            let name = path.strip_prefix("etc/apt/trusted.gpg");
-            name.is_some_and(|rest| {
-                rest.is_empty()
-                    || rest.starts_with(".d/") && (rest.ends_with(".gpg") || rest.ends_with(".asc"))
-            })
+            let part = path.strip_prefix("etc/apt/trusted.gpg.d/");
+            let end = part.and_then(|part| Some(part.rsplit_once('.')?.1));
+            *path == "etc/apt/trusted.gpg" || matches!(end, Some("gpg" | "asc"))
         };
         paths.extend(files.keys().filter(is_trusted).cloned());
     }

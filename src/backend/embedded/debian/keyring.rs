@@ -89,7 +89,7 @@ impl Keyring {
                     ));
                 }
                 Verdict::Other => {
-                    worthless.push(format!("{} is not among the keys", issuer(signature)))
+                    worthless.push(format!("{} is not among the keys", issuer(signature)));
                 }
                 Verdict::Worthless(why) => worthless.push(why),
             }
@@ -174,7 +174,7 @@ fn framed(message: &str) -> Result<&str, String> {
 }
 
 /// Whether this key has made the signature.
-fn check(signature: &Signature, key: &(impl KeyDetails + VerifyingKey), text: &[u8]) -> Verdict {
+fn check(signature: &Signature, key: &impl VerifyingKey, text: &[u8]) -> Verdict {
     let (ids, prints) = (signature.issuer_key_id(), signature.issuer_fingerprint());
     let is_named = prints.iter().any(|print| **print == key.fingerprint())
         || prints.is_empty() && ids.iter().any(|id| **id == key.legacy_key_id());

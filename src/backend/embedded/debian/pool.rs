@@ -115,12 +115,15 @@ fn rank(priority: &str) -> u8 {
     at.and_then(|at| u8::try_from(at).ok()).unwrap_or(3)
 }
 
+/// The packages of lists that were looked at, by list and number; `None` for those that are of no use here.
+type Read = HashMap<(usize, usize), Option<Rc<Known>>>;
+
 /// See the module.
 pub(super) struct Pool {
     listings: Vec<Listing>,
     installed: BTreeMap<String, Rc<Known>>,
     pub(super) native: String,
-    read: RefCell<HashMap<(usize, usize), Option<Rc<Known>>>>,
+    read: RefCell<Read>,
 }
 
 impl Pool {

@@ -192,17 +192,14 @@ fn ordered(pool: &Pool, chosen: &BTreeMap<String, Rc<Known>>) -> Vec<Rc<Known>> 
             open.push((known.clone(), needed(known).into_iter()));
         }
         while let Some((known, rest)) = open.last_mut() {
-            match rest.next() {
-                Some(next) => {
-                    if seen.insert(next.name.clone()) {
-                        let needs = needed(&next).into_iter();
-                        open.push((next, needs));
-                    }
-                }
-                None => {
-                    done.push(known.clone());
-                    open.pop();
-                }
+            let Some(next) = rest.next() else {
+                done.push(known.clone());
+                open.pop();
+                continue;
+            };
+            if seen.insert(next.name.clone()) {
+                let needs = needed(&next).into_iter();
+                open.push((next, needs));
             }
         }
     }

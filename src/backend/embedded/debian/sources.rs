@@ -80,8 +80,9 @@ pub(super) fn read(files: &Files, architecture: &str) -> Result<Vec<Archive>, St
     let mut archives = Vec::new();
     for (path, bytes) in files {
         let name = path.strip_prefix(MORE).filter(|name| is_part(name));
-        let is_stanzas = name.is_some_and(|name| name.ends_with(".sources"));
-        let is_lines = path == LIST || name.is_some_and(|name| name.ends_with(".list"));
+        let end = name.and_then(|name| Some(name.rsplit_once('.')?.1));
+        let is_stanzas = end == Some("sources");
+        let is_lines = path == LIST || end == Some("list");
         if !is_stanzas && !is_lines {
             continue;
         }
@@ -135,14 +136,19 @@ impl Options {
             ("check-date", _) => self.ignores_date = !is_on(&name, value)?,
             ("by-hash", _) => self.never_by_hash = value != "force" && !is_on(&name, value)?,
             // They make apt accept what is refused here.
-            ("allow-insecure" | "allow-weak" | "allow-downgrade-to-insecure", _) => {
-                if is_on(&name, value)? {
-                    return Err(format!("`{name}` is not understood"));
-                }
-            }
+            ("allow-insecure" | "allow-weak" | "allow-downgrade-to-insecure", _)
+                if !is_on(&name, value)? => {}
             (
-                "inrelease-path" | "snapshot" | "include" | "exclude" | "valid-until-max"
-                | "valid-until-min" | "date-max-future",
+                "allow-insecure"
+                | "allow-weak"
+                | "allow-downgrade-to-insecure"
+                | "inrelease-path"
+                | "snapshot"
+                | "include"
+                | "exclude"
+                | "valid-until-max"
+                | "valid-until-min"
+                | "date-max-future",
                 _,
             ) => return Err(format!("`{name}` is not understood")),
             // Languages, differences, remarks of other programs: nothing that decides.
@@ -173,17 +179,14 @@ fn signed_by(value: &str) -> Result<Vec<SignedBy>, String> {
     let words = value
         .split([',', ' ', '\t', '\n'])
         .filter(|word| !word.is_empty());
-    let each = words.map(|word| match word.strip_prefix('/') {
-        Some(path) => Ok(SignedBy::File(path.to_owned())),
-        None => {
-            let is_key = word.len() >= 40
-                && word
-                    .trim_end_matches('!')
-                    .bytes()
-                    .all(|byte| byte.is_ascii_hexdigit());
-            let key = is_key.then(|| SignedBy::Key(word.to_ascii_uppercase()));
-            key.ok_or_else(|| format!("`{word}` is neither a path nor the fingerprint of a key"))
+    let each = words.map(|word| {
+        if let Some(path) = word.strip_prefix('/') {
+            return Ok(SignedBy::File(path.to_owned()));
         }
+        let mut digits = word.trim_end_matches('!').bytes();
+        let is_key = word.len() >= 40 && digits.all(|byte| byte.is_ascii_hexdigit());
+        let key = is_key.then(|| SignedBy::Key(word.to_ascii_uppercase()));
+        key.ok_or_else(|| format!("`{word}` is neither a path nor the fingerprint of a key"))
     });
     each.collect()
 }
