@@ -14,6 +14,8 @@ mod clash;
 mod control;
 mod database;
 mod deb;
+#[cfg(test)]
+mod fuzz;
 mod index;
 mod keyring;
 mod lay;

@@ -291,9 +291,9 @@ fn entry_of(line: &str) -> Result<Option<Entry>, String> {
 /// Reads stanzas with `Types`, `URIs`, `Suites` and `Components`.
 fn stanzas(text: &str) -> Result<Vec<Entry>, String> {
     let lines = text.split_inclusive('\n');
-    let bare: String = lines.filter(|line| !line.starts_with('#')).collect();
+    let without: String = lines.filter(|line| !line.starts_with('#')).collect();
     let mut entries = Vec::new();
-    for stanza in control::stanzas(&bare) {
+    for stanza in control::stanzas(&without) {
         let stanza = stanza.map_err(|error| error.to_string())?;
         let words = |name: &str| {
             let value = stanza.get(name).unwrap_or_default();
@@ -323,12 +323,12 @@ fn stanzas(text: &str) -> Result<Vec<Entry>, String> {
                 name if name.ends_with("-remove") => Some('-'),
                 _ => None,
             };
-            let base = name
+            let field = name
                 .strip_suffix("-Add")
                 .or_else(|| name.strip_suffix("-Remove"));
             entry
                 .options
-                .set(base.unwrap_or(name), sign, value.trim())?;
+                .set(field.unwrap_or(name), sign, value.trim())?;
         }
         entries.push(entry);
     }

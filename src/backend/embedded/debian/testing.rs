@@ -9,13 +9,17 @@ use super::pool::{Known, Listing, Pool};
 /// Lists with their priorities, for `amd64`; a stanza without an architecture is for it. `status` is dpkg's.
 pub(super) fn pool(lists: &[(u16, &str)], status: &str) -> Pool {
     let each = lists.iter().map(|(priority, list)| {
-        let stanzas = list
-            .split("\n\n")
-            .map(|stanza| match stanza.contains("Architecture:") {
-                true => format!("{}\n\n", stanza.trim()),
-                false => format!("{}\nArchitecture: amd64\n\n", stanza.trim()),
-            });
-        let index = Index::encode(&stanzas.collect::<String>()).unwrap();
+        let stanzas = list.split("\n\n").map(str::trim);
+        let whole = stanzas.filter(|stanza| !stanza.is_empty()).map(|stanza| {
+            let is_whole = stanza.contains("Architecture:");
+            let rest = if is_whole {
+                ""
+            } else {
+                "\nArchitecture: amd64"
+            };
+            format!("{stanza}{rest}\n\n")
+        });
+        let index = Index::encode(&whole.collect::<String>()).unwrap();
         Listing {
             index: Arc::new(Index::read(index).unwrap()),
             archive: "http://deb.example/debian/".to_owned(),
