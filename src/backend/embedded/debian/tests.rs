@@ -258,7 +258,7 @@ fn a_mirror_that_answers_with_something_else_is_told_with_both_hashes() {
     );
     bench
         .served
-        .put("pool/l/lib_1_amd64.deb", "a package that is longer");
+        .put("pool/l/lib_1_amd64.deb", vec![b'x'; 2 << 20]);
     let why = bench
         .with(|source| fetch(&chosen, source))
         .unwrap_err()

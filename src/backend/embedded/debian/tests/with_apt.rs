@@ -79,7 +79,7 @@ fn forty_sets_of_packages_are_chosen_as_apt_chooses_them() {
         .packages;
     let installed = base
         .iter()
-        .map(|package| format!("{}Status: install ok installed\n\n", package.stanza));
+        .map(|package| format!("{}\nStatus: install ok installed\n\n", package.stanza));
     let status: String = installed.collect();
     bench.files.insert(
         "var/lib/dpkg/status".to_owned(),
