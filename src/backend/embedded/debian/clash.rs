@@ -66,23 +66,7 @@ fn run(
             roots.push(all.set(name, &versions, name.clone()).into());
         }
     }
-    let mut at = 0;
-    while at < all.known.len() {
-        let known = all.known[at].clone();
-        let needs = known
-            .needs
-            .iter()
-            .map(|group| all.requirement(group))
-            .collect();
-        all.needs.push(KnownDependencies {
-            requirements: needs,
-            constrains: Vec::new(),
-        });
-        at += 1;
-    }
-    for at in 0..all.known.len() {
-        all.needs[at].constrains = all.constraints(at);
-    }
+    all.explore();
     let mut solver = Solver::new(all);
     let problem = Problem::new().requirements(roots.into_iter().map(Into::into).collect());
     match solver.solve(problem) {
@@ -155,6 +139,27 @@ impl All<'_> {
             .or_default()
             .push((number, id));
         number
+    }
+
+    /// Finds all that can be reached, with what it needs and what must not be beside it.
+    fn explore(&mut self) {
+        let mut at = 0;
+        while at < self.known.len() {
+            let known = self.known[at].clone();
+            let needs = known
+                .needs
+                .iter()
+                .map(|group| self.requirement(group))
+                .collect();
+            self.needs.push(KnownDependencies {
+                requirements: needs,
+                constrains: Vec::new(),
+            });
+            at += 1;
+        }
+        for at in 0..self.known.len() {
+            self.needs[at].constrains = self.constraints(at);
+        }
     }
 
     /// What can be had of a name.
