@@ -153,8 +153,11 @@ impl Apt {
         let said = self.run(&[&["-s", "--no-install-recommends", "install"], packages].concat());
         let each = said.lines().filter_map(|line| {
             let (name, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
-            let version = rest.split_once('(')?.1.split(' ').next()?;
-            Some(format!("{name} {version}"))
+            let (before, rest) = rest.split_once('(')?;
+            let version = rest.split(' ').next()?;
+            // The stanzas of this base lack what apt compares besides the version, so it wants some again as they are.
+            let is_again = before.trim() == format!("[{version}]");
+            (!is_again).then(|| format!("{name} {version}"))
         });
         each.collect()
     }
