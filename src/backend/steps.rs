@@ -31,6 +31,23 @@ pub(crate) fn shell_help(code: i32) -> Option<&'static str> {
     (code == 127).then_some("a program that it calls is not in the image")
 }
 
+/// Installs its arguments. Debian's own images delete every download after use (`docker-clean`); that rule is cleared
+/// for this run only, by a configuration file in the cache, so that no file of the image is touched. `settings` are apt's,
+/// a line each.
+pub(crate) fn apt_script(settings: &[&str]) -> String {
+    let more: Vec<String> = settings.iter().map(|line| format!(" '{line}'")).collect();
+    let more = more.concat();
+    format!(
+        "\
+set -e
+export DEBIAN_FRONTEND=noninteractive
+config=/var/cache/apt/imgspec.conf
+printf '%s\\n' '#clear DPkg::Post-Invoke;' '#clear APT::Update::Post-Invoke;' 'APT::Keep-Downloaded-Packages \"true\";'{more} > $config
+apt-get -c $config update
+apt-get -c $config install --yes --no-install-recommends -- \"$@\""
+    )
+}
+
 /// A build step as shown to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StepName {

@@ -55,6 +55,8 @@ pub enum Variant {
     /// The essential ones, apt, and those of priority `required`.
     #[default]
     Minbase,
+    /// Those, and the ones of priority `important`.
+    Important,
 }
 
 impl Variant {
@@ -63,6 +65,7 @@ impl Variant {
         match name {
             "essential" => Self::Essential,
             "apt" => Self::Apt,
+            "important" => Self::Important,
             _ => Self::Minbase,
         }
     }
@@ -72,6 +75,7 @@ impl Variant {
             Self::Essential => "essential",
             Self::Apt => "apt",
             Self::Minbase => "minbase",
+            Self::Important => "important",
         }
     }
 }

@@ -9,26 +9,16 @@ mod run;
 
 pub(super) use python::{PYTHON_PATH, PYTHON_SOURCES, VENV_PATH, lock, locked, pip, python};
 
-use crate::backend::steps::ACCOUNT_SCRIPT;
+use crate::backend::steps::{ACCOUNT_SCRIPT, apt_script};
 use crate::recipe::{CONDA_HOME, Conda};
 pub(super) use run::Run;
 use run::cache;
-
-/// Installs its arguments. Debian's own images delete every download after use (`docker-clean`); that rule is cleared
-/// for this run only, by a configuration file in the cache, so that no file of the image is touched.
-const APT_SCRIPT: &str = "\
-set -e
-export DEBIAN_FRONTEND=noninteractive
-config=/var/cache/apt/imgspec.conf
-printf '%s\\n' '#clear DPkg::Post-Invoke;' '#clear APT::Update::Post-Invoke;' 'APT::Keep-Downloaded-Packages \"true\";' > $config
-apt-get -c $config update
-apt-get -c $config install --yes --no-install-recommends -- \"$@\"";
 
 /// Installs Debian packages. `scope` separates downloads that must not be shared: those of different distributions and
 /// platforms.
 pub(super) fn apt(packages: &[String], scope: &str) -> Run {
     // `private`: a build that finds the cache in use gets another one instead of waiting.
-    Run::script(APT_SCRIPT, "apt-packages", packages)
+    Run::script(&apt_script(&[]), "apt-packages", packages)
         .mount(cache("/var/cache/apt", &format!("apt-{scope}"), "private"))
         // Not all of /var/lib/apt: the record of which packages were requested belongs in the image.
         .mount(cache(

@@ -64,7 +64,7 @@ impl Image {
 }
 
 /// What is in a layer.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LayerNote {
     /// Which texts the index keeps.
     #[serde(default)]

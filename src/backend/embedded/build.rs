@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::base::{Image, Source};
-use super::check;
 use super::commands::{self, Commands};
 use super::common::failed;
 use super::copy::{self, Copied, Item};
+use super::debian::install::Install;
 use super::files;
 use super::made::{Key, Made, Once};
 use super::owner::Owner;
@@ -90,7 +90,7 @@ fn start(
         }
         Base::Debian(debian) => {
             step(&debian.suite);
-            Err(failed(check::SYSTEMS))
+            Install(&Commands::new(job, source, platform)).system(debian)
         }
         Base::Registry(reference) => {
             step(reference);
@@ -156,7 +156,8 @@ impl<'a> Building<'a> {
                 let made = self.commands().account(name, &self.image)?;
                 self.add(made, &step.words())
             }
-            Step::Apt { .. } | Step::Conda(_) => Err(BuildError::Failed(format!(
+            Step::Apt { packages } => self.apt(packages, &step.words()),
+            Step::Conda(_) => Err(BuildError::Failed(format!(
                 "the embedded builder cannot do this: {}",
                 step.words()
             ))),
@@ -178,12 +179,15 @@ impl<'a> Building<'a> {
     }
 
     fn commands(&self) -> Commands<'a> {
-        Commands {
-            job: self.job,
-            source: self.source,
-            platform: self.platform,
-            encoding: self.encoding,
+        Commands::new(self.job, self.source, self.platform)
+    }
+
+    fn apt(&mut self, packages: &[String], words: &str) -> Result<(), BuildError> {
+        let commands = self.commands();
+        for (made, words) in Install(&commands).packages(packages, &self.image, words)? {
+            self.add(made, &words)?;
         }
+        Ok(())
     }
 
     fn packages(&self) -> Packages<'a> {
@@ -281,12 +285,7 @@ impl<'a> Building<'a> {
 
     /// Puts a layer on top.
     fn add(&mut self, made: Made, words: &str) -> Result<(), BuildError> {
-        let diff_id = Digest::read(&made.note.diff_id);
-        let diff_id = diff_id.ok_or_else(|| failed("a note of the store is damaged"))?;
-        self.image.tree.apply(&made.note.index);
-        self.image.parts.push(made.part);
-        self.image.config.add_history(words, Some(diff_id));
-        Ok(())
+        made.onto(&mut self.image, words)
     }
 
     fn write(&self, items: &[Item<'_>], files: Option<&Files>) -> Result<Layer, BuildError> {
@@ -370,7 +369,8 @@ impl<'a> Building<'a> {
                 let is_run = |step: &Step| matches!(step, Step::Run { .. });
                 format!("commands[{}]", self.before(step, is_run))
             }
-            Step::Apt { .. } | Step::Conda(_) => return error,
+            Step::Apt { .. } => "apt-packages".to_owned(),
+            Step::Conda(_) => return error,
         };
         match error {
             BuildError::Failed(_) | BuildError::Transient(_) => BuildError::Step {

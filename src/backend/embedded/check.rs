@@ -4,13 +4,12 @@ use super::commands;
 use super::python::arguments;
 use crate::backend::Unsupported;
 use crate::recipe::{Interpreter, Recipe, Step};
-use crate::spec::Base;
 
 /// The fields of this recipe that cannot be honored.
 pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
     let Recipe {
         platforms: _,
-        base,
+        base: _,
         base_file: _,
         steps,
         config: _,
@@ -24,23 +23,16 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
         field: "dockerfile".to_owned(),
         why: "the embedded builder has no Dockerfile frontend".to_owned(),
     });
-    let system = match base {
-        Base::Debian(_) => Some(Unsupported {
-            field: "base-image".to_owned(),
-            why: SYSTEMS.to_owned(),
-        }),
-        Base::Image(_) | Base::Registry(_) | Base::File { .. } | Base::Scratch => None,
-    };
     let steps = steps.iter().filter_map(|step| {
         let (field, why) = match step {
             Step::Env(_)
             | Step::User(_)
             | Step::Workdir(_)
             | Step::Copy(_)
+            | Step::Apt { .. }
             | Step::Account { .. }
             | Step::Run { .. }
             | Step::Python { .. } => return None,
-            Step::Apt { .. } => ("apt-packages".to_owned(), INSTALLS),
             Step::Conda(_) => ("conda-packages".to_owned(), INSTALLS),
             Step::Pip(_) | Step::Lock(_) if is_for_conda(step) => {
                 let why = "it does not install packages for conda's Python yet";
@@ -60,8 +52,7 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
         Some(Unsupported { field, why })
     });
     let runs = commands::refused(recipe);
-    let own = own.into_iter().chain(system);
-    own.chain(steps).chain(runs).collect()
+    own.into_iter().chain(steps).chain(runs).collect()
 }
 
 fn is_for_conda(step: &Step) -> bool {
@@ -72,9 +63,6 @@ fn is_for_conda(step: &Step) -> bool {
     };
     *interpreter == Interpreter::Conda
 }
-
-/// Why a suite is not a base.
-pub(super) const SYSTEMS: &str = "it does not make systems of Debian's packages yet";
 
 fn compiles(step: &Step) -> bool {
     let bytecode = match step {

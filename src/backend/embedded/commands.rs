@@ -12,7 +12,7 @@ use crate::backend::secret::{self, Hider};
 use crate::backend::steps::{ACCOUNT_SCRIPT, NO_EMULATOR, one_line};
 use crate::backend::{BuildError, Job, Unsupported};
 use crate::recipe::{Recipe, SecretPlace, Step};
-use crate::spec::SecretStep;
+use crate::spec::{Base, SecretStep};
 
 /// What runs commands.
 const SHELL: &str = "/bin/sh";
@@ -23,6 +23,17 @@ pub(super) struct Commands<'a> {
     pub(super) source: &'a Source<'a>,
     pub(super) platform: &'a str,
     pub(super) encoding: Encoding,
+}
+
+impl<'a> Commands<'a> {
+    pub(super) fn new(job: &'a Job<'a>, source: &'a Source<'a>, platform: &'a str) -> Self {
+        Self {
+            job,
+            source,
+            platform,
+            encoding: Encoding::read(job.recipe.config.compression.as_deref()),
+        }
+    }
 }
 
 impl Commands<'_> {
@@ -47,7 +58,6 @@ impl Commands<'_> {
         secrets: Option<SecretStep>,
         image: &Image,
     ) -> Result<Made, BuildError> {
-        self.verify_shell(image)?;
         let program = Program {
             words,
             argv,
@@ -56,13 +66,19 @@ impl Commands<'_> {
             network: Network::Host,
             left_out: &[],
         };
-        let key = program.key(image, self.platform, &self.given(secrets))?;
-        let once = Once {
-            source: self.source,
-            encoding: self.encoding,
-            use_known: !self.job.no_cache,
-        };
-        once.get(&key.finish(self.encoding), words, || {
+        self.program(&program, secrets, image)
+    }
+
+    /// The layer of a shell's program, which is lent what the steps of a kind are.
+    pub(super) fn program(
+        &self,
+        program: &Program<'_>,
+        secrets: Option<SecretStep>,
+        image: &Image,
+    ) -> Result<Made, BuildError> {
+        self.verify_shell(image)?;
+        let key = self.key(program, secrets, image)?;
+        self.once().get(&key, program.words, || {
             let lent = self.lent(secrets, image)?;
             let hider = lent.hider.clone();
             let made = program.run(image, self.encoding, lent, self.source);
@@ -71,6 +87,35 @@ impl Commands<'_> {
                 None => error,
             })
         })
+    }
+
+    /// Whether an earlier build has made the layer of this program.
+    pub(super) fn knows(
+        &self,
+        program: &Program<'_>,
+        secrets: Option<SecretStep>,
+        image: &Image,
+    ) -> Result<bool, BuildError> {
+        let key = self.key(program, secrets, image)?;
+        Ok(self.once().known(&key)?.is_some())
+    }
+
+    fn key(
+        &self,
+        program: &Program<'_>,
+        secrets: Option<SecretStep>,
+        image: &Image,
+    ) -> Result<String, BuildError> {
+        let key = program.key(image, self.platform, &self.given(secrets))?;
+        Ok(key.finish(self.encoding))
+    }
+
+    fn once(&self) -> Once<'_> {
+        Once {
+            source: self.source,
+            encoding: self.encoding,
+            use_known: !self.job.no_cache,
+        }
     }
 
     /// Commands are run by a shell of the image, for its platform.
@@ -145,14 +190,24 @@ pub(super) fn words(command: &str) -> String {
     format!("commands: {}", one_line(command))
 }
 
-/// Whether a step runs something in the image.
-pub(super) fn is_run(step: &Step) -> bool {
-    matches!(step, Step::Run { .. } | Step::Account { .. })
+/// The field behind a step that runs something in the image, but for its number.
+fn field(step: &Step) -> Option<&'static str> {
+    match step {
+        Step::Run { .. } => Some("commands"),
+        Step::Account { .. } => Some("user"),
+        Step::Apt { .. } => Some("apt-packages"),
+        _ => None,
+    }
 }
 
 /// What keeps this machine from running the steps of a recipe, if anything does.
 pub(super) fn refused(recipe: &Recipe) -> Vec<Unsupported> {
-    if !recipe.steps.iter().any(is_run) {
+    let system = matches!(recipe.base, Base::Debian(_)).then_some("base-image");
+    let fields: Vec<&str> = system
+        .into_iter()
+        .chain(recipe.steps.iter().filter_map(field))
+        .collect();
+    if fields.is_empty() {
         return Vec::new();
     }
     let foreign = recipe
@@ -166,11 +221,10 @@ pub(super) fn refused(recipe: &Recipe) -> Vec<Unsupported> {
     let mut refused: Vec<Unsupported> = foreign.collect();
     if let Err(forbidden) = sandbox::probe() {
         let mut commands = 0..;
-        let steps = recipe.steps.iter().filter(|step| is_run(step));
-        refused.extend(steps.map(|step| Unsupported {
-            field: match step {
-                Step::Run { .. } => format!("commands[{}]", commands.next().unwrap_or(0)),
-                _ => "user".to_owned(),
+        refused.extend(fields.into_iter().map(|field| Unsupported {
+            field: match field {
+                "commands" => format!("commands[{}]", commands.next().unwrap_or(0)),
+                field => field.to_owned(),
             },
             why: format!(
                 "commands cannot run on this machine: {forbidden}. What runs nothing still works: copies, Python and its wheels"

@@ -1,16 +1,28 @@
 //! Layers that were made here, found again by the key of what they are made from.
 
-use super::base::{LayerNote, Part, Source};
+use super::base::{Image, LayerNote, Part, Source};
 use super::common::{MADE, failed};
 use crate::backend::BuildError;
 use crate::backend::oci::layer::{Encoding, Layer};
 use crate::backend::oci::name::Digest;
 
 /// A layer in the store.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Made {
     pub(super) part: Part,
     pub(super) note: LayerNote,
+}
+
+impl Made {
+    /// Puts the layer on top of an image.
+    pub(super) fn onto(self, image: &mut Image, words: &str) -> Result<(), BuildError> {
+        let diff_id = Digest::read(&self.note.diff_id);
+        let diff_id = diff_id.ok_or_else(|| failed("a note of the store is damaged"))?;
+        image.tree.apply(&self.note.index);
+        image.parts.push(self.part);
+        image.config.add_history(words, Some(diff_id));
+        Ok(())
+    }
 }
 
 /// What decides the bytes of a layer: every text is hashed with its length.
@@ -74,7 +86,7 @@ impl Once<'_> {
     }
 
     /// The layer with this key, if an earlier build has made it and it is still there.
-    fn known(&self, key: &str) -> Result<Option<Made>, BuildError> {
+    pub(super) fn known(&self, key: &str) -> Result<Option<Made>, BuildError> {
         if !self.use_known {
             return Ok(None);
         }

@@ -222,13 +222,13 @@ pub(crate) fn mirror(value: &str) -> Result<(), Refused> {
 
 /// Which packages a Debian base has.
 pub(crate) fn variant(value: &str) -> Result<(), Refused> {
-    const VARIANTS: [&str; 3] = ["minbase", "apt", "essential"];
+    const VARIANTS: [&str; 4] = ["minbase", "apt", "essential", "important"];
     if VARIANTS.contains(&value) {
         return Ok(());
     }
     match closest(value, VARIANTS.iter().copied()) {
         Some(meant) => refuse_for(format!("did you mean `{meant}`?"), meant),
-        None => refuse("the variants are `minbase`, `apt` and `essential`"),
+        None => refuse("the variants are `minbase`, `apt`, `essential` and `important`"),
     }
 }
 

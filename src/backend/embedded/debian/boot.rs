@@ -62,6 +62,14 @@ pub(super) fn begin(laid: &mut Laid, architecture: &str, sources: &str) -> Resul
     laid.put("etc/apt/sources.list", sources, 0o644)
 }
 
+/// What a system has besides the packages of its variant: for a merged `/usr`, the small package that says so, rather than
+/// the one that makes it with perl. Later suites need neither.
+pub(super) fn besides(debian: &Debian) -> Vec<String> {
+    let is_between = debian.suite.starts_with("bookworm");
+    let name = is_between.then(|| "usr-is-merged".to_owned());
+    name.into_iter().collect()
+}
+
 /// The packages in the order in which they are laid down.
 pub(super) fn ordered(packages: &mut [Package]) {
     packages.sort_by_key(|package| {

@@ -8,9 +8,7 @@ use std::fmt::Write as _;
 use super::control::stanzas;
 use super::deb::{Item, Kind};
 use super::lay::{Incoming, Laid, LayError};
-
-/// Where the database is.
-pub(super) const HOME: &str = "var/lib/dpkg";
+use super::settings::{EXTENDED, HOME};
 
 /// A file of the database: its path in the image, its mode and its text.
 pub(super) type File = (String, u32, Vec<u8>);
@@ -21,6 +19,8 @@ pub(super) struct Before<'a> {
     pub(super) status: &'a str,
     /// Its files in `triggers`, by name.
     pub(super) triggers: BTreeMap<String, String>,
+    /// apt's record of packages that nobody asked for, and the base's architecture; `None` if it is not kept.
+    pub(super) extended: Option<(String, &'a str)>,
 }
 
 /// The files of the database that are new or change.
@@ -58,7 +58,23 @@ pub(super) fn files(
         }
     }
     files.extend(triggers(packages, before)?);
+    if let Some((text, architecture)) = &before.extended {
+        let text = text.clone() + &automatic(packages, architecture);
+        files.push((EXTENDED.to_owned(), 0o644, text.into_bytes()));
+    }
     Ok(files)
+}
+
+/// What apt notes of packages that others need: it may remove them with those. Packages for all architectures count as
+/// those of the base.
+fn automatic(packages: &[Incoming<'_>], architecture: &str) -> String {
+    let each = packages.iter().filter(|package| !package.is_requested);
+    let each = each.map(|package| {
+        let name = package.name;
+        format!("Package: {name}\nArchitecture: {architecture}\nAuto-Installed: 1\n\n")
+    });
+    let each: Vec<String> = each.collect();
+    each.concat()
 }
 
 /// All packages, sorted as dpkg writes them.

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use super::control::Stanza;
 use super::deb::{Deb, Item, Kind};
-use super::version::{Comparison, Version};
+use super::relation::{self, Relation};
+use super::settings::Settings;
 use crate::backend::embedded::copy::below;
 use crate::backend::oci::layer::{Index, Node, NodeKind};
 use crate::backend::oci::tree::{NoWay, Tree};
@@ -33,11 +34,12 @@ pub(super) struct Incoming<'a> {
     /// Its name in dpkg's database: with the architecture, if several may be installed.
     pub(super) key: String,
     pub(super) name: &'a str,
-    version: Option<Version>,
     pub(super) stanza: Stanza<'a>,
     pub(super) deb: &'a Deb,
-    /// The names that it may take files from, each with the versions that are meant.
-    replaces: Vec<(String, Option<(Comparison, Version)>)>,
+    /// Whether somebody asked for it, rather than another package.
+    pub(super) is_requested: bool,
+    /// What it may take files from.
+    replaces: Vec<Relation>,
 }
 
 impl<'a> Incoming<'a> {
@@ -48,43 +50,23 @@ impl<'a> Incoming<'a> {
             "same" => format!("{name}:{}", stanza.line("Architecture")),
             _ => name.to_owned(),
         };
-        let replaces = stanza.line("Replaces").split(',').filter_map(replaced);
+        // What cannot be read allows nothing.
+        let replaces = relation::read_flat(stanza.get("Replaces").unwrap_or_default());
         Self {
             key,
             name,
-            version: Version::read(stanza.line("Version")),
-            replaces: replaces.collect(),
+            replaces: replaces.unwrap_or_default(),
             stanza,
             deb,
+            is_requested: true,
         }
     }
 
     fn replaces(&self, other: &Incoming<'_>) -> bool {
-        let is_meant = |wanted: &Option<(Comparison, Version)>| match (wanted, &other.version) {
-            (None, _) => true,
-            (Some((comparison, wanted)), Some(version)) => comparison.holds(version, wanted),
-            (Some(_), None) => false,
-        };
+        let version = other.stanza.line("Version");
         let mut each = self.replaces.iter();
-        each.any(|(name, wanted)| name == other.name && is_meant(wanted))
+        each.any(|meant| meant.name == other.name && meant.fits(version))
     }
-}
-
-/// `name (<< version)`.
-fn replaced(text: &str) -> Option<(String, Option<(Comparison, Version)>)> {
-    let text = text.trim();
-    let (name, rest) = text.split_once([' ', '(']).unwrap_or((text, ""));
-    let name = name.split(':').next().unwrap_or_default().to_owned();
-    let rest = rest.trim().trim_start_matches('(').trim_end_matches(')');
-    if name.is_empty() {
-        return None;
-    }
-    if rest.is_empty() {
-        return Some((name, None));
-    }
-    let at = rest.find(|c: char| !"<>=".contains(c))?;
-    let comparison = Comparison::read(&rest[..at])?;
-    Some((name, Some((comparison, Version::read(rest[at..].trim())?))))
 }
 
 /// What is at a path of the layer.
@@ -118,6 +100,9 @@ pub(super) struct Laid {
     owners: BTreeMap<String, (usize, usize)>,
     /// The items that other packages have replaced: their numbers.
     pub(super) lost: Vec<(usize, usize)>,
+    settings: Settings,
+    /// The paths whose files dpkg would put elsewhere.
+    diverted: Vec<String>,
 }
 
 impl Laid {
@@ -128,6 +113,17 @@ impl Laid {
             entries: BTreeMap::new(),
             owners: BTreeMap::new(),
             lost: Vec::new(),
+            settings: Settings::default(),
+            diverted: Vec::new(),
+        }
+    }
+
+    /// By the settings of the base's dpkg, and with its diversions.
+    pub(super) fn by(self, settings: Settings, diverted: Vec<String>) -> Self {
+        Self {
+            settings,
+            diverted,
+            ..self
         }
     }
 
@@ -191,6 +187,14 @@ impl Laid {
     ) -> Result<(), LayError> {
         let package = &packages[at];
         let item = &package.deb.items[number];
+        let is_folder = item.kind == Kind::Folder;
+        if self.settings.leaves_out(&item.path, is_folder) {
+            return Ok(());
+        }
+        if self.diverted.contains(&item.path) {
+            let why = format!("`/{}` of `{}` is diverted", item.path, package.name);
+            return Err(LayError::Unclear(why));
+        }
         if item.kind == Kind::Folder {
             return self.folder(item, package);
         }

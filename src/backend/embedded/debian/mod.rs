@@ -1,22 +1,21 @@
-//! Debian packages without running apt: which packages a base lacks, from signed archives, and their files.
+//! Debian packages: which ones a base lacks, from signed archives, and their files (`choose`); how they become layers
+//! (`install`).
 //!
 //! `choose` answers what `apt-get install --no-install-recommends` would, `fetch` puts the packages into the store. What it
 //! cannot answer exactly as apt does is left to apt: [`ChooseError::Unclear`].
-#![allow(
-    dead_code,
-    reason = "the archive's side first, what installs packages follows"
-)]
 
 mod archives;
 mod boot;
 pub(super) mod choose;
 mod clash;
+mod configure;
 mod control;
 mod database;
 mod deb;
 #[cfg(test)]
 mod fuzz;
 mod index;
+pub(super) mod install;
 mod keyring;
 mod lay;
 mod pool;
@@ -24,6 +23,7 @@ mod relation;
 mod release;
 #[cfg(test)]
 mod sample;
+mod settings;
 mod solve;
 mod sources;
 mod state;

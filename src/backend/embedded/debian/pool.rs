@@ -271,16 +271,6 @@ impl Pool {
         fitting
     }
 
-    /// Whether any archive has a package of this name, or one that provides it.
-    pub(super) fn has(&self, name: &str) -> bool {
-        let mut listings = self.listings.iter();
-        self.installed.contains_key(name)
-            || listings.any(|listing| {
-                !listing.index.named(name).is_empty()
-                    || listing.index.providing(name).next().is_some()
-            })
-    }
-
     /// The names of all packages of archives.
     pub(super) fn names(&self) -> BTreeSet<&str> {
         let each = self.listings.iter().map(|listing| &listing.index);

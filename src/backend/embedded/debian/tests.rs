@@ -20,8 +20,10 @@ use crate::cancel::Cancel;
 use crate::disk::dir::{Rooted, Terms};
 
 /// The files of an archive by path, and the paths that were asked for.
+type Archive = (BTreeMap<String, Vec<u8>>, Vec<String>);
+
 #[derive(Clone, Default)]
-struct Served(Arc<Mutex<(BTreeMap<String, Vec<u8>>, Vec<String>)>>);
+struct Served(Arc<Mutex<Archive>>);
 
 impl Served {
     /// Serves until the test ends; returns the URL.

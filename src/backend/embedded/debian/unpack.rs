@@ -108,7 +108,9 @@ impl<'a> Unpacked<'a> {
             if !is_name(says[0]) || !is_name(says[2]) {
                 return Err(damaged("its name or its architecture is not one".to_owned()).into());
             }
-            Ok(Incoming::new(stanza, &held.deb))
+            let mut incoming = Incoming::new(stanza, &held.deb);
+            incoming.is_requested = package.is_requested;
+            Ok(incoming)
         });
         each.collect()
     }

@@ -98,6 +98,35 @@ fn triggers_are_kept_and_set_off() {
 }
 
 #[test]
+fn apt_is_told_which_packages_nobody_asked_for() {
+    let read = |sample: Sample| deb::read(&*sample.bytes(), &mut |_| Ok(())).unwrap();
+    let debs = [
+        read(Sample::named("a", "1", "")),
+        read(Sample::named("b", "1", "")),
+    ];
+    let mut incoming: Vec<Incoming<'_>> = debs
+        .iter()
+        .map(|deb| {
+            let text = std::str::from_utf8(&deb.control["control"].bytes).unwrap();
+            Incoming::new(control::single(text).unwrap(), deb)
+        })
+        .collect();
+    incoming[1].is_requested = false;
+    let before = Before {
+        extended: Some(("Package: old\n\n".to_owned(), "amd64")),
+        ..Before::default()
+    };
+    let files = files(&Laid::on(Tree::default()), &incoming, &before).unwrap();
+    let (path, _, text) = files.last().unwrap();
+    assert_eq!(path, "var/lib/apt/extended_states");
+    let text = String::from_utf8_lossy(text);
+    assert_eq!(
+        text,
+        "Package: old\n\nPackage: b\nArchitecture: amd64\nAuto-Installed: 1\n\n"
+    );
+}
+
+#[test]
 fn a_trigger_cannot_be_a_file_elsewhere() {
     for name in ["../../../etc/x", "File", "Lock", ".x"] {
         let text = format!("interest {name}\n");

@@ -153,6 +153,32 @@ fn what_the_base_has_is_left_to_dpkg() {
 }
 
 #[test]
+fn settings_and_diversions_of_the_base_count() {
+    let files = [(
+        "etc/dpkg/dpkg.cfg.d/docker".to_owned(),
+        b"path-exclude /usr/share/man/*".to_vec(),
+    )];
+    let settings = || Settings::of(&files.clone().into()).unwrap();
+    let deb = |sample: Sample| deb::read(&*sample.bytes(), &mut |_| Ok(())).unwrap();
+    let lay = |deb: &Deb| {
+        let text = std::str::from_utf8(&deb.control["control"].bytes).unwrap();
+        let incoming = [Incoming::new(control::single(text).unwrap(), deb)];
+        let mut laid = Laid::on(Tree::default()).by(settings(), vec!["bin/sh".to_owned()]);
+        laid.lay(&incoming).map(|()| paths(&laid).join(" "))
+    };
+    let sample = Sample::named("a", "1", "")
+        .folder("./usr/")
+        .file("./usr/share/man/a", "")
+        .file("./usr/a", "");
+    assert_eq!(lay(&deb(sample)).unwrap(), "usr usr/a");
+    let sample = Sample::named("a", "1", "").file("./bin/sh", "");
+    assert_eq!(
+        lay(&deb(sample)).unwrap_err().to_string(),
+        "`/bin/sh` of `a` is diverted"
+    );
+}
+
+#[test]
 fn hard_links_of_a_file_stay_links_of_it() {
     let sample = Sample::named("a", "1", "").file("./z", "").with(
         ("./b", tar::EntryType::Link, 0o644),
