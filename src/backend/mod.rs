@@ -125,17 +125,18 @@ pub trait Backend: Send + Sync {
         false
     }
 
-    /// Whether it can bring its images into the local Docker.
+    /// Whether it can bring its images into the local Docker or Podman.
     fn loads(&self) -> bool {
         false
     }
 
-    /// Brings an image that it has built into the local Docker, where its reference then names it.
+    /// Brings an image that it has built into the local Docker or, if that does not answer, into Podman, where its reference
+    /// then names it. Returns which of them has it.
     ///
     /// # Errors
     ///
-    /// Fails if it cannot do that, or if Docker does not answer.
-    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<(), BuildError> {
+    /// Fails if it cannot do that, or if neither answers.
+    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<&'static str, BuildError> {
         let why = format!("the builder `{}` has no images for Docker", self.name());
         Err(BuildError::Failed(why))
     }

@@ -4,6 +4,7 @@ mod commands;
 mod files;
 mod inspect;
 mod packages;
+mod podman;
 mod python;
 mod taken;
 mod uv;
@@ -230,7 +231,9 @@ fn images_of_other_builders_are_out_of_reach_and_that_is_said() {
 #[test]
 fn loading_needs_a_docker_and_images_for_it() {
     let nowhere = "unix:///nowhere/docker.sock";
-    let sandbox = sandbox().env("DOCKER_HOST", nowhere);
+    // This machine may have a Podman, which would take them.
+    let path = "/nowhere";
+    let sandbox = sandbox().env("DOCKER_HOST", nowhere).env("PATH", path);
     let ran = sandbox.run(&["graph", "build", "--load"]);
     assert_ne!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("built 2"), "{}", ran.stderr);

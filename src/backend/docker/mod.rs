@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::buildkit::options;
-use super::daemon::{Daemon, locked_digests};
+use super::daemon::{DOCKER, Daemon, locked_digests};
 use super::dockerfile::{self, Called, stage::stage};
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, CleanUp, Cleaned, DEBIAN, Existence,
@@ -101,8 +101,8 @@ impl Backend for Docker {
     }
 
     /// Its images are where they are built.
-    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<(), BuildError> {
-        Ok(())
+    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<&'static str, BuildError> {
+        Ok(DOCKER)
     }
 
     fn build(

@@ -4,6 +4,9 @@
 //! Formats: <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>, and `docker save`'s, whose
 //! `manifest.json` names files of the archive: <https://github.com/moby/docker-image-spec/blob/main/v1.2.md>.
 
+#[cfg(test)]
+mod fuzz;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
