@@ -67,6 +67,11 @@ pub trait Backend: Send + Sync {
     /// The parts of this recipe that it cannot carry out; pure.
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported>;
 
+    /// What it cannot use of a recipe's files, as far as a look at them tells.
+    fn check_files(&self, _: &Recipe, _: &[Arc<Files>]) -> Vec<Unsupported> {
+        Vec::new()
+    }
+
     /// Writes what a build would send: the Dockerfile and the context.
     ///
     /// # Errors
@@ -168,6 +173,9 @@ pub trait Backend: Send + Sync {
     ) -> Option<Result<Details, BuildError>> {
         None
     }
+
+    /// Adds what its store knows of an image's layers: their sizes unpacked.
+    fn measure(&self, _: &mut Details) {}
 
     /// Builds one image. The reference names the result only once this returns.
     ///

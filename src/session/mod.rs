@@ -212,9 +212,10 @@ pub fn examine_checked(
             return Err(wrong(world.workspace, diagnostics, trail, known));
         }
     };
-    let clashes = mistakes::clashes(&world, &prints);
-    if !clashes.is_empty() {
-        diagnostics.extend(clashes);
+    let mut unusable = mistakes::clashes(&world, &prints);
+    unusable.extend(choice::unusable(&world, &prints, &known));
+    if !unusable.is_empty() {
+        diagnostics.extend(unusable);
         return Err(wrong(world.workspace, diagnostics, Trail::default(), known));
     }
     diagnostics.extend(lints::check(&mut world, &prints));

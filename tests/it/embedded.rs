@@ -13,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::layout::is_layout;
 use crate::sandbox::Sandbox;
 
 const MANIFEST: &str = r#"
@@ -310,6 +311,7 @@ fn clean_removes_what_no_image_has_and_what_is_old() {
 fn images_are_written_to_files() {
     let sandbox = sandbox();
     let first = digest(&sandbox, &["--output", "oci:out/layout"]);
+    is_layout(&sandbox.path("out/layout"));
     let index: serde_json::Value =
         serde_json::from_str(&sandbox.read("out/layout/index.json")).unwrap();
     assert_eq!(index["manifests"].as_array().unwrap().len(), 2);

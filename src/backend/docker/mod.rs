@@ -15,6 +15,7 @@ use super::{
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;
+use crate::fingerprint::Files;
 use crate::recipe::{Recipe, Step};
 use crate::spec::Base;
 
@@ -61,6 +62,10 @@ impl Backend for Docker {
 
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {
         unsupported(recipe)
+    }
+
+    fn check_files(&self, recipe: &Recipe, files: &[Arc<Files>]) -> Vec<Unsupported> {
+        base::unusable(recipe, files).into_iter().collect()
     }
 
     /// Refers to bases of the workspace by their references; a build uses private names of the same images instead.

@@ -78,6 +78,7 @@ mod tests {
         let mut tree = Tree::default();
         tree.apply(&Index {
             nodes: nodes.collect(),
+            size: None,
         });
         tree
     }

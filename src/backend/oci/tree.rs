@@ -183,6 +183,7 @@ mod tests {
         };
         Index {
             nodes: words.split_whitespace().map(node).collect(),
+            size: None,
         }
     }
 
