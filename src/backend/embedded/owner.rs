@@ -78,7 +78,6 @@ mod tests {
         let mut tree = Tree::default();
         tree.apply(&Index {
             nodes: nodes.collect(),
-            size: None,
         });
         tree
     }

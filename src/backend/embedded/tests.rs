@@ -23,7 +23,6 @@ fn tree(words: &str) -> Tree {
     let mut tree = Tree::default();
     tree.apply(&Index {
         nodes: words.split_whitespace().map(node).collect(),
-        size: None,
     });
     tree
 }

@@ -183,7 +183,6 @@ mod tests {
         };
         Index {
             nodes: words.split_whitespace().map(node).collect(),
-            size: None,
         }
     }
 

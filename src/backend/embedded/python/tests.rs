@@ -51,7 +51,7 @@ fn tree(words: &str) -> Tree {
     };
     let mut tree = Tree::default();
     let nodes = words.split_whitespace().map(node).collect();
-    tree.apply(&Index { nodes, size: None });
+    tree.apply(&Index { nodes });
     tree
 }
 

@@ -6,9 +6,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(in crate::backend) struct Index {
     pub(in crate::backend) nodes: Vec<Node>,
-    /// The size of the tar in bytes; older notes do not have it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(in crate::backend) size: Option<u64>,
 }
 
 /// An entry: a path without slashes at its ends.

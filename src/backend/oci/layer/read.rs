@@ -1,4 +1,4 @@
-//! Reads somebody else's layer: what it contains, and the digest and size of its tar, in one pass.
+//! Reads somebody else's layer: what it contains, and the digest of its tar, in one pass.
 //!
 //! Layers are archives of strangers. Nothing is unpacked here, and what does not stay inside the image is refused.
 
@@ -51,18 +51,16 @@ pub(in crate::backend) fn read(
     read_tar(plain(blob)?, is_cancelled)
 }
 
-/// Hashes and counts what is read through it.
+/// Hashes what is read through it.
 struct Hashing<R> {
     from: R,
     hash: Sha256,
-    size: u64,
 }
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.from.read(buffer)?;
         self.hash.update(&buffer[..count]);
-        self.size += count as u64;
         Ok(count)
     }
 }
@@ -74,7 +72,6 @@ pub(super) fn read_tar(
     let mut plain = Hashing {
         from: BufReader::with_capacity(256 << 10, plain),
         hash: Sha256::new(),
-        size: 0,
     };
     let mut index = Index::default();
     let mut archive = Archive::new(&mut plain);
@@ -90,7 +87,6 @@ pub(super) fn read_tar(
     }
     // What follows the end counts for the digest too.
     io::copy(&mut plain, &mut io::sink())?;
-    index.size = Some(plain.size);
     Ok((Digest::finish(plain.hash), index))
 }
 

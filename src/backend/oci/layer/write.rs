@@ -26,7 +26,6 @@ pub(in crate::backend) struct Layer {
 pub(in crate::backend) struct LayerWriter {
     pub(super) blob: Writer,
     plain: Sha256,
-    size: u64,
     encoding: Encoding,
     compressor: Compressor,
     index: Index,
@@ -42,7 +41,6 @@ impl LayerWriter {
         Ok(Self {
             blob: store.writer()?,
             plain: Sha256::new(),
-            size: 0,
             encoding,
             compressor: Compressor::new(encoding),
             index: Index::default(),
@@ -114,7 +112,6 @@ impl LayerWriter {
     /// Completes the layer.
     pub(in crate::backend) fn finish(mut self) -> Result<Layer, StoreError> {
         self.bytes(&tar::END)?;
-        self.index.size = Some(self.size);
         for member in self.compressor.finish().map_err(StoreError::Files)? {
             self.blob.add(&member)?;
         }
@@ -139,7 +136,6 @@ impl LayerWriter {
 
     /// Hashes bytes of the tar that are in the blob already.
     pub(super) fn hash(&mut self, bytes: &[u8]) {
-        self.size += bytes.len() as u64;
         self.plain.update(bytes);
     }
 
@@ -150,7 +146,7 @@ impl LayerWriter {
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.hash(bytes);
+        self.plain.update(bytes);
         for member in self.compressor.add(bytes).map_err(StoreError::Files)? {
             self.blob.add(&member)?;
         }
