@@ -212,10 +212,9 @@ pub fn examine_checked(
             return Err(wrong(world.workspace, diagnostics, trail, known));
         }
     };
-    let mut unusable = mistakes::clashes(&world, &prints);
-    unusable.extend(choice::unusable(&world, &prints, &known));
-    if !unusable.is_empty() {
-        diagnostics.extend(unusable);
+    diagnostics.extend(mistakes::clashes(&world, &prints));
+    diagnostics.extend(choice::unusable(&world, &prints, &known));
+    if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(wrong(world.workspace, diagnostics, Trail::default(), known));
     }
     diagnostics.extend(lints::check(&mut world, &prints));

@@ -39,9 +39,9 @@ impl Daemon {
         asker: Asker<'_>,
     ) -> Result<&'static str, BuildError> {
         let Err(error) = self.ready(asker) else {
-            return self.into_docker(image, asker).map(|()| DOCKER);
+            return self.pull_into_docker(image, asker).map(|()| DOCKER);
         };
-        match self.into_podman(image, asker) {
+        match self.pull_into_podman(image, asker) {
             None => Err(error),
             Some(Ok(())) => Ok("Podman"),
             Some(Err(BuildError::Cancelled)) => Err(BuildError::Cancelled),
@@ -51,7 +51,7 @@ impl Daemon {
         }
     }
 
-    fn into_docker(&self, image: &Artifact, asker: Asker<'_>) -> Result<(), BuildError> {
+    fn pull_into_docker(&self, image: &Artifact, asker: Asker<'_>) -> Result<(), BuildError> {
         let Some(name) = self.lent(image, asker)? else {
             return Ok(());
         };

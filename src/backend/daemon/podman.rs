@@ -13,7 +13,7 @@ use crate::process::{self, Patience, Stream};
 
 impl Daemon {
     /// Brings an image of another builder's store into Podman's, under its reference; `None` if there is no Podman.
-    pub(super) fn into_podman(
+    pub(super) fn pull_into_podman(
         &self,
         image: &Artifact,
         asker: Asker<'_>,
