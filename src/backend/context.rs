@@ -271,6 +271,12 @@ pub(super) fn verified(files: &Files, entry: &Entry) -> Result<Verified, BuildEr
         .map_err(|_| moved(files, entry))
 }
 
+/// Opens a file of a set, to look what it is; nothing says that it matches what was hashed.
+pub(super) fn opened(files: &Files, entry: &Entry) -> Result<std::fs::File, BuildError> {
+    let file = open(files)?.file(entry);
+    file.map_err(|_| moved(files, entry))
+}
+
 /// Verifies that the files of a set match what was hashed, as a builder that receives them does.
 pub fn verify(files: &Files) -> Result<(), BuildError> {
     send_all(files, &mut |_| Ok(()))

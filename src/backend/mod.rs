@@ -67,6 +67,11 @@ pub trait Backend: Send + Sync {
     /// The parts of this recipe that it cannot carry out; pure.
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported>;
 
+    /// What it cannot use of a recipe's files, as far as a look at them tells.
+    fn check_files(&self, _: &Recipe, _: &[Arc<Files>]) -> Vec<Unsupported> {
+        Vec::new()
+    }
+
     /// Writes what a build would send: the Dockerfile and the context.
     ///
     /// # Errors
@@ -125,17 +130,18 @@ pub trait Backend: Send + Sync {
         false
     }
 
-    /// Whether it can bring its images into the local Docker.
+    /// Whether it can bring its images into the local Docker or Podman.
     fn loads(&self) -> bool {
         false
     }
 
-    /// Brings an image that it has built into the local Docker, where its reference then names it.
+    /// Brings an image that it has built into the local Docker or, if that does not answer, into Podman, where its reference
+    /// then names it. Returns which of them has it.
     ///
     /// # Errors
     ///
-    /// Fails if it cannot do that, or if Docker does not answer.
-    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<(), BuildError> {
+    /// Fails if it cannot do that, or if neither answers.
+    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<&'static str, BuildError> {
         let why = format!("the builder `{}` has no images for Docker", self.name());
         Err(BuildError::Failed(why))
     }

@@ -34,7 +34,7 @@ pub(super) struct BuildArgs {
     /// takes (`tar:FILE`, `tar:-`)
     #[arg(long, value_name = "WHERE", value_parser = export::place)]
     output: Option<Output>,
-    /// Bring the selected images into the local Docker, as `docker images` lists them; only layers that it lacks are sent
+    /// Bring the selected images into the local Docker, or into Podman where no Docker answers; only layers that it lacks are sent
     #[arg(long)]
     load: bool,
     #[command(flatten)]

@@ -38,6 +38,8 @@ struct Document<'a> {
     digest: &'a str,
     platform: &'a str,
     size: u64,
+    /// The size of the layers that other images of the workspace have too.
+    shared: u64,
     config: &'a crate::backend::ConfigDetails,
     layers: Vec<LayerDocument<'a>>,
 }
@@ -67,13 +69,17 @@ pub(super) fn run(args: &InspectArgs, context: &Context) -> Result<u8, Failure> 
         layer,
         shared: sharers.get(&layer.digest).unwrap_or(&nobody),
     });
+    let layers: Vec<LayerDocument<'_>> = layers.collect();
+    let common = layers.iter().filter(|layer| !layer.shared.is_empty());
+    let shared = common.fold(0, |sum: u64, layer| sum.saturating_add(layer.layer.size));
     let document = Document {
         reference: &reference,
         digest: &details.digest,
         platform: &details.platform,
         size: details.size,
+        shared,
         config: &details.config,
-        layers: layers.collect(),
+        layers,
     };
     match args.format {
         Format::Json => print_json(&document)?,
@@ -173,14 +179,15 @@ fn text(document: &Document<'_>, color: bool) -> String {
     line(Line::of(Style::Bold, document.reference));
     line(Line::of(Style::Dim, document.digest));
     let layers = Count(document.layers.len(), "layer");
-    line(Line::of(
-        Style::Plain,
-        format!(
-            "{}, {layers}, {} compressed",
-            document.platform,
-            size(document.size)
-        ),
-    ));
+    let mut facts = vec![
+        document.platform.to_owned(),
+        layers.to_string(),
+        format!("{} compressed", size(document.size)),
+    ];
+    if document.shared > 0 {
+        facts.push(format!("{} shared", size(document.shared)));
+    }
+    line(Line::of(Style::Plain, facts.join(", ")));
     line(Line::new());
     for (name, value) in settings(document.config) {
         line(

@@ -1,4 +1,4 @@
-//! `--load` of `graph build`: the requested images in the local Docker, after everything has been built.
+//! `--load` of `graph build`: the requested images in the local Docker or Podman, after everything has been built.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::cancel::Cancel;
 use crate::run::Summary;
 use crate::session::{Planned, Session};
 
-/// The requested images, with the builders that bring them into Docker.
+/// The requested images, with the builders that bring them into Docker or Podman.
 pub(super) struct Loader(BTreeMap<String, Arc<dyn Backend>>);
 
 impl Loader {
@@ -37,7 +37,7 @@ impl Loader {
         Ok(Self(images))
     }
 
-    /// Brings the requested images into Docker, under their references.
+    /// Brings the requested images into Docker or Podman, under their references.
     pub(super) fn load(
         &self,
         summary: &Summary,
@@ -48,19 +48,21 @@ impl Loader {
         let interrupted = cancel.clone();
         context.signals.ask_first(move || interrupted.request());
         let asker = notifier.asker().or(&cancel);
-        let mut loaded = 0;
+        let mut loaded: BTreeMap<&str, usize> = BTreeMap::new();
         for built in &summary.images {
             let Some(backend) = self.0.get(&built.image) else {
                 continue;
             };
-            backend
+            let place = backend
                 .load(&built.artifact, asker)
                 .map_err(|error| unloaded(&built.image, &error))?;
-            loaded += 1;
+            *loaded.entry(place).or_default() += 1;
         }
         let screen = context.screen;
         if !screen.quiet && !matches!(screen.progress, Progress::Json) {
-            eprint_text(&format!("loaded {loaded} into Docker\n"));
+            for (place, count) in loaded {
+                eprint_text(&format!("loaded {count} into {place}\n"));
+            }
         }
         Ok(())
     }
@@ -69,6 +71,6 @@ impl Loader {
 fn unloaded(image: &str, error: &BuildError) -> Failure {
     Failure::usage(
         format!("`{image}` cannot be brought into Docker: {error}"),
-        "the images were built nevertheless; `--output tar:FILE` writes an archive that `docker load` takes",
+        "the images were built nevertheless; `--output tar:FILE` writes an archive that `docker load` and `podman load` take",
     )
 }

@@ -12,6 +12,7 @@ use crate::backend::{
     Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Existence, Job, Notes,
     Outsider, Resolved, Unresolved, Unsupported, Wanted,
 };
+use crate::fingerprint::Files;
 use crate::recipe::Recipe;
 use crate::session::{self, Refusal};
 use crate::suggest::closest;
@@ -130,6 +131,10 @@ impl Backend for Registered {
 
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {
         self.backend.check(recipe)
+    }
+
+    fn check_files(&self, recipe: &Recipe, files: &[Arc<Files>]) -> Vec<Unsupported> {
+        self.backend.check_files(recipe, files)
     }
 
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {

@@ -6,12 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Unsupported};
 use crate::diagnostic::Diagnostic;
+use crate::fingerprint::Fingerprints;
 use crate::recipe::Recipe;
 use crate::spec::Base;
 use crate::suggest;
 use crate::workspace::Image;
+use crate::world::World;
 
 type Backends = Vec<Arc<dyn Backend>>;
 
@@ -100,23 +102,52 @@ fn unknown(image: &Image, name: &str, known: &Backends) -> Diagnostic {
     }
 }
 
+/// The fields that an image's builder does not support.
 fn unsupported(
     image: &Image,
     recipe: &Recipe,
     backend: &dyn Backend,
     known: &Backends,
 ) -> Vec<Diagnostic> {
-    let found = backend.check(recipe);
+    let able = |other: &dyn Backend| other.check(recipe).is_empty();
+    told(image, backend, backend.check(recipe), known, &able)
+}
+
+/// The files that the builders of images cannot use; they are known only after all files have been read.
+pub(super) fn unusable(world: &World, prints: &Fingerprints, known: &Backends) -> Vec<Diagnostic> {
+    let mut mistakes = Vec::new();
+    for id in world.graph.ids() {
+        let recipe = &world.recipes[id.index()];
+        if recipe.base_file.is_none() {
+            continue;
+        }
+        let (image, files) = (&world.workspace.images[id.index()], prints.files(id));
+        let backend = world.backends[id.index()].as_ref();
+        let able = |other: &dyn Backend| {
+            other.check(recipe).is_empty() && other.check_files(recipe, files).is_empty()
+        };
+        let found = backend.check_files(recipe, files);
+        mistakes.extend(told(image, backend, found, known, &able));
+    }
+    mistakes
+}
+
+fn told(
+    image: &Image,
+    backend: &dyn Backend,
+    found: Vec<Unsupported>,
+    known: &Backends,
+    able: &dyn Fn(&dyn Backend) -> bool,
+) -> Vec<Diagnostic> {
     if found.is_empty() {
         return Vec::new();
     }
-    let able = |other: &&Arc<dyn Backend>| other.priority() > 0 && other.check(recipe).is_empty();
     let able: Vec<String> = known
         .iter()
-        .filter(able)
+        .filter(|other| other.priority() > 0 && able(&***other))
         .map(|other| format!("`{}`", other.name()))
         .collect();
-    let mistake = |found: crate::backend::Unsupported| {
+    let mistake = |found: Unsupported| {
         let (id, name) = (&image.id, backend.name());
         let message = format!(
             "image `{id}`: the `{name}` builder does not support `{}`: {}",

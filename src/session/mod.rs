@@ -212,9 +212,9 @@ pub fn examine_checked(
             return Err(wrong(world.workspace, diagnostics, trail, known));
         }
     };
-    let clashes = mistakes::clashes(&world, &prints);
-    if !clashes.is_empty() {
-        diagnostics.extend(clashes);
+    diagnostics.extend(mistakes::clashes(&world, &prints));
+    diagnostics.extend(choice::unusable(&world, &prints, &known));
+    if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(wrong(world.workspace, diagnostics, Trail::default(), known));
     }
     diagnostics.extend(lints::check(&mut world, &prints));

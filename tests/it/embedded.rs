@@ -4,6 +4,7 @@ mod commands;
 mod files;
 mod inspect;
 mod packages;
+mod podman;
 mod python;
 mod taken;
 mod uv;
@@ -12,6 +13,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::layout::is_layout;
 use crate::sandbox::Sandbox;
 
 const MANIFEST: &str = r#"
@@ -230,7 +232,9 @@ fn images_of_other_builders_are_out_of_reach_and_that_is_said() {
 #[test]
 fn loading_needs_a_docker_and_images_for_it() {
     let nowhere = "unix:///nowhere/docker.sock";
-    let sandbox = sandbox().env("DOCKER_HOST", nowhere);
+    // This machine may have a Podman, which would take them.
+    let path = "/nowhere";
+    let sandbox = sandbox().env("DOCKER_HOST", nowhere).env("PATH", path);
     let ran = sandbox.run(&["graph", "build", "--load"]);
     assert_ne!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("built 2"), "{}", ran.stderr);
@@ -307,6 +311,7 @@ fn clean_removes_what_no_image_has_and_what_is_old() {
 fn images_are_written_to_files() {
     let sandbox = sandbox();
     let first = digest(&sandbox, &["--output", "oci:out/layout"]);
+    is_layout(&sandbox.path("out/layout"));
     let index: serde_json::Value =
         serde_json::from_str(&sandbox.read("out/layout/index.json")).unwrap();
     assert_eq!(index["manifests"].as_array().unwrap().len(), 2);

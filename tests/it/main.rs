@@ -13,6 +13,7 @@ mod faults;
 mod flytekit;
 mod groups;
 mod import;
+mod layout;
 mod library;
 mod lints;
 mod live;

@@ -216,6 +216,7 @@ fn layers_that_the_registry_has_are_not_downloaded() {
         .run(&["graph", "build", "--output", "oci:out"])
         .success();
     assert_eq!(moved(&registry, &layers), seen);
+    crate::layout::is_layout(&sandbox.path("out"));
     let written = files(&sandbox.path("out/blobs/sha256"));
     assert_eq!(written.len(), 5);
 

@@ -5,6 +5,9 @@ use crate::asking::Asker;
 use crate::backend::oci::lend::BUILDER;
 use crate::backend::{Artifact, BuildError};
 
+/// Where images of the daemon are, in words.
+pub(crate) const DOCKER: &str = "Docker";
+
 impl Daemon {
     /// A name under which the daemon can pull an image that another builder's store has; `None` for its own images.
     pub(crate) fn lent(
@@ -28,9 +31,27 @@ impl Daemon {
         }
     }
 
-    /// Brings an image of another builder's store into the daemon's, under its reference.
-    pub(crate) fn load(&self, image: &Artifact, asker: Asker<'_>) -> Result<(), BuildError> {
-        self.ready(asker)?;
+    /// Brings an image of another builder's store into the daemon's, under its reference; if Docker does not answer, into
+    /// Podman's. Returns which of them has it.
+    pub(crate) fn load(
+        &self,
+        image: &Artifact,
+        asker: Asker<'_>,
+    ) -> Result<&'static str, BuildError> {
+        let Err(error) = self.ready(asker) else {
+            return self.pull_into_docker(image, asker).map(|()| DOCKER);
+        };
+        match self.pull_into_podman(image, asker) {
+            None => Err(error),
+            Some(Ok(())) => Ok("Podman"),
+            Some(Err(BuildError::Cancelled)) => Err(BuildError::Cancelled),
+            Some(Err(other)) => {
+                Err(error.reworded(|why| format!("{why}; nor into Podman: {other}")))
+            }
+        }
+    }
+
+    fn pull_into_docker(&self, image: &Artifact, asker: Asker<'_>) -> Result<(), BuildError> {
         let Some(name) = self.lent(image, asker)? else {
             return Ok(());
         };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::buildkit::options;
-use super::daemon::{Daemon, locked_digests};
+use super::daemon::{DOCKER, Daemon, locked_digests};
 use super::dockerfile::{self, Called, stage::stage};
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, CleanUp, Cleaned, DEBIAN, Existence,
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;
+use crate::fingerprint::Files;
 use crate::recipe::{Recipe, Step};
 use crate::spec::Base;
 
@@ -63,6 +64,10 @@ impl Backend for Docker {
         unsupported(recipe)
     }
 
+    fn check_files(&self, recipe: &Recipe, files: &[Arc<Files>]) -> Vec<Unsupported> {
+        base::unusable(recipe, files).into_iter().collect()
+    }
+
     /// Refers to bases of the workspace by their references; a build uses private names of the same images instead.
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
         let bases = job.bases.iter();
@@ -101,8 +106,8 @@ impl Backend for Docker {
     }
 
     /// Its images are where they are built.
-    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<(), BuildError> {
-        Ok(())
+    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<&'static str, BuildError> {
+        Ok(DOCKER)
     }
 
     fn build(

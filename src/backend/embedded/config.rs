@@ -133,6 +133,7 @@ impl Config {
 
     /// Adds a layer, or with `None` a step that makes none.
     pub(super) fn add_history(&mut self, made_by: &str, layer: Option<Digest>) {
+        self.mend_history();
         let mut step = json!({ "created": CREATED, "created_by": made_by });
         match layer {
             Some(layer) => self.diff_id_list().push(layer.to_string().into()),
@@ -141,6 +142,17 @@ impl Config {
         let history = self.0.entry("history").or_insert_with(|| json!([]));
         if let Some(history) = history.as_array_mut() {
             history.push(step);
+        }
+    }
+
+    /// Replaces the history of a base that lacks it, or has that of other layers, by one that tells nothing.
+    fn mend_history(&mut self) {
+        let layers = self.diff_id_list().len();
+        let history = self.0.entry("history").or_insert_with(|| json!([]));
+        let makes_layer = |step: &&Value| step["empty_layer"] != true;
+        let fits = |all: &Vec<Value>| all.iter().filter(makes_layer).count() == layers;
+        if !history.as_array().is_some_and(fits) {
+            *history = vec![json!({}); layers].into();
         }
     }
 
@@ -229,5 +241,23 @@ mod tests {
             assert_eq!(all["rootfs"]["diff_ids"].as_array().unwrap().len(), 1);
         }
         assert!(Config::read(b"[]").is_err());
+    }
+
+    #[test]
+    fn layers_of_a_base_without_history_get_one_that_tells_nothing() {
+        let digest = Digest::of(b"");
+        for history in [
+            "",
+            r#","history":[]"#,
+            r#","history":[{"empty_layer":true}]"#,
+        ] {
+            let base = format!(r#"{{"rootfs":{{"diff_ids":["{digest}","{digest}"]}}{history}}}"#);
+            let mut config = Config::read(base.as_bytes()).unwrap();
+            config.add_history("copy", Some(digest));
+            let all = text(config);
+            let history = all["history"].as_array().unwrap();
+            assert_eq!(history.len(), 3, "{base}");
+            assert_eq!(history[2]["created_by"], "copy");
+        }
     }
 }

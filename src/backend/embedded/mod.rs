@@ -336,7 +336,7 @@ impl Backend for Embedded {
         true
     }
 
-    fn load(&self, image: &Artifact, asker: Asker<'_>) -> Result<(), BuildError> {
+    fn load(&self, image: &Artifact, asker: Asker<'_>) -> Result<&'static str, BuildError> {
         self.daemon.load(image, asker)
     }
 

@@ -26,6 +26,7 @@ pub use offer::REGISTRY;
 use program::INSTALL;
 pub use program::{CONTEXT, Envd};
 
+use super::daemon::DOCKER;
 use super::oci::store::Store;
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, Cancel, CleanUp, Cleaned, Existence,
@@ -197,8 +198,8 @@ impl Backend for Envd {
     }
 
     /// Its images are where they are built.
-    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<(), BuildError> {
-        Ok(())
+    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<&'static str, BuildError> {
+        Ok(DOCKER)
     }
 
     fn build(

@@ -4,14 +4,18 @@
 //! Formats: <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>, and `docker save`'s, whose
 //! `manifest.json` names files of the archive: <https://github.com/moby/docker-image-spec/blob/main/v1.2.md>.
 
+#[cfg(test)]
+mod fuzz;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Seek};
 
 use serde::Deserialize;
 use tar::Archive;
 
-use super::layer::{LayerError, inside, plain};
+use super::layer::{Compression, LayerError, inside, plain};
 use super::manifest::Descriptor;
 use super::name::Digest;
 use super::reference::Reference;
@@ -28,6 +32,9 @@ const LAYOUT_FILE: &str = "oci-layout";
 /// Far more entries than an archive of images has in practice.
 pub(in crate::backend) const MOST: usize = 1_000_000;
 
+/// How much of a compressed archive is read at most to tell quickly what it contains.
+const BEGINNING: u64 = 32 << 20;
+
 /// What a tar contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::backend) enum Content {
@@ -43,7 +50,31 @@ pub(in crate::backend) fn content(
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<Content, LayerError> {
     let mut archive = Archive::new(plain(from)?);
-    for (count, entry) in archive.entries()?.enumerate() {
+    told(archive.entries()?, is_cancelled)
+}
+
+/// Like [`content`] for a file, but without reading much: of a plain tar only the heads of its entries, of a compressed one not
+/// more than its beginning. `None` if that does not tell, or if it cannot be read.
+pub(in crate::backend) fn content_at_once(
+    mut file: File,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Option<Content> {
+    let mut start = [0; 6];
+    let read = file.read(&mut start).ok()?;
+    file.rewind().ok()?;
+    if Compression::of(&start[..read]) == Compression::None {
+        let mut archive = Archive::new(file);
+        return told(archive.entries_with_seek().ok()?, is_cancelled).ok();
+    }
+    let found = content(file.take(BEGINNING), is_cancelled);
+    found.ok()
+}
+
+fn told(
+    entries: tar::Entries<'_, impl Read>,
+    is_cancelled: &dyn Fn() -> bool,
+) -> Result<Content, LayerError> {
+    for (count, entry) in entries.enumerate() {
         if is_cancelled() {
             return Err(LayerError::Cancelled);
         }

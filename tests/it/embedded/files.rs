@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::layout::is_layout;
 use crate::sandbox::Sandbox;
 
 /// Files by their paths.
@@ -62,6 +63,7 @@ fn config(sandbox: &Sandbox) -> Value {
     sandbox
         .run(&["graph", "build", "--output", "oci:out"])
         .success();
+    is_layout(&sandbox.path("out"));
     let blob = |digest: &Value| {
         let digest = digest.as_str().unwrap().trim_start_matches("sha256:");
         let bytes = std::fs::read(sandbox.path("out/blobs/sha256").join(digest)).unwrap();
@@ -353,4 +355,34 @@ fn a_base_in_a_file_is_edited_rendered_and_shown() {
         dockerfile.contains("FROM scratch\nADD [\"0/base.tar\",\"/\"]"),
         "{dockerfile}"
     );
+}
+
+#[test]
+fn an_archive_of_images_is_no_base_for_docker_and_check_says_so() {
+    let (layer, ..) = image();
+    let images = archive(&layout(&["a:1"], &layer));
+    let manifest = "image \"app\" { builder \"docker\"; base-image file=\"base.tar\"; }\n";
+    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest)]);
+    for bytes in [
+        images.clone(),
+        gzip(&images),
+        zstd::encode_all(images.as_slice(), 1).unwrap(),
+    ] {
+        put(&sandbox, "base.tar", &bytes);
+        let told = sandbox.run(&["check"]).code(2).stderr;
+        let words = "image `app`: the `docker` builder does not support `base-image`: `base.tar` cannot be used as a base: \
+                     it contains images, not a root file system";
+        let told: String = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        let words: String = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(&words), "{told}");
+    }
+    put(&sandbox, "base.tar", &layer);
+    sandbox.run(&["check"]).success();
+    // What cannot be read is left to the build.
+    put(&sandbox, "base.tar", b"no tar");
+    sandbox.run(&["check"]).success();
+    std::fs::remove_file(sandbox.path("base.tar")).unwrap();
+    unpack(&layout(&["a:1"], &layer), &sandbox.path("base.tar"));
+    let told = sandbox.run(&["check"]).code(2).stderr;
+    assert!(told.contains("not on a directory"), "{told}");
 }

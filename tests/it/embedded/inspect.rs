@@ -29,8 +29,13 @@ fn layers_are_told_with_their_makers_and_sharers() {
     );
     assert_eq!(layers[0]["shared"], serde_json::json!(["tools"]));
     assert_eq!(layers[1]["shared"], serde_json::json!([]));
+    assert_eq!(found["shared"], layers[0]["size"]);
     let text = sandbox.run(&["inspect", "tools"]).success().stdout;
     assert!(text.contains("linux/amd64, 1 layer, "), "{text}");
+    assert!(
+        text.contains(" compressed, ") && text.contains(" shared\n"),
+        "{text}"
+    );
     assert!(text.contains("copy to /usr/local/bin (bin)"), "{text}");
     assert!(text.contains("also in app"), "{text}");
     let is_wide = |line: &&str| !line.starts_with("label") && line.chars().count() > 80;

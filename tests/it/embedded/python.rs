@@ -24,6 +24,15 @@ fn tar(files: &[(&str, &str)]) -> Vec<u8> {
         head.set_mode(0o755);
         head.set_uid(0);
         head.set_gid(0);
+        if let Some((path, target)) = path.split_once("=>") {
+            head.set_entry_type(tar::EntryType::Link);
+            head.set_size(0);
+            head.set_link_name(target).unwrap();
+            head.set_path(path).unwrap();
+            head.set_cksum();
+            builder.append(&head, std::io::empty()).unwrap();
+            continue;
+        }
         if let Some((path, target)) = path.split_once('>') {
             head.set_entry_type(tar::EntryType::Symlink);
             head.set_size(0);
@@ -126,6 +135,7 @@ fn answer(stream: &TcpStream, files: &BTreeMap<&'static str, Vec<u8>>) {
 fn built(sandbox: &Sandbox) -> (Value, BTreeMap<String, String>) {
     let flags = ["graph", "build", "--attempts", "1", "--output", "oci:out"];
     sandbox.run(&flags).success();
+    crate::layout::is_layout(&sandbox.path("out"));
     let blob = |digest: &Value| {
         let digest = digest.as_str().unwrap().trim_start_matches("sha256:");
         std::fs::read(sandbox.path("out/blobs/sha256").join(digest)).unwrap()
@@ -182,6 +192,7 @@ fn a_managed_python_comes_from_the_list_and_the_mirror() {
     let archive = gzip(&tar(&[
         ("python/bin/python3.12", "the interpreter"),
         ("python/bin/python3>python3.12", ""),
+        ("python/bin/same=>python/bin/python3.12", ""),
         ("python/lib/python3.12/os.py", "import sys"),
         ("python/share/man/man1/python3.1>python3.12.1", ""),
     ]));
@@ -202,6 +213,8 @@ fn a_managed_python_comes_from_the_list_and_the_mirror() {
     let own = "opt/python/cpython-3.12.7-linux-x86_64-gnu";
     assert_eq!(files[&format!("{own}/bin/python3.12")], "the interpreter");
     assert_eq!(files[&format!("{own}/bin/python3")], "> python3.12");
+    let same = format!("> {own}/bin/python3.12");
+    assert_eq!(files[&format!("{own}/bin/same")], same);
     assert_eq!(files[&format!("{own}/bin/python")], "> python3.12");
     assert_eq!(files["opt/python/bin"], format!("> /{own}/bin"));
     assert_eq!(files["opt/python/lib"], format!("> /{own}/lib"));
@@ -220,7 +233,19 @@ fn a_managed_python_comes_from_the_list_and_the_mirror() {
 #[test]
 fn archives_of_python_that_are_none_are_refused() {
     let proper = ("python/bin/python3.12", "x");
-    let archives: [(&[(&str, &str)], &str); 5] = [
+    let archives: [(&[(&str, &str)], &str); 8] = [
+        (
+            &[proper, ("python/x=>/etc/shadow", "")],
+            "is not in its directory `python`",
+        ),
+        (
+            &[proper, ("python/x=>python/../y", "")],
+            "is not in its directory `python`",
+        ),
+        (
+            &[("python/x=>python/bin/python3.12", ""), proper],
+            "which is no file before it",
+        ),
         (
             &[("other/bin/python3.12", "x")],
             "is not in its directory `python`",

@@ -63,6 +63,7 @@ pub(super) fn layers(sandbox: &Sandbox) -> Vec<String> {
     sandbox
         .run(&["graph", "build", "app", "--output", "oci:out"])
         .success();
+    crate::layout::is_layout(&sandbox.path("out"));
     let blob = |digest: &Value| {
         digest
             .as_str()

@@ -1,6 +1,6 @@
 //! Writes the layer of an archive with Python: its `python/` below a directory of its own, in its own order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 
@@ -35,6 +35,8 @@ pub(super) enum ArchiveError {
 pub(super) struct Written {
     folders: BTreeSet<String>,
     others: BTreeSet<String>,
+    /// Those of them that are files, which hard links may lead to, with their modes.
+    files: BTreeMap<String, u32>,
     /// The names directly below the archive's directory.
     pub(super) top: BTreeSet<String>,
 }
@@ -57,6 +59,7 @@ pub(super) fn write(
     let mut written = Written {
         folders: BTreeSet::new(),
         others: BTreeSet::new(),
+        files: BTreeMap::new(),
         top: BTreeSet::new(),
     };
     let mut archive = Archive::new(plain);
@@ -96,19 +99,12 @@ impl Written {
         if kind == EntryType::XGlobalHeader {
             return Ok(());
         }
-        let parts: Vec<&str> = shown
-            .split('/')
-            .filter(|part| !matches!(*part, "" | "."))
-            .collect();
-        let [top, parts @ ..] = parts.as_slice() else {
+        let Some(parts) = inside(&shown)? else {
             return Ok(());
         };
-        if *top != "python" || parts.contains(&"..") {
-            return refused(format!(
-                "its entry `{shown}` is not in its directory `python`"
-            ));
-        }
-        let [.., name] = parts else { return Ok(()) };
+        let [.., name] = parts.as_slice() else {
+            return Ok(());
+        };
         self.top.insert(parts[0].to_owned());
         let above = self.above(to, &parts[..parts.len() - 1], writer)?;
         let path = format!("{above}/{name}");
@@ -118,7 +114,43 @@ impl Written {
         if self.folders.contains(&path) || !self.others.insert(path.clone()) {
             return refused(format!("it has `{shown}` twice"));
         }
+        if kind == EntryType::Link {
+            return self.hard_link(entry, (path, &shown), to, writer);
+        }
+        if matches!(kind, EntryType::Regular | EntryType::Continuous) {
+            let is_executable = entry.header().mode()? & 0o111 != 0;
+            let mode = if is_executable { 0o755 } else { 0o644 };
+            self.files.insert(path.clone(), mode);
+        }
         file(entry, (&path, &shown), writer, cancel)
+    }
+
+    /// Writes another name of a file that the archive has had already.
+    fn hard_link(
+        &mut self,
+        entry: &tar::Entry<'_, impl Read>,
+        (path, shown): (String, &str),
+        to: &str,
+        writer: &mut LayerWriter,
+    ) -> Result<(), ArchiveError> {
+        let target = entry.link_name()?.unwrap_or_default();
+        let target = target.display().to_string();
+        let parts = inside(&target)?.unwrap_or_default();
+        let real = format!("{to}/{}", parts.join("/"));
+        let Some(mode) = self.files.get(&real).copied() else {
+            return refused(format!(
+                "its entry `{shown}` is a link to `{target}`, which is no file before it"
+            ));
+        };
+        writer.entry(&Entry {
+            path: &path,
+            kind: EntryKind::HardLink { target: &real },
+            mode,
+            uid: 0,
+            gid: 0,
+        })?;
+        self.files.insert(path, mode);
+        Ok(())
     }
 
     /// Writes the directories that are not there yet; nothing is below a file or a link.
@@ -157,7 +189,22 @@ impl Written {
     }
 }
 
-/// Writes a file or a link, which comes from the entry `shown`.
+/// The parts of a path of the archive below its directory; `None` for what is above.
+fn inside(shown: &str) -> Result<Option<Vec<&str>>, ArchiveError> {
+    let parts = shown.split('/').filter(|part| !matches!(*part, "" | "."));
+    let parts: Vec<&str> = parts.collect();
+    let [top, parts @ ..] = parts.as_slice() else {
+        return Ok(None);
+    };
+    if *top != "python" || parts.contains(&"..") {
+        return refused(format!(
+            "its entry `{shown}` is not in its directory `python`"
+        ));
+    }
+    Ok(Some(parts.to_vec()))
+}
+
+/// Writes a file or a symbolic link, which comes from the entry `shown`.
 fn file(
     entry: &mut tar::Entry<'_, impl Read>,
     (path, shown): (&str, &str),
