@@ -41,6 +41,10 @@ pub(in crate::backend) struct Run<'a> {
 /// Something that a program sees and that does not become part of what it changed. Targets are absolute paths inside, whose links
 /// are followed inside.
 #[derive(Clone, PartialEq, Eq)]
+#[allow(
+    dead_code,
+    reason = "besides secrets only its own tests lend something: no step has a cache of its own"
+)]
 pub(in crate::backend) enum Mount {
     /// A file in memory that only its user can read.
     Secret {

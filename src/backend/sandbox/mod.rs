@@ -4,8 +4,6 @@
 //! argument ([`serve`]) and a plan on a socket, because namespaces can only be entered by a process without other threads; so
 //! nothing has to be installed, and nothing runs as a daemon. What is isolated, and from what: `docs/design/sandbox.md`.
 
-#![allow(dead_code, unused_imports, reason = "what runs commands comes next")]
-
 mod asked;
 mod error;
 mod frames;
@@ -42,7 +40,7 @@ mod restrict;
 mod sys;
 
 pub(in crate::backend) use asked::{Exit, MOST_LAYERS, Mount, Run};
-pub(in crate::backend) use error::{Forbidden, SandboxError};
+pub(in crate::backend) use error::SandboxError;
 pub(in crate::backend) use plan::{Bounds, Ids, Mode, Network, Status};
 pub(in crate::backend) use probe::{probe, remark};
 
