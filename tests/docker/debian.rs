@@ -11,6 +11,12 @@ image "tool" {
     apt-packages "less" "ca-certificates"
     commands "less --version"
 }
+image "python" {
+    base-image image="tool"
+    apt-packages "python3"
+    packages "tabulate==0.9.0"
+    python-bytecode #true
+}
 "#;
 
 /// Says what is not whole, then uses apt.
@@ -48,6 +54,10 @@ fn a_system_of_packages_is_whole_and_the_same_again() {
         let script = "apt-mark showauto | tr '\\n' ' '; test -s /etc/ssl/certs/ca-certificates.crt";
         let ran = docker(&engine, &["run", "--rm", &tag("tool"), "sh", "-c", script]);
         assert_eq!(ran.success().stdout, "libssl3 openssl ");
+        // What is compiled is taken as it is, whatever the times of the sources.
+        let script = "import tabulate; print(open(tabulate.__cached__, 'rb').read()[4])";
+        let run = ["run", "--rm", &tag("python"), "python3", "-c", script];
+        assert_eq!(docker(&engine, &run).success().stdout, "1\n");
         sandbox
             .run(&["graph", "build", "--output", "oci:out"])
             .success();

@@ -25,7 +25,7 @@ use crate::backend::platform::Platform;
 use crate::backend::steps::{join_path, shown};
 use crate::backend::{BuildError, Job};
 use crate::fingerprint::Files;
-use crate::recipe::{CopySource, CopyStep, Lock, PYTHON_HOME, Pip, Step, VENV_HOME};
+use crate::recipe::{CopySource, CopyStep, Interpreter, Lock, PYTHON_HOME, Pip, Step, VENV_HOME};
 use crate::spec::Base;
 use crate::workspace::LockedImage;
 
@@ -202,7 +202,8 @@ impl<'a> Building<'a> {
     fn pip(&mut self, pip: &Pip) -> Result<(), BuildError> {
         let files = pip.requirements.as_ref().map(|_| self.files());
         let installed = self.packages().pip(pip, files, &self.image)?;
-        self.installed(installed)
+        self.installed(installed)?;
+        self.compile(pip.bytecode, &pip.interpreter)
     }
 
     fn lock(&mut self, lock: &Lock) -> Result<(), BuildError> {
@@ -212,7 +213,17 @@ impl<'a> Building<'a> {
         self.image.config.set_variable("VIRTUAL_ENV", VENV_HOME);
         self.image.config.prepend_path(&format!("{VENV_HOME}/bin"));
         let installed = self.packages().lock(lock, files, &self.image)?;
-        self.installed(installed)
+        self.installed(installed)?;
+        self.compile(lock.bytecode, &Interpreter::Venv)
+    }
+
+    fn compile(&mut self, bytecode: Option<bool>, python: &Interpreter) -> Result<(), BuildError> {
+        if bytecode != Some(true) {
+            return Ok(());
+        }
+        let target = self.packages().target(python, &self.image)?;
+        let made = self.commands().bytecode(&target, &self.image)?;
+        self.add(made, commands::BYTECODE)
     }
 
     fn python(&mut self, version: &str, words: &str) -> Result<(), BuildError> {

@@ -1,9 +1,9 @@
 //! What the embedded builder cannot do: what it does not install yet, and what this machine does not let it run.
 
-use super::commands;
+use super::commands::{self, NETWORK};
 use super::python::arguments;
 use crate::backend::Unsupported;
-use crate::recipe::{Interpreter, Recipe, Step};
+use crate::recipe::{Interpreter, Recipe, Step, Wishes};
 
 /// The fields of this recipe that cannot be honored.
 pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
@@ -16,7 +16,7 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
         helpers: _,
         secrets: _,
         dockerfile,
-        wishes: _,
+        wishes,
         set_fields: _,
     } = recipe;
     let own = dockerfile.as_ref().map(|_| Unsupported {
@@ -38,10 +38,6 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
                 let why = "it does not install packages for conda's Python yet";
                 ("packages".to_owned(), why)
             }
-            Step::Pip(_) | Step::Lock(_) if compiles(step) => {
-                let why = "it does not compile Python packages yet";
-                ("python-bytecode".to_owned(), why)
-            }
             Step::Pip(_) | Step::Lock(_) => {
                 let why = arguments::refused(step)?;
                 let field = "pip-extra-args".to_owned();
@@ -52,7 +48,31 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
         Some(Unsupported { field, why })
     });
     let runs = commands::refused(recipe);
-    own.into_iter().chain(steps).chain(runs).collect()
+    let wishes = refused_wishes(wishes);
+    let all = own.into_iter().chain(steps).chain(runs);
+    all.chain(wishes).collect()
+}
+
+fn refused_wishes(wishes: &Wishes) -> Vec<Unsupported> {
+    if wishes.is_lenient {
+        return Vec::new();
+    }
+    let is_known =
+        |name: &str, value: &str| name == NETWORK && matches!(value, "default" | "host" | "none");
+    let options = wishes.options.iter();
+    let options = options.filter(|(name, value)| !is_known(name, value));
+    let options = options.map(|(name, _)| Unsupported {
+        field: "builder-options".to_owned(),
+        why: format!(
+            "the embedded builder has only `{NETWORK}`, which is `host` or `none`, not this `{name}`"
+        ),
+    });
+    let registries = wishes.registry_config.iter().map(|_| Unsupported {
+        field: "registry-config".to_owned(),
+        why: "registry access is configured as for Docker, mirrors in containers' registries.conf"
+            .to_owned(),
+    });
+    options.chain(registries).collect()
 }
 
 fn is_for_conda(step: &Step) -> bool {
@@ -62,15 +82,6 @@ fn is_for_conda(step: &Step) -> bool {
         _ => return false,
     };
     *interpreter == Interpreter::Conda
-}
-
-fn compiles(step: &Step) -> bool {
-    let bytecode = match step {
-        Step::Pip(pip) => pip.bytecode,
-        Step::Lock(lock) => lock.bytecode,
-        _ => None,
-    };
-    bytecode == Some(true)
 }
 
 const INSTALLS: &str = "it does not install packages yet";

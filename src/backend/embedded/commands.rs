@@ -1,11 +1,14 @@
 //! Steps that run something in the image: the user's commands, and accounts.
 
+use std::collections::BTreeSet;
+
 use super::account::Account;
 use super::base::{Image, Source};
 use super::common::failed;
 use super::execute::{Lent, Program};
 use super::foreign;
 use super::made::{Made, Once};
+use super::python::Target;
 use crate::backend::oci::layer::{Encoding, NodeKind};
 use crate::backend::sandbox::{self, Mount, Network};
 use crate::backend::secret::{self, Hider};
@@ -13,6 +16,20 @@ use crate::backend::steps::{ACCOUNT_SCRIPT, NO_EMULATOR, one_line};
 use crate::backend::{BuildError, Job, Unsupported};
 use crate::recipe::{Recipe, SecretPlace, Step};
 use crate::spec::{Base, SecretStep};
+
+/// The option that says what commands see of the network.
+pub(super) const NETWORK: &str = "network";
+
+/// What messages call the compiling of packages.
+pub(super) const BYTECODE: &str = "python-bytecode";
+
+/// Compiles what is below directories with the Python `$0`. A file that cannot be compiled, such as a template for another version, is
+/// left as it is. One process and one seed, because what is written for a file depends on what was compiled before; and nothing of
+/// it depends on times.
+const COMPILE_SCRIPT: &str = "\
+cd /
+export PYTHONHASHSEED=0
+\"$0\" -s -m compileall -q -j 1 --invalidation-mode unchecked-hash \"$@\" || [ $? = 1 ]";
 
 /// What runs commands.
 const SHELL: &str = "/bin/sh";
@@ -51,6 +68,17 @@ impl Commands<'_> {
         self.layer(&words, &argv, None, image)
     }
 
+    /// The layer of the bytecode of all packages of a Python, as uv compiles them.
+    pub(super) fn bytecode(&self, target: &Target, image: &Image) -> Result<Made, BuildError> {
+        let folders = BTreeSet::from([&target.scheme.purelib, &target.scheme.platlib]);
+        let head = [SHELL, "-c", COMPILE_SCRIPT, &target.interpreter].map(str::to_owned);
+        let argv: Vec<String> = head
+            .into_iter()
+            .chain(folders.into_iter().cloned())
+            .collect();
+        self.layer(BYTECODE, &argv, None, image)
+    }
+
     fn layer(
         &self,
         words: &str,
@@ -63,10 +91,19 @@ impl Commands<'_> {
             argv,
             env: &[],
             user: image.config.user(),
-            network: Network::Host,
+            network: self.network(),
             left_out: &[],
         };
         self.program(&program, secrets, image)
+    }
+
+    /// What commands see of the network.
+    fn network(&self) -> Network {
+        let mut options = self.job.recipe.wishes.options.iter();
+        match options.rfind(|(name, _)| name == NETWORK) {
+            Some((_, value)) if value == "none" => Network::None,
+            _ => Network::Host,
+        }
     }
 
     /// The layer of a shell's program, which is lent what the steps of a kind are.
@@ -196,6 +233,8 @@ fn field(step: &Step) -> Option<&'static str> {
         Step::Run { .. } => Some("commands"),
         Step::Account { .. } => Some("user"),
         Step::Apt { .. } => Some("apt-packages"),
+        Step::Pip(pip) if pip.bytecode == Some(true) => Some(BYTECODE),
+        Step::Lock(lock) if lock.bytecode == Some(true) => Some(BYTECODE),
         _ => None,
     }
 }

@@ -74,7 +74,12 @@ impl Packages<'_> {
         }
     }
 
-    fn target(&self, interpreter: &Interpreter, image: &Image) -> Result<Target, BuildError> {
+    /// The Python of a step.
+    pub(super) fn target(
+        &self,
+        interpreter: &Interpreter,
+        image: &Image,
+    ) -> Result<Target, BuildError> {
         let platform = Platform::read(self.platform);
         target::find(&image.tree, &platform, interpreter, &image.config)
     }

@@ -143,6 +143,34 @@ fn what_a_command_changes_is_a_layer() {
     );
 }
 
+#[test]
+fn without_the_network_a_command_sees_only_itself() {
+    let seen = |options: &str| {
+        let sandbox = sandbox(&format!(
+            "    commands \"while read name rest; do case $name in *:) echo $name; esac; done < /proc/net/dev > /seen\"\n{options}"
+        ));
+        changes(&sandbox)
+    };
+    let alone = seen("    builder-options network=\"none\"");
+    assert_eq!(alone, ["seen Regular 644 0:0 lo:"]);
+    assert!(seen("")[0].contains("lo:"));
+}
+
+#[test]
+fn options_that_it_does_not_have_are_refused() {
+    let sandbox = sandbox(
+        "    commands \"true\"\n    builder-options network=\"bridge\" shm-size=\"1g\"\n    registry-config \"own.txt\"",
+    );
+    let ran = sandbox.run(&["check"]).code(2);
+    for words in [
+        "has only `network`, which is `host` or `none`, not this `network`",
+        "not this `shm-size`",
+        "registry access is configured as for Docker",
+    ] {
+        assert!(ran.stderr.contains(words), "`{words}`: {}", ran.stderr);
+    }
+}
+
 /// With other settings of overlayfs, directories would be empty in the layer, files without content, and removal would fail.
 #[test]
 fn directories_made_anew_moved_and_files_with_new_modes_are_whole() {
