@@ -9,6 +9,7 @@ use super::address::Address;
 use super::logins::Logins;
 use crate::backend::BuildError;
 use crate::backend::embedded::base::Source;
+use crate::backend::oci::hosts;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::web::{
     TransferError, Trial, WAITS, carrying, is_loopback, is_passing, words,
@@ -41,9 +42,9 @@ impl<'a> Web<'a> {
         let config = || carrying(limits);
         Self {
             // Never redirected to an unencrypted connection.
-            strict: config().https_only(true).build().into(),
-            plain: config().build().into(),
-            direct: config().proxy(None).build().into(),
+            strict: hosts::agent(config().https_only(true)),
+            plain: hosts::agent(config()),
+            direct: hosts::agent(config().proxy(None)),
             logins,
             source,
             advice: PYTHON,

@@ -11,6 +11,7 @@ use super::auth::Tokens;
 use super::login::Access;
 use super::mirrors::Registries;
 use crate::asking::GivenUp;
+use crate::backend::oci::hosts;
 use crate::backend::oci::manifest::{self, Descriptor, Sent};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::{DOCKER_HUB, Reference};
@@ -81,8 +82,8 @@ impl Client {
     pub(super) fn carrier(access: &Access) -> Self {
         let config = || carrying(&access.limits);
         Self {
-            agent: config().https_only(true).build().into(),
-            direct: config().proxy(None).build().into(),
+            agent: hosts::agent(config().https_only(true)),
+            direct: hosts::agent(config().proxy(None)),
             ..Self::new(access, access.limits.idle(), &WAITS)
         }
     }
@@ -100,8 +101,8 @@ impl Client {
             limit,
             waits,
             // Never redirect credentials to an unencrypted connection.
-            agent: config().https_only(true).build().into(),
-            direct: config().proxy(None).build().into(),
+            agent: hosts::agent(config().https_only(true)),
+            direct: hosts::agent(config().proxy(None)),
             tokens: Tokens::default(),
             insecure: registries
                 .as_ref()
