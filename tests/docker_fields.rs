@@ -68,8 +68,17 @@ fn printed(engine: &str, reference: &str, command: &str) -> String {
         "-c",
         command,
     ];
-    let ran = docker(engine, &arguments).success();
-    ran.stdout.trim().to_owned()
+    let said = || {
+        docker(engine, &arguments)
+            .success()
+            .stdout
+            .trim()
+            .to_owned()
+    };
+    // Occasionally `docker run` loses the output of a short container: what prints nothing is asked again.
+    Some(said())
+        .filter(|it| !it.is_empty())
+        .unwrap_or_else(said)
 }
 
 /// A property of an image, from the engine by a template.
