@@ -110,9 +110,11 @@ fn layers_at_long_paths_with_odd_names_are_seen(stage: &mut Stage) {
 fn owners_and_rights_are_told(stage: &mut Stage) {
     let ran = stage.sh(
         "cp /usr/bin/true /suid; chown 1000:5 /suid; chmod 4755 /suid; ln -s nowhere /link; chown -h 7:7 /link; \
-         mkdir -m 750 /own; chown 7:1 /own; touch /own/plain; mknod /dev1 c 1 3; mkfifo /pipe; echo done",
+         mkdir -m 750 /own; chown 7:1 /own; touch /own/plain; mkfifo /pipe; mknod /dev1 c 1 3 && echo done || echo refused",
     );
-    assert_eq!(ran.ok(), "done");
+    // The kernel makes device nodes only for root; with one id it is pretended.
+    let has_ids = std::env::var(super::stage::TURN).is_ok_and(|turn| turn == "ids");
+    assert_eq!(ran.ok(), if has_ids { "refused" } else { "done" });
     let mode = |name: &str| fs::symlink_metadata(ran.upper.join(name)).unwrap();
     assert_eq!(mode("suid").mode() & 0o7777, 0o4755);
     assert_eq!(mode("own").mode() & 0o7777, 0o750);
@@ -126,7 +128,9 @@ fn owners_and_rights_are_told(stage: &mut Stage) {
             [owner("suid"), owner("link"), owner("own")],
             [(1000, 5), (7, 7), (7, 1)]
         );
-    } else if !owners.is_empty() {
+    } else if !has_ids {
+        assert_eq!(owners, [""; 0]);
+    } else {
         assert_eq!(
             owners,
             [
