@@ -33,7 +33,7 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
             | Step::Account { .. }
             | Step::Run { .. }
             | Step::Python { .. } => return None,
-            Step::Conda(_) => ("conda-packages".to_owned(), INSTALLS),
+            Step::Conda(_) => ("conda-packages".to_owned(), CONDA),
             Step::Pip(_) | Step::Lock(_) if is_for_conda(step) => {
                 let why = "it does not install packages for conda's Python yet";
                 ("packages".to_owned(), why)
@@ -84,4 +84,4 @@ fn is_for_conda(step: &Step) -> bool {
     *interpreter == Interpreter::Conda
 }
 
-const INSTALLS: &str = "it does not install packages yet";
+const CONDA: &str = "it does not install conda's packages yet";

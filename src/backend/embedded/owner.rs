@@ -65,26 +65,9 @@ fn numbers<const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::oci::layer::{Index, Node, NodeKind};
-
-    fn tree(files: &[(&str, &str)]) -> Tree {
-        let nodes = files.iter().map(|(path, text)| Node {
-            path: (*path).to_owned(),
-            kind: NodeKind::File(Some((*text).to_owned())),
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-        });
-        let mut tree = Tree::default();
-        tree.apply(&Index {
-            nodes: nodes.collect(),
-        });
-        tree
-    }
-
     #[test]
     fn names_are_those_of_the_image() {
-        let tree = tree(&[
+        let tree = Tree::of_texts(&[
             (
                 "etc/passwd",
                 "root:x:0:0:root:/root:/bin/sh\napp:x:7:8::/:\n\nbad:x:y:z\n",

@@ -156,6 +156,25 @@ fn parts(path: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
+impl Tree {
+    /// An image of these files, root's, by path and text.
+    pub(in crate::backend) fn of_texts(files: &[(&str, &str)]) -> Self {
+        let nodes = files.iter().map(|(path, text)| Node {
+            path: (*path).to_owned(),
+            kind: NodeKind::File(Some((*text).to_owned())),
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+        });
+        let mut tree = Self::default();
+        tree.apply(&Index {
+            nodes: nodes.collect(),
+        });
+        tree
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
