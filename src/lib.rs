@@ -30,7 +30,7 @@
 //! ```text
 //! cli
 //! edit images ui watch
-//! import report session view
+//! export import report session view
 //! run
 //! plan
 //! world
@@ -55,6 +55,7 @@ mod columns;
 pub mod diagnostic;
 mod disk;
 pub mod edit;
+pub mod export;
 pub mod fingerprint;
 #[cfg(test)]
 mod fuzz;

@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::account::Files;
+use super::artifacts::{self, Exporter, Output};
 use super::choice::{Choice, How};
 use super::context::Context;
-use super::export::{self, Exporter, Output};
 use super::failure::{Failure, exit};
 use super::load::Loader;
 use super::notifier::Notifier;
@@ -32,7 +32,7 @@ pub(super) struct BuildArgs {
     dry_run: bool,
     /// Write the selected images, which the builder `oci` must build: an OCI layout (`oci:DIR`), or an archive that `docker load`
     /// takes (`tar:FILE`, `tar:-`)
-    #[arg(long, value_name = "WHERE", value_parser = export::place)]
+    #[arg(long, value_name = "WHERE", value_parser = artifacts::place)]
     output: Option<Output>,
     /// Bring the selected images into the local Docker, or into Podman where no Docker answers; only layers that it lacks are sent
     #[arg(long)]

@@ -1,145 +1,251 @@
-//! `--output` of `graph build`: the requested images as files, after everything has been built.
+//! `graph export`: writes the graph for programs that build it elsewhere.
 
-use std::collections::BTreeSet;
-use std::fs::Permissions;
-use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::{Args, ValueEnum};
+
 use super::context::Context;
-use super::failure::Failure;
+use super::failure::{Failure, exit};
+use super::options::Selection;
 use super::output;
-use crate::backend::{Artifact, Backend, BuildError, Export};
+use super::render::{refuse_what_is_there, unwritten};
+use super::screen::{eprint_text, print_text};
+use crate::backend::{Backend, docker, secret};
 use crate::disk::system_words;
-use crate::run::Summary;
-use crate::session::{Planned, Session};
+use crate::export::{self, Build, Node, Pipeline};
+use crate::graph::ImageId;
+use crate::report::words::Count;
+use crate::session::Session;
+use crate::spec::SecretSource;
 
-/// Where images are written.
-#[derive(Clone)]
-pub(super) enum Output {
-    /// A directory, as an OCI layout.
-    Layout(PathBuf),
-    /// A file, as an archive that `docker load` takes; `None` is standard output.
-    Archive(Option<PathBuf>),
+#[derive(Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    selection: Selection,
+    /// What to write
+    #[arg(long, value_name = "FORMAT")]
+    format: Format,
+    /// The new directory for a bake file or Makefile and the images' files; the file for a pipeline
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// A shell command that comes first in each job of a pipeline, such as one that installs imgspec; repeatable
+    #[arg(long, value_name = "COMMAND")]
+    setup: Vec<String>,
+    /// The builder for images that name none
+    #[arg(long, value_name = "BUILDER")]
+    builder: Option<String>,
 }
 
-/// Reads `oci:DIR`, `tar:FILE` or `tar:-`.
-pub(super) fn place(text: &str) -> Result<Output, String> {
-    match text.split_once(':') {
-        Some(("oci", folder)) if !folder.is_empty() => Ok(Output::Layout(folder.into())),
-        Some(("tar", "-")) => Ok(Output::Archive(None)),
-        Some(("tar", file)) if !file.is_empty() => Ok(Output::Archive(Some(file.into()))),
-        _ => Err("write `oci:DIR`, `tar:FILE`, or `tar:-` for standard output".to_owned()),
-    }
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A directory for `docker buildx bake`, which then needs no imgspec
+    Bake,
+    /// A directory for `make` and `docker build`, which then need no imgspec
+    Make,
+    /// A workflow with one job an image, which runs imgspec
+    GithubActions,
+    /// A pipeline with one job an image, which runs imgspec
+    Gitlab,
 }
 
-/// An output, with the builder that writes it.
-pub(super) struct Exporter {
-    output: Output,
-    backend: Arc<dyn Backend>,
-    asked: BTreeSet<String>,
-}
-
-impl Exporter {
-    /// Fails if a requested image could not be written once it is built.
-    pub(super) fn new(
-        output: &Output,
-        session: &Session,
-        planned: &Planned,
-        context: &Context,
-    ) -> Result<Self, Failure> {
-        let output = match output {
-            Output::Layout(folder) => Output::Layout(context.folder.join(folder)),
-            Output::Archive(file) => {
-                Output::Archive(file.as_ref().map(|file| context.folder.join(file)))
+pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<u8, Failure> {
+    let session = context.open(args.builder.as_deref())?;
+    session.verify_state()?;
+    let chosen = session.select(&context.selection(&session, &args.selection.images))?;
+    let graph = &session.world.graph;
+    let needed = graph.with_bases(&chosen);
+    let order = graph.order().iter().copied();
+    let images: Vec<ImageId> = order.filter(|id| needed.contains(id)).collect();
+    let graph = Exported {
+        nodes: export::named(graph, &images),
+        asked: (0..images.len())
+            .filter(|at| chosen.contains(&images[*at]))
+            .collect(),
+        images,
+    };
+    match args.format {
+        Format::Bake | Format::Make => write_directory(args, &session, &graph, context)?,
+        Format::GithubActions | Format::Gitlab => {
+            let pipeline = pipeline(args, &session);
+            let text = match args.format {
+                Format::Gitlab => export::gitlab(&graph.nodes, &pipeline),
+                _ => export::github_actions(&graph.nodes, &pipeline),
+            };
+            match &args.output {
+                Some(file) => write(&context.folder.join(file), &text)?,
+                None => print_text(&text)?,
             }
-        };
-        if matches!(output, Output::Archive(None)) && io::stdout().is_terminal() {
-            return Err(Failure::usage(
-                "an archive is no text for a terminal".to_owned(),
-                "pipe it to `docker load`, or name a file: `--output tar:FILE`",
-            ));
-        }
-        if let Output::Archive(Some(file)) = &output {
-            output::refuse_early("archive", file)?;
-        }
-        let world = &session.world;
-        let other = planned
-            .asked
-            .iter()
-            .find(|id| !world.backends[id.index()].exports());
-        if let Some(id) = other {
-            let (image, builder) = (world.graph.name(*id), world.backends[id.index()].name());
-            return Err(Failure::usage(
-                format!("`{image}` is built by `{builder}`, whose images `--output` cannot write"),
-                "select images of the builder `oci`; `docker save` writes those that Docker has",
-            ));
-        }
-        let first = planned
-            .asked
-            .first()
-            .ok_or_else(|| Failure::usage("there is no image to write".to_owned(), "select one"))?;
-        Ok(Self {
-            output,
-            backend: Arc::clone(&world.backends[first.index()]),
-            asked: planned
-                .asked
-                .iter()
-                .map(|id| world.graph.name(*id).to_owned())
-                .collect(),
-        })
-    }
-
-    /// Writes the requested images.
-    pub(super) fn write(&self, summary: &Summary) -> Result<(), Failure> {
-        let images = summary
-            .images
-            .iter()
-            .filter(|image| self.asked.contains(&image.image));
-        let images: Vec<Artifact> = images.map(|image| image.artifact.clone()).collect();
-        match &self.output {
-            Output::Layout(folder) => {
-                let written = self.backend.export(&images, Export::Layout(folder));
-                written.map_err(|error| unwritten(&folder.display(), &error))
-            }
-            Output::Archive(None) => {
-                let mut out = BufWriter::new(io::stdout().lock());
-                let written = self.backend.export(&images, Export::Archive(&mut out));
-                written.map_err(|error| unwritten(&"standard output", &error))
-            }
-            Output::Archive(Some(file)) => self.write_file(&images, file),
         }
     }
+    Ok(exit::DONE)
+}
 
-    /// Writes a file as a whole or not at all.
-    fn write_file(&self, images: &[Artifact], path: &Path) -> Result<(), Failure> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let no_file = |error: &io::Error| {
-            let (path, why) = (path.display(), system_words(error));
-            let message = format!("`{path}` cannot be written: {why}");
-            Failure::usage(
-                message,
-                "is the directory there and writable, and the disk not full?",
-            )
-        };
-        let mut file = tempfile::Builder::new()
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)
-            .map_err(|error| no_file(&error))?;
-        let mut out = BufWriter::new(file.as_file_mut());
-        let written = self.backend.export(images, Export::Archive(&mut out));
-        written.map_err(|error| unwritten(&path.display(), &error))?;
-        out.flush().map_err(|error| no_file(&error))?;
-        drop(out);
-        file.persist(path).map_err(|error| no_file(&error.error))?;
-        Ok(())
+/// The images that are written, bases first.
+struct Exported {
+    images: Vec<ImageId>,
+    nodes: Vec<Node>,
+    /// The positions of those that were asked for.
+    asked: Vec<usize>,
+}
+
+fn pipeline(args: &ExportArgs, session: &Session) -> Pipeline {
+    let root = &session.world.workspace.root;
+    let repository = root.ancestors().find(|folder| folder.join(".git").exists());
+    let below = repository.and_then(|repository| root.strip_prefix(repository).ok());
+    let builder = args.builder.iter();
+    Pipeline {
+        setup: args.setup.clone(),
+        directory: below
+            .unwrap_or(Path::new(""))
+            .to_string_lossy()
+            .into_owned(),
+        words: builder
+            .flat_map(|name| ["--builder".to_owned(), name.clone()])
+            .collect(),
     }
 }
 
-fn unwritten(to: &dyn std::fmt::Display, error: &BuildError) -> Failure {
-    Failure::usage(
-        format!("the images cannot be written to `{to}`: {error}"),
-        "the images were built nevertheless",
-    )
+/// Writes the files of all images, and the file that builds them.
+fn write_directory(
+    args: &ExportArgs,
+    session: &Session,
+    graph: &Exported,
+    context: &Context,
+) -> Result<(), Failure> {
+    if let Some(command) = args.setup.first() {
+        let message = format!("`--setup {command}` has no job that could run it");
+        return Err(Failure::usage(message, "it is for pipelines"));
+    }
+    let Some(to) = &args.output else {
+        let message = "the images' files need a directory";
+        return Err(Failure::usage(message, "name a new one with `-o DIR`"));
+    };
+    let to = context.folder.join(to);
+    refuse_what_is_there(&to)?;
+    let docker = docker_for(session, &graph.images)?;
+    let mut builds = Vec::new();
+    for (id, node) in graph.images.iter().zip(&graph.nodes) {
+        let folder = to.join(&node.name);
+        fs::create_dir_all(&folder).map_err(|error| no_file(&folder, &error))?;
+        builds.push(image(session, &*docker, *id, &folder)?);
+    }
+    let how = if args.format == Format::Bake {
+        let file = export::bake(&graph.nodes, &builds, &groups(session, graph), &graph.asked);
+        write(&to.join("docker-bake.json"), &file)?;
+        "docker buildx bake"
+    } else {
+        for (node, build) in graph.nodes.iter().zip(&builds) {
+            write(
+                &to.join(&node.name).join(export::SCRIPT),
+                &export::script(node, build),
+            )?;
+        }
+        write(
+            &to.join("Makefile"),
+            &export::make(&graph.nodes, &graph.asked),
+        )?;
+        "make"
+    };
+    if !context.screen.quiet {
+        let (count, to) = (
+            Count(builds.len(), "image"),
+            args.output.as_deref().unwrap_or(&to),
+        );
+        let to = to.display();
+        eprint_text(&format!(
+            "wrote {count} to {to}; to build them: cd {to} && {how}\n"
+        ));
+    }
+    Ok(())
+}
+
+/// The backend whose files are written; fails with all that it cannot build.
+fn docker_for(session: &Session, images: &[ImageId]) -> Result<Arc<dyn Backend>, Failure> {
+    let found = session
+        .known
+        .iter()
+        .find(|backend| backend.name() == "docker");
+    let docker = found.map(Arc::clone);
+    let docker = docker
+        .ok_or_else(|| Failure::usage("there is no builder `docker`", "use another format"))?;
+    let world = &session.world;
+    let wrong = |id: &ImageId| {
+        let recipe = &world.recipes[id.index()];
+        let mut found = docker.check(recipe);
+        found.extend(docker.check_files(recipe, session.prints.files(*id)));
+        let image = world.graph.name(*id);
+        let lines = found.into_iter();
+        lines
+            .map(move |it| format!("`{image}`: `{}`: {}", it.field, it.why))
+            .collect::<Vec<_>>()
+    };
+    let wrong: Vec<String> = images.iter().flat_map(wrong).collect();
+    if wrong.is_empty() {
+        return Ok(docker);
+    }
+    Err(Failure::usage(
+        format!(
+            "Docker cannot build all of these images:\n       {}",
+            wrong.join("\n       ")
+        ),
+        "select others; the formats of pipelines run imgspec, which can",
+    ))
+}
+
+/// Writes the files of an image, and describes its build.
+fn image(
+    session: &Session,
+    docker: &dyn Backend,
+    id: ImageId,
+    folder: &Path,
+) -> Result<Build, Failure> {
+    let (key, reference) = (session.prints.key(id), session.reference(id));
+    let job = session.job(id, &key, &reference, session.future_bases(id));
+    docker
+        .render(&job, folder)
+        .map_err(|error| unwritten(&error))?;
+    let described = docker::describe(&job).map_err(|error| unwritten(&error))?;
+    let root = &session.world.workspace.root;
+    let (mut secret_files, mut secret_variables) = (Vec::new(), Vec::new());
+    for secret in &described.secrets {
+        let id = secret.id.clone();
+        match &secret.source {
+            SecretSource::Env(name) => secret_variables.push((id, name.clone())),
+            // Without a home directory, what is below it stays written so.
+            SecretSource::File(file) if file.given.starts_with("~/") => {
+                secret_files.push((id, PathBuf::from(&file.given)))
+            }
+            SecretSource::File(file) => {
+                secret_files.push((id, secret::path(file, root, &|_| None)))
+            }
+        }
+    }
+    Ok(Build {
+        reference: reference.clone(),
+        described,
+        secret_files,
+        secret_variables,
+    })
+}
+
+/// The groups with members among the images, as positions.
+fn groups(session: &Session, graph: &Exported) -> BTreeMap<String, Vec<usize>> {
+    let groups = session.world.graph.groups().iter().map(|(name, members)| {
+        let positions = (0..graph.images.len()).filter(|at| members.contains(&graph.images[*at]));
+        (name.clone(), positions.collect::<Vec<_>>())
+    });
+    groups.filter(|(_, members)| !members.is_empty()).collect()
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    output::put(path, text).map_err(|error| no_file(path, &error))
+}
+
+fn no_file(path: &Path, error: &std::io::Error) -> Failure {
+    let (path, why) = (path.display(), system_words(error));
+    let message = format!("`{path}` cannot be written: {why}");
+    Failure::usage(message, "is the directory writable, and the disk not full?")
 }

@@ -4,6 +4,7 @@
 //! code or a `Failure`; what commands share lives in files of its own below them, so that no command names this one.
 
 mod account;
+mod artifacts;
 mod build;
 mod check;
 mod choice;
@@ -124,6 +125,8 @@ enum GraphCommand {
     Plan(plan::PlanArgs),
     /// Draw the graph
     Show(show::ShowArgs),
+    /// Write the graph for programs that build it elsewhere: bake, make, build servers
+    Export(export::ExportArgs),
 }
 
 /// Runs the program and returns its exit code: 0 success, 1 a build failed, 2 usage or manifest error, 130 interrupted;
@@ -172,6 +175,7 @@ fn run(command: Command, context: &Context) -> Result<u8, Failure> {
         Command::Graph(GraphCommand::Build(args)) => build::run(&args, context),
         Command::Graph(GraphCommand::Plan(args)) => plan::run(&args, context),
         Command::Graph(GraphCommand::Show(args)) => show::run(&args, context),
+        Command::Graph(GraphCommand::Export(args)) => export::run(&args, context),
         Command::Watch(args) => watch::run(args, context),
         Command::Check(args) => check::run(&args, context),
         Command::Add(args) => edit::run(args, Change::Add, context),

@@ -10,7 +10,7 @@ use super::complete;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::screen::print_text;
-use crate::backend::{Artifact, BuildError, Job};
+use crate::backend::{Artifact, BuildError};
 use crate::disk::system_words;
 use crate::graph::ImageId;
 use crate::session::{Selection, Session};
@@ -51,7 +51,7 @@ pub(super) fn run(args: &RenderArgs, context: &Context) -> Result<u8, Failure> {
 }
 
 /// Fails if the directory has content, so that nothing is overwritten.
-fn refuse_what_is_there(folder: &Path) -> Result<(), Failure> {
+pub(super) fn refuse_what_is_there(folder: &Path) -> Result<(), Failure> {
     let refuse = |what: &str| {
         let message = format!("`{}` {what}", folder.display());
         Err(Failure::usage(message, "name a new directory"))
@@ -83,50 +83,35 @@ fn script(session: &Session, id: ImageId) -> Result<String, Failure> {
 fn render(session: &Session, id: ImageId, to: &Path) -> Result<(), Failure> {
     let key = session.prints.key(id);
     let reference = session.reference(id);
-    let name = session.world.graph.name(id);
-    let job = Job {
-        image: name,
-        recipe: &session.world.recipes[id.index()],
-        key: &key,
-        reference: &reference,
-        files: session.prints.files(id),
-        bases: bases(session, id),
-        outside: session.prints.outside(id),
-        no_cache: false,
-        is_base: false,
-        root: &session.world.workspace.root,
-        scratch: session.store.context_folder(name),
-    };
+    let job = session.job(id, &key, &reference, bases(session, id));
     session.world.backends[id.index()]
         .render(&job, to)
-        .map_err(|error| match error {
-            BuildError::Moved { .. } => Failure::usage(error.to_string(), "run it again"),
-            _ => Failure::usage(
-                error.to_string(),
-                "name a directory that can be written, on a disk with room",
-            ),
-        })
+        .map_err(|error| unwritten(&error))
+}
+
+/// What a builder could not write.
+pub(super) fn unwritten(error: &BuildError) -> Failure {
+    let help = match error {
+        BuildError::Moved { .. } => "run it again",
+        _ => "name a directory that can be written, on a disk with room",
+    };
+    Failure::usage(error.to_string(), help)
 }
 
 /// The bases by the names they have now: the last build's if its key is current, else the future reference.
 fn bases(session: &Session, id: ImageId) -> BTreeMap<String, Artifact> {
-    let artifact = |base: ImageId| {
-        let name = session.world.graph.name(base);
-        match session.store.read(name) {
-            RecordState::Found(record) if record.key == session.prints.key(base) => record.artifact,
-            _ => Artifact {
-                backend: session.world.backends[base.index()].name().to_owned(),
-                reference: session.reference(base),
-                digest: String::new(),
-                size: None,
-            },
+    let mut bases = session.future_bases(id);
+    for (name, base) in &mut bases {
+        let key = session
+            .world
+            .graph
+            .find(name)
+            .map(|id| session.prints.key(id));
+        if let RecordState::Found(record) = session.store.read(name)
+            && key.is_some_and(|key| record.key == key)
+        {
+            *base = record.artifact;
         }
-    };
-    session
-        .world
-        .graph
-        .bases(id)
-        .iter()
-        .map(|base| (session.world.graph.name(*base).to_owned(), artifact(*base)))
-        .collect()
+    }
+    bases
 }

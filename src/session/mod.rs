@@ -3,6 +3,7 @@
 //! Opening a session starts no process and writes no file. Planning queries what exists; only running builds.
 
 mod choice;
+mod job;
 mod lints;
 mod locked;
 mod mistakes;

@@ -9,11 +9,11 @@ use std::process::Command;
 
 use super::engine::{Buildx, EngineInfo, NoEngine};
 use super::{Daemon, broken_off};
+use crate::backend::buildkit::failure;
 use crate::backend::buildkit::progress::{Form, Progress};
 use crate::backend::buildkit::request::Request;
-use crate::backend::buildkit::{failure, options};
-use crate::backend::dockerfile::stage::{CONTEXT, DOCKERFILE, named_context, stage};
-use crate::backend::dockerfile::{Own, quote};
+use crate::backend::dockerfile::Described;
+use crate::backend::dockerfile::stage::stage;
 use crate::backend::{BuildError, Job, context};
 use crate::disk::dir::Dir;
 use crate::disk::system_words;
@@ -107,22 +107,10 @@ impl Daemon {
 }
 
 fn arguments(request: &Request<'_>, command: &mut Command) {
-    let (job, dockerfile) = (request.job, &request.dockerfile);
+    let job = request.job;
     command
         .args(request.names().flat_map(|name| ["--tag", name]))
-        .args(["--platform", &job.recipe.platforms.join(",")])
-        .args(job.no_cache.then_some("--no-cache"))
-        .arg("--file")
-        .arg(job.scratch.join(DOCKERFILE));
-    if dockerfile.newline {
-        command.args(["--build-arg", &format!("{}=\n", quote::NEWLINE)]);
-    }
-    if let Some(own) = &dockerfile.own {
-        own_arguments(own, job, command);
-    }
-    for (name, value) in &job.recipe.wishes.options {
-        command.args(options::arguments(name, value));
-    }
+        .args(job.no_cache.then_some("--no-cache"));
     // Values are passed through the environment, because command lines are visible to everyone.
     for (at, secret) in request.secrets.iter().enumerate() {
         let variable = format!("IMGSPEC_SECRET_{at}");
@@ -130,27 +118,7 @@ fn arguments(request: &Request<'_>, command: &mut Command) {
         command.args(["--secret", &format!("id={id},env={variable}")]);
         command.env(variable, OsStr::from_bytes(&secret.value));
     }
-    command.arg(job.scratch.join(CONTEXT));
-}
-
-fn own_arguments(own: &Own, job: &Job<'_>, command: &mut Command) {
-    let mut add = |option: &str, name: &str, value: &str| {
-        command.args([option, &format!("{name}={value}")]);
-    };
-    for (name, value) in &own.args {
-        add("--build-arg", name, value);
-    }
-    for (name, value) in &own.labels {
-        add("--label", name, value);
-    }
-    for (name, image) in &own.images {
-        add("--build-context", name, &format!("docker-image://{image}"));
-    }
-    for (name, _) in &own.folders {
-        let directory = job.scratch.join(named_context(name));
-        add("--build-context", name, &directory.to_string_lossy());
-    }
-    command.args(own.target.iter().flat_map(|target| ["--target", target]));
+    command.args(Described::new(job, &request.dockerfile).arguments(&job.scratch));
 }
 
 fn digest(scratch: &Dir) -> Result<String, BuildError> {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::buildkit::options;
 use super::daemon::{DOCKER, Daemon, locked_digests};
-use super::dockerfile::{self, Called, stage::stage};
+pub use super::dockerfile::Described;
+use super::dockerfile::{self, Called, Dockerfile, stage::stage};
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, CleanUp, Cleaned, DEBIAN, Existence,
     Job, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context, labels,
@@ -70,15 +71,7 @@ impl Backend for Docker {
 
     /// Refers to bases of the workspace by their references; a build uses private names of the same images instead.
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
-        let bases = job.bases.iter();
-        let called = Called {
-            parents: bases
-                .map(|(id, base)| (id.clone(), base.reference.clone()))
-                .collect(),
-            locked: locked_digests(job).collect(),
-        };
-        let to = context::theirs(to)?;
-        stage(job, &dockerfile::of_job(job, &called)?, &to)
+        stage(job, &by_reference(job)?, &context::theirs(to)?)
     }
 
     fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
@@ -133,6 +126,27 @@ impl Backend for Docker {
         self.0
             .push(&artifact.reference, Asker::build(notes, cancel))
     }
+}
+
+/// Describes the build whose files [`Backend::render`] of [`Docker`] writes.
+///
+/// # Errors
+///
+/// Fails if a file cannot be read, or if it changed since it was hashed.
+pub fn describe(job: &Job<'_>) -> Result<Described, BuildError> {
+    Ok(Described::new(job, &by_reference(job)?))
+}
+
+/// The Dockerfile of a job, in which bases of the workspace have their references as names.
+fn by_reference(job: &Job<'_>) -> Result<Dockerfile, BuildError> {
+    let bases = job.bases.iter();
+    let called = Called {
+        parents: bases
+            .map(|(id, base)| (id.clone(), base.reference.clone()))
+            .collect(),
+        locked: locked_digests(job).collect(),
+    };
+    dockerfile::of_job(job, &called)
 }
 
 type Refuse<'a> = &'a mut dyn FnMut(&str, String);

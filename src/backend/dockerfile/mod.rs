@@ -5,6 +5,7 @@
 //! `docs/design/docker.md`.
 
 mod called;
+mod described;
 mod install;
 pub(crate) mod quote;
 pub(crate) mod stage;
@@ -19,6 +20,7 @@ use crate::recipe::{
 };
 use crate::spec::{Base, SecretStep};
 pub(crate) use called::Called;
+pub use described::Described;
 
 /// A Dockerfile, with everything that its build needs besides the files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
