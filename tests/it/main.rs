@@ -9,6 +9,7 @@ mod commands;
 mod completion;
 mod edit;
 mod embedded;
+mod export;
 mod faults;
 mod flytekit;
 mod groups;
