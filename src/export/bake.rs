@@ -7,7 +7,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{Build, Node, names};
+use super::names::names;
+use super::node::{Build, Node};
 use crate::backend::docker::Described;
 
 /// The bake file for these images, with the groups' members as positions of images, and the images that are built by default.

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::{Build, Node};
+use super::node::{Build, Node};
 
 /// The name of the script in the directory of an image.
 pub const SCRIPT: &str = "build.sh";

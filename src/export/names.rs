@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Node;
+use super::node::Node;
 use crate::graph::{Graph, ImageId};
 
 /// Names with a meaning of their own: bake's group that is built by default, and a Makefile's first target.
@@ -23,7 +23,7 @@ pub fn named(graph: &Graph, images: &[ImageId]) -> Vec<Node> {
 }
 
 /// Names of ASCII letters, digits, `_` and `-`, beginning with a letter or `_`, all different and none of those taken.
-pub fn names(ids: &[&str], taken: &mut BTreeSet<String>) -> Vec<String> {
+pub(super) fn names(ids: &[&str], taken: &mut BTreeSet<String>) -> Vec<String> {
     // Who has a good name keeps it, whichever others become equal to it.
     let plain: Vec<String> = ids.iter().map(|id| plain(id)).collect();
     let is_kept = |at: usize| plain[at] == ids[at] && !taken.contains(ids[at]);

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::Node;
+use super::node::Node;
 
 /// What the jobs of a pipeline have in common.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
