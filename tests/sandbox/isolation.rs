@@ -142,7 +142,7 @@ fn caches_are_kept_and_files_can_only_be_read(stage: &mut Stage) {
         directory: cache.clone(),
         target: "/var/cache/it".into(),
     });
-    stage.mounts.push(Mount::File {
+    stage.mounts.push(Mount::ReadOnly {
         source: file,
         target: "/etc/given".into(),
     });

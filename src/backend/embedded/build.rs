@@ -25,7 +25,9 @@ use crate::backend::platform::Platform;
 use crate::backend::steps::{join_path, shown};
 use crate::backend::{BuildError, Job};
 use crate::fingerprint::Files;
-use crate::recipe::{CopySource, CopyStep, Interpreter, Lock, PYTHON_HOME, Pip, Step, VENV_HOME};
+use crate::recipe::{
+    CONDA_HOME, CopySource, CopyStep, Interpreter, Lock, PYTHON_HOME, Pip, Step, VENV_HOME,
+};
 use crate::spec::Base;
 use crate::workspace::LockedImage;
 
@@ -157,10 +159,13 @@ impl<'a> Building<'a> {
                 self.add(made, &step.words())
             }
             Step::Apt { packages } => self.apt(packages, &step.words()),
-            Step::Conda(_) => Err(BuildError::Failed(format!(
-                "the embedded builder cannot do this: {}",
-                step.words()
-            ))),
+            Step::Conda(conda) => {
+                let words = step.words();
+                let made = self.commands().conda(conda, &self.image, &words)?;
+                self.add(made, &words)?;
+                self.image.config.prepend_path(&format!("{CONDA_HOME}/bin"));
+                Ok(())
+            }
         }
     }
 
@@ -381,7 +386,7 @@ impl<'a> Building<'a> {
                 format!("commands[{}]", self.before(step, is_run))
             }
             Step::Apt { .. } => "apt-packages".to_owned(),
-            Step::Conda(_) => return error,
+            Step::Conda(_) => "conda-packages".to_owned(),
         };
         match error {
             BuildError::Failed(_) | BuildError::Transient(_) => BuildError::Step {
