@@ -319,7 +319,6 @@ impl<'a> Writer<'a> {
     fn platforms(&self) -> String {
         self.job.recipe.platforms.join("-").replace('/', "-")
     }
-
 }
 
 /// An alternative name in the context for a single file whose own would be taken for a pattern: `BuildKit` cannot

@@ -270,7 +270,10 @@ impl Source<'_> {
     }
 
     /// The config of an image, and its layers with the digests of their tars.
-    fn layers<'m>(&self, manifest: &'m Manifest) -> Result<(Config, Vec<Described<'m>>), BuildError> {
+    fn layers<'m>(
+        &self,
+        manifest: &'m Manifest,
+    ) -> Result<(Config, Vec<Described<'m>>), BuildError> {
         let mut blobs = manifest.blobs.iter();
         let config = blobs
             .next()

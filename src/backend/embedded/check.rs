@@ -23,22 +23,20 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
         field: "dockerfile".to_owned(),
         why: "the embedded builder has no Dockerfile frontend".to_owned(),
     });
-    let steps = steps.iter().filter_map(|step| {
-        match step {
-            Step::Env(_)
-            | Step::User(_)
-            | Step::Workdir(_)
-            | Step::Copy(_)
-            | Step::Apt { .. }
-            | Step::Conda(_)
-            | Step::Account { .. }
-            | Step::Run { .. }
-            | Step::Python { .. } => None,
-            Step::Pip(_) | Step::Lock(_) => Some(Unsupported {
-                field: "pip-extra-args".to_owned(),
-                why: arguments::refused(step)?,
-            }),
-        }
+    let steps = steps.iter().filter_map(|step| match step {
+        Step::Env(_)
+        | Step::User(_)
+        | Step::Workdir(_)
+        | Step::Copy(_)
+        | Step::Apt { .. }
+        | Step::Conda(_)
+        | Step::Account { .. }
+        | Step::Run { .. }
+        | Step::Python { .. } => None,
+        Step::Pip(_) | Step::Lock(_) => Some(Unsupported {
+            field: "pip-extra-args".to_owned(),
+            why: arguments::refused(step)?,
+        }),
     });
     let runs = commands::refused(recipe);
     let wishes = refused_wishes(wishes);

@@ -155,10 +155,11 @@ impl Program<'_> {
             lent.mounts.extend(helper.mounts(source)?);
         }
         let caches = self.caches(source)?;
-        lent.mounts.extend(caches.iter().map(|(keep, cache)| Mount::Cache {
-            directory: cache.files().clone(),
-            target: keep.target.to_owned(),
-        }));
+        lent.mounts
+            .extend(caches.iter().map(|(keep, cache)| Mount::Cache {
+                directory: cache.files().clone(),
+                target: keep.target.to_owned(),
+            }));
         let account = Account::read(self.user, &image.tree).map_err(BuildError::Failed)?;
         let lower = trees::of(image, Owners::here(), source)?;
         let scratch = source.store.scratch().map_err(failed)?;
@@ -224,7 +225,7 @@ impl Program<'_> {
             Status::Code(code) => {
                 let help = self.tools.help.or_else(|| shell_help(code));
                 exited(self.words, code, help)
-            },
+            }
             Status::Signal(number) => format!("`{}` was ended by signal {number}", self.words),
         }))
     }

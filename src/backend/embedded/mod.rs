@@ -21,9 +21,9 @@ mod export;
 mod fetch;
 mod files;
 mod foreign;
-mod helper;
 #[cfg(test)]
 mod fuzz;
+mod helper;
 mod inspect;
 mod logins;
 mod made;

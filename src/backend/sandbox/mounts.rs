@@ -51,10 +51,8 @@ impl Sources {
                 Kind::Cache { source } => (clone(source, false, PLAIN, target)?, true),
                 Kind::Directory { source } => {
                     (clone(source, false, PLAIN | READ_ONLY, target)?, true)
-                },
-                Kind::File { source } => {
-                    (clone(source, false, PLAIN | READ_ONLY, target)?, false)
-                },
+                }
+                Kind::File { source } => (clone(source, false, PLAIN | READ_ONLY, target)?, false),
             };
             found.push((mount, target.clone(), is_directory));
         }
@@ -79,12 +77,7 @@ impl Sources {
 }
 
 /// A copy of a mount, attached nowhere. What somebody put a link in the place of is not lent, unless links are expected there.
-fn clone(
-    source: &Path,
-    is_link: bool,
-    attributes: u64,
-    target: &str,
-) -> Result<OwnedFd, Trouble> {
+fn clone(source: &Path, is_link: bool, attributes: u64, target: &str) -> Result<OwnedFd, Trouble> {
     let step = || format!("open {} for {target}", source.display());
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if !is_link {

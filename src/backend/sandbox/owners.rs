@@ -39,7 +39,12 @@ pub(super) fn take_back(directory: &OwnedFd) -> io::Result<()> {
     let name = OsStr::new(".");
     let owner = (Some(Uid::ROOT), Some(Gid::ROOT));
     chownat(directory, name, owner.0, owner.1, AtFlags::empty())?;
-    chmodat(directory, name, Mode::from_raw_mode(0o755), AtFlags::empty())?;
+    chmodat(
+        directory,
+        name,
+        Mode::from_raw_mode(0o755),
+        AtFlags::empty(),
+    )?;
     hand_over(directory).map(drop)
 }
 

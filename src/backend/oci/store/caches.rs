@@ -188,6 +188,9 @@ mod tests {
         let store = store(folder.path());
         symlink("/", folder.path().join("store/caches/apt")).unwrap();
         let error = cache(&store).unwrap_err().to_string();
-        assert!(error.contains("is a symbolic link, not a directory"), "{error}");
+        assert!(
+            error.contains("is a symbolic link, not a directory"),
+            "{error}"
+        );
     }
 }
