@@ -6,6 +6,7 @@
 mod answers;
 mod buildkit;
 mod cleaning;
+mod conda;
 mod context;
 pub mod daemon;
 mod details;
@@ -115,8 +116,9 @@ pub trait Backend: Send + Sync {
         vec![None; wanted.len()]
     }
 
-    /// Whether it builds with a recipe's helper images, such as uv's.
-    fn uses_helpers(&self) -> bool {
+    /// Whether it builds a recipe with this helper image of the recipe, such as uv's.
+    fn uses_helper(&self, recipe: &Recipe, name: &str) -> bool {
+        let _ = (recipe, name);
         true
     }
 

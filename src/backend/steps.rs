@@ -1,6 +1,7 @@
 //! Names of build steps and the commands they run, the same for every builder. Pure.
 
 use crate::fingerprint::Files;
+use crate::spec::Base;
 
 /// Creates the account `$1` unless it exists, with Debian's or busybox's command, and gives it its home directory and
 /// `/root`.
@@ -46,6 +47,30 @@ printf '%s\\n' '#clear DPkg::Post-Invoke;' '#clear APT::Update::Post-Invoke;' 'A
 apt-get -c $config update
 apt-get -c $config install --yes --no-install-recommends -- \"$@\""
     )
+}
+
+/// Where apt keeps downloads, and the names of the caches for that. Not all of `/var/lib/apt`: the record of which packages were
+/// requested belongs in the image.
+pub(crate) const APT_CACHES: [(&str, &str); 2] = [
+    ("/var/cache/apt", "apt"),
+    ("/var/lib/apt/lists", "apt-lists"),
+];
+
+/// A base's name in messages.
+pub(crate) fn base_name(base: &Base) -> &str {
+    match base {
+        Base::Image(id) => id,
+        Base::Registry(reference) => reference,
+        Base::File { file, .. } => file.path.as_str(),
+        Base::Debian(debian) => &debian.suite,
+        Base::Scratch => "scratch",
+    }
+}
+
+/// The scope of caches for a distribution's packages, shared by images with the same base and platforms.
+pub(crate) fn cache_scope(platforms: &str, base: &Base) -> String {
+    let base = base_name(base).replace(|each: char| !each.is_ascii_alphanumeric(), "-");
+    format!("{platforms}-{base}")
 }
 
 /// A build step as shown to the user.

@@ -92,7 +92,8 @@ impl Session {
     /// Whether the builder of an image needs this outside image: one with installers of its own needs no helpers.
     fn is_used(&self, id: ImageId, outside: &OutsideImage) -> bool {
         let at = id.index();
-        self.world.backends[at].uses_helpers() || !self.world.recipes[at].is_helper(&outside.name)
+        let (recipe, name) = (&self.world.recipes[at], &outside.name);
+        !recipe.is_helper(name) || self.world.backends[at].uses_helper(recipe, name)
     }
 
     /// Outside images that do not exist for the platforms of the images to be built on them, one line each. Locked

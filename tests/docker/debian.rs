@@ -1,6 +1,9 @@
 //! Systems of Debian's packages, made with no registry, and packages on them: they run in Docker, and are whole for dpkg and apt.
 
+use std::path::PathBuf;
+
 use crate::engine::engines;
+use crate::sandbox::Sandbox;
 use crate::{docker, on};
 
 const IMAGES: &str = r#"
@@ -65,4 +68,73 @@ fn a_system_of_packages_is_whole_and_the_same_again() {
     }
     // Each with a store of its own, so everything was made twice.
     assert_eq!(digests[0], digests[1]);
+}
+
+/// Overrides of owners are for dpkg to follow, so apt installs on such a base.
+const BY_APT: &str = r#"
+defaults { builder "oci" }
+image "base" { base-image debian="bookworm"; }
+image "own" {
+    base-image image="base"
+    commands "dpkg-statoverride --add root root 0750 /usr/bin/less"
+}
+image "tool" {
+    base-image image="own"
+    apt-packages "less" "ca-certificates"
+    commands "less --version"
+}
+"#;
+
+fn store(sandbox: &Sandbox) -> PathBuf {
+    sandbox.root().join("../home/.cache/imgspec/images")
+}
+
+/// Builds, and returns what was said and the digests.
+fn built(sandbox: &Sandbox) -> (String, String) {
+    let flags = [
+        "--progress",
+        "json",
+        "graph",
+        "build",
+        "--load",
+        "--output",
+        "oci:out",
+    ];
+    let said = sandbox.run(&flags).success().stderr;
+    (said, sandbox.read("out/index.json"))
+}
+
+#[test]
+fn what_only_apt_knows_is_installed_by_apt_whose_downloads_are_kept() {
+    let (_, engine) = engines().swap_remove(0);
+    let sandbox = on(&engine);
+    sandbox.write("imgspec.kdl", BY_APT);
+    let (said, first) = built(&sandbox);
+    let words = "apt installs the packages: the base has overrides of owners and modes";
+    assert!(said.contains(words), "{said}");
+    assert!(said.contains("Unpacking less "), "{said}");
+    let tool = sandbox.run(&["tag", "tool"]).success().stdout;
+    let shown = |script: &str| {
+        let run = ["run", "--rm", "--network", "host", tool.trim()];
+        let ran = docker(&engine, &[&run[..], &["sh", "-c", script]].concat());
+        ran.success().stdout
+    };
+    // Neither lists nor packages are in the image, and everything about them is.
+    let left = "find /var/lib/apt/lists /var/cache/apt -type f; stat -c %a /usr/bin/less; apt-mark showauto | tr '\\n' ' '";
+    assert_eq!(shown(left), "750\nlibssl3 openssl ");
+    assert_eq!(shown(SCRIPT), "symbolic link to usr/bin\n");
+    // With nothing but the downloads of before, the packages are not fetched again.
+    for part in ["blobs", "notes", "trees"] {
+        std::fs::remove_dir_all(store(&sandbox).join(part)).unwrap();
+    }
+    let (said, again) = built(&sandbox);
+    assert!(said.contains(words), "{said}");
+    assert!(said.contains("Need to get 0 B/"), "{said}");
+    assert!(said.contains("Hit:1 "), "{said}");
+    assert!(!said.contains("Get:"), "{said}");
+    assert_eq!(first, again);
+    let caches = || store(&sandbox).join("caches").read_dir().unwrap().count();
+    assert_eq!(caches(), 4);
+    sandbox.run(&["clean", "--max-size", "1B"]).success();
+    assert_eq!(caches(), 0);
 }

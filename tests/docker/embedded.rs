@@ -1,5 +1,7 @@
 //! The embedded builder beside Docker: the same manifest gives the same files and the same config, and its images run.
 
+#[path = "embedded/conda.rs"]
+mod conda;
 #[path = "embedded/reach.rs"]
 mod reach;
 #[path = "embedded/taken.rs"]
@@ -63,31 +65,8 @@ struct Bench {
 
 impl Bench {
     fn new(engine: &str) -> Self {
-        let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
-        let word = nonce();
-        let prefix = format!("{registry}/imgspec-test/embedded-{word}");
-        let this = Self {
-            sandbox: on(engine),
-            engine: engine.to_owned(),
-            base: format!("{prefix}/base:1"),
-            prefix,
-        };
+        let this = Self::on(engine, BASE);
         let write = |path: &str, text: &str| this.sandbox.write(path, text);
-        write("../make/Dockerfile", BASE);
-        let folder = this.sandbox.path("../make").display().to_string();
-        let base = this.base.as_str();
-        let build = [
-            "buildx",
-            "build",
-            "--builder",
-            "default",
-            "--provenance=false",
-            "-q",
-            "-t",
-            base,
-        ];
-        this.docker(&[&build[..], &[&folder]].concat());
-        this.docker(&["push", "-q", base]);
         write("one.txt", "one\n");
         write("tree/a.txt", "a\n");
         write("tree/sub/run.sh", "#!/bin/sh\n");
@@ -99,13 +78,50 @@ impl Bench {
         this
     }
 
+    /// With a base that this Dockerfile makes.
+    fn on(engine: &str, base: &str) -> Self {
+        let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
+        let word = nonce();
+        let prefix = format!("{registry}/imgspec-test/embedded-{word}");
+        let this = Self {
+            sandbox: on(engine),
+            engine: engine.to_owned(),
+            base: format!("{prefix}/base:1"),
+            prefix,
+        };
+        this.image(&this.base, base);
+        this
+    }
+
+    /// Makes an image with a Dockerfile and the files beside it in `../make`, and pushes it.
+    fn image(&self, name: &str, dockerfile: &str) {
+        self.sandbox.write("../make/Dockerfile", dockerfile);
+        let folder = self.sandbox.path("../make").display().to_string();
+        let build = [
+            "buildx",
+            "build",
+            "--builder",
+            "default",
+            "--provenance=false",
+            "-q",
+            "-t",
+            name,
+        ];
+        self.docker(&[&build[..], &[&folder]].concat());
+        self.docker(&["push", "-q", name]);
+    }
+
     fn docker(&self, arguments: &[&str]) -> String {
         docker(&self.engine, arguments).success().stdout
     }
 
     /// Builds the images with a builder, pushes them, and returns the reference of `app`.
     fn build(&self, builder: &str) -> String {
-        let images = IMAGES.replace("BASE", &self.base);
+        self.build_of(IMAGES, builder)
+    }
+
+    fn build_of(&self, images: &str, builder: &str) -> String {
+        let images = images.replace("BASE", &self.base);
         let head = format!(
             "defaults {{ registry \"{}/{builder}\"; builder \"{builder}\"; }}\n",
             self.prefix
@@ -113,7 +129,8 @@ impl Bench {
         self.sandbox
             .write("imgspec.kdl", &format!("{head}{images}"));
         let ran = self.sandbox.run(&["graph", "build", "--push"]);
-        assert!(ran.success().stderr.contains("built 2, pushed 2"));
+        let ran = ran.success();
+        assert!(ran.stderr.contains("built 2, pushed 2"), "{}", ran.stderr);
         self.sandbox
             .run(&["tag", "app"])
             .success()
@@ -139,6 +156,21 @@ impl Bench {
             script,
         ];
         self.docker(&run).lines().map(str::to_owned).collect()
+    }
+
+    /// An image by Docker and a pushed one by the embedded builder have the same files and config.
+    #[track_caller]
+    fn are_equal(&self, by_docker: &str, embedded: &str) {
+        self.docker(&["pull", "-q", embedded]);
+        let (wanted, found) = (self.files(by_docker), self.files(embedded));
+        let missing: Vec<_> = wanted.iter().filter(|line| !found.contains(line)).collect();
+        let extra: Vec<_> = found.iter().filter(|line| !wanted.contains(line)).collect();
+        assert!(
+            missing.is_empty() && extra.is_empty(),
+            "Docker: {missing:#?}\nembedded: {extra:#?}"
+        );
+        assert!(wanted.len() > 300, "{} files", wanted.len());
+        assert_eq!(self.config(by_docker), self.config(embedded));
     }
 
     fn config(&self, image: &str) -> serde_json::Value {
@@ -179,17 +211,8 @@ fn the_embedded_builder_makes_what_docker_makes() {
         let bench = Bench::new(&engine);
         let by_docker = bench.build("docker");
         let embedded = bench.build("oci");
-        bench.docker(&["pull", "-q", &embedded]);
+        bench.are_equal(&by_docker, &embedded);
         assert_eq!(bench.docker(&["run", "--rm", &embedded]), "hello\n");
-        let (wanted, found) = (bench.files(&by_docker), bench.files(&embedded));
-        let missing: Vec<_> = wanted.iter().filter(|line| !found.contains(line)).collect();
-        let extra: Vec<_> = found.iter().filter(|line| !wanted.contains(line)).collect();
-        assert!(
-            missing.is_empty() && extra.is_empty(),
-            "Docker: {missing:#?}\nembedded: {extra:#?}"
-        );
-        assert!(wanted.len() > 300, "{} files", wanted.len());
-        assert_eq!(bench.config(&by_docker), bench.config(&embedded));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The embedded builder without any daemon: what it makes is the same everywhere, whole after any death, and refused in words.
 
 mod commands;
+mod conda;
 mod files;
 mod inspect;
 mod packages;

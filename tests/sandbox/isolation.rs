@@ -1,6 +1,7 @@
 //! What a program sees: its own root, processes, names, devices and network, and what it was given.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use super::sandbox::{Ids, Mount, Network, Status};
@@ -142,7 +143,7 @@ fn caches_are_kept_and_files_can_only_be_read(stage: &mut Stage) {
         directory: cache.clone(),
         target: "/var/cache/it".into(),
     });
-    stage.mounts.push(Mount::File {
+    stage.mounts.push(Mount::ReadOnly {
         source: file,
         target: "/etc/given".into(),
     });
@@ -152,6 +153,14 @@ fn caches_are_kept_and_files_can_only_be_read(stage: &mut Stage) {
     assert_eq!(fs::read_to_string(cache.join("x")).unwrap(), "kept\n");
     assert_eq!(entries(&ran.upper), [""; 0]);
     assert_eq!(stage.sh("cat /var/cache/it/x").ok(), "kept");
+    // Whoever a program gives it to, it is for the user who runs this to remove, and there for the next program.
+    stage.sh("mkdir /var/cache/it/d; touch /var/cache/it/d/y; chown -R app /var/cache/it; chmod 700 /var/cache/it/d; chmod 750 /var/cache/it");
+    assert_eq!(stage.sh("cat /var/cache/it/x").ok(), "kept");
+    fs::remove_dir_all(&cache).unwrap();
+    // What somebody put in its place is not lent.
+    symlink("/", &cache).unwrap();
+    let error = stage.run(&["/bin/true"]).unwrap_err();
+    assert!(error.to_string().contains("/var/cache/it"), "{error}");
 }
 
 fn capabilities_are_those_of_docker(stage: &mut Stage) {

@@ -128,7 +128,7 @@ impl Stage {
         let mut stage = Self {
             directory: tempfile::tempdir().unwrap(),
             layers: Vec::new(),
-            mounts: vec![Mount::Directory {
+            mounts: vec![Mount::ReadOnly {
                 source: "/usr".into(),
                 target: "/usr".into(),
             }],

@@ -12,7 +12,7 @@ pub(crate) mod stage;
 
 use std::fmt::Write as _;
 
-use crate::backend::steps::{StepName, main_file, one_line, shown};
+use crate::backend::steps::{StepName, base_name, cache_scope, main_file, one_line, shown};
 use crate::backend::{BuildError, Job, context, labels, pinned};
 use crate::fingerprint::Files;
 use crate::recipe::{
@@ -196,14 +196,14 @@ impl<'a> Writer<'a> {
 
     /// The base's name in `FROM`, and in messages.
     fn base_names(&self) -> (&str, &str) {
-        match &self.job.recipe.base {
-            Base::Image(id) => (self.parent(id), id),
-            Base::Registry(reference) => (self.called.outside(reference), reference),
-            Base::File { file, .. } => ("scratch", file.path.as_str()),
-            // A backend that renders Dockerfiles refuses it.
-            Base::Debian(debian) => ("scratch", &debian.suite),
-            Base::Scratch => ("scratch", "scratch"),
-        }
+        let base = &self.job.recipe.base;
+        let from = match base {
+            Base::Image(id) => self.parent(id),
+            Base::Registry(reference) => self.called.outside(reference),
+            // A backend that renders Dockerfiles refuses a base of Debian's packages.
+            Base::File { .. } | Base::Debian(_) | Base::Scratch => "scratch",
+        };
+        (from, base_name(base))
     }
 
     fn parent<'s>(&'s self, id: &'s str) -> &'s str {
@@ -215,7 +215,7 @@ impl<'a> Writer<'a> {
         let (uv, platforms) = (self.called.outside(&recipe.helpers.uv), self.platforms());
         match step {
             Step::Apt { packages } => {
-                let run = install::apt(packages, &self.cache_scope());
+                let run = install::apt(packages, &cache_scope(&platforms, &recipe.base));
                 self.run(step, run, Some(SecretStep::Apt));
             }
             Step::Python { version } => {
@@ -320,13 +320,6 @@ impl<'a> Writer<'a> {
 
     fn platforms(&self) -> String {
         self.job.recipe.platforms.join("-").replace('/', "-")
-    }
-
-    /// The scope of caches for the distribution's packages, shared by images with the same base and platform.
-    fn cache_scope(&self) -> String {
-        let (_, base) = self.base_names();
-        let base = base.replace(|each: char| !each.is_ascii_alphanumeric(), "-");
-        format!("{}-{base}", self.platforms())
     }
 }
 

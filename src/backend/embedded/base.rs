@@ -12,7 +12,7 @@ use crate::backend::oci::name::Digest;
 use crate::backend::oci::origin::{Origin, Supply};
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry::{Access, Pull, TransferError};
-use crate::backend::oci::store::{Blob, Store, StoreError, Turn};
+use crate::backend::oci::store::{Blob, Cache, Store, StoreError, Turn};
 use crate::backend::oci::tree::Tree;
 use crate::backend::platform::Platform;
 use crate::backend::{BuildError, Job, Notes};
@@ -132,6 +132,39 @@ impl Source<'_> {
         pinned: Option<&str>,
         platform: &str,
     ) -> Result<Image, BuildError> {
+        let manifest = self.described(reference, pinned, platform)?;
+        self.image(&manifest)?.only_for(platform, reference)
+    }
+
+    /// The uppermost layers of such an image: only those that are needed to have enough.
+    pub(super) fn upper(
+        &self,
+        reference: &str,
+        pinned: Option<&str>,
+        platform: &str,
+        is_enough: &dyn Fn(&Tree) -> bool,
+    ) -> Result<Image, BuildError> {
+        let manifest = self.described(reference, pinned, platform)?;
+        let (config, layers) = self.layers(&manifest)?;
+        let mut indexes = Vec::new();
+        for from in (0..layers.len()).rev() {
+            let (blob, diff_id) = layers[from];
+            indexes.insert(0, self.index(blob, diff_id)?);
+            let image = stacked(config.clone(), &layers[from..], &indexes);
+            if from == 0 || is_enough(&image.tree) {
+                return image.only_for(platform, reference);
+            }
+        }
+        stacked(config, &[], &[]).only_for(platform, reference)
+    }
+
+    /// The manifest of an image of a registry, whose config is then in the store.
+    fn described(
+        &self,
+        reference: &str,
+        pinned: Option<&str>,
+        platform: &str,
+    ) -> Result<Manifest, BuildError> {
         let of = Reference::read(reference)
             .ok_or_else(|| BuildError::Failed(format!("`{reference}` is not a reference")))?;
         let name = pinned.or(of.digest.as_deref()).unwrap_or(&of.tag);
@@ -150,7 +183,14 @@ impl Source<'_> {
             self.supply().fetch(config, &from).map_err(gone)?;
             Origin::keep(self.store, layers, &of).map_err(failed)?;
         }
-        self.image(&manifest)?.only_for(platform, reference)
+        Ok(manifest)
+    }
+
+    /// The cache of this name for a program; `None` if cancelled. A long wait is reported.
+    pub(super) fn cache(&self, name: &str, whose: &str) -> Result<Option<Cache>, StoreError> {
+        let words = format!("waiting for another run that uses {whose}");
+        let mut waiting = self.supply().asker.waiting(&words);
+        self.store.cache(name, &mut waiting)
     }
 
     /// Waits for the turn to make what has this name, as [`Supply::turn`] does.
@@ -224,6 +264,16 @@ impl Source<'_> {
 
     /// Puts the layers of an image on each other. Layers are fetched only if it is not known what is in them.
     fn image(&self, manifest: &Manifest) -> Result<Image, BuildError> {
+        let (config, layers) = self.layers(manifest)?;
+        let indexes = at_once(&layers, |(blob, diff_id)| self.index(blob, *diff_id))?;
+        Ok(stacked(config, &layers, &indexes))
+    }
+
+    /// The config of an image, and its layers with the digests of their tars.
+    fn layers<'m>(
+        &self,
+        manifest: &'m Manifest,
+    ) -> Result<(Config, Vec<Described<'m>>), BuildError> {
         let mut blobs = manifest.blobs.iter();
         let config = blobs
             .next()
@@ -239,23 +289,7 @@ impl Source<'_> {
             let why = "its config and its manifest have different numbers of layers";
             return Err(BuildError::Failed(why.to_owned()));
         }
-        let mut tree = Tree::default();
-        let mut parts = Vec::new();
-        let layers: Vec<(&Descriptor, Digest)> = blobs.zip(diff_ids).collect();
-        let indexes = at_once(&layers, |(blob, diff_id)| self.index(blob, *diff_id))?;
-        for ((blob, _), index) in layers.iter().zip(&indexes) {
-            tree.apply(index);
-            parts.push(Part {
-                media_type: oci_type(&blob.media_type),
-                digest: blob.digest,
-                size: blob.size.unwrap_or_default(),
-            });
-        }
-        Ok(Image {
-            config,
-            parts,
-            tree,
-        })
+        Ok((config, blobs.zip(diff_ids).collect()))
     }
 
     fn index(&self, blob: &Descriptor, diff_id: Digest) -> Result<Index, BuildError> {
@@ -287,6 +321,28 @@ impl Source<'_> {
         let note = LayerNote::new(diff_id, index);
         note.keep(self.store, blob)?;
         Ok(note.index)
+    }
+}
+
+/// A layer, and the digest of its tar.
+type Described<'m> = (&'m Descriptor, Digest);
+
+/// The image of these layers, whose lists are known.
+fn stacked(config: Config, layers: &[Described<'_>], indexes: &[Index]) -> Image {
+    let mut tree = Tree::default();
+    let mut parts = Vec::new();
+    for ((blob, _), index) in layers.iter().zip(indexes) {
+        tree.apply(index);
+        parts.push(Part {
+            media_type: oci_type(&blob.media_type),
+            digest: blob.digest,
+            size: blob.size.unwrap_or_default(),
+        });
+    }
+    Image {
+        config,
+        parts,
+        tree,
     }
 }
 

@@ -10,7 +10,7 @@ use super::common::failed;
 use super::copy::{self, Copied, Item};
 use super::debian::install::Install;
 use super::files;
-use super::made::{Key, Made, Once};
+use super::made::{Made, Once};
 use super::owner::Owner;
 use super::packages::Packages;
 use super::python::onto::Installed;
@@ -25,12 +25,11 @@ use crate::backend::platform::Platform;
 use crate::backend::steps::{join_path, shown};
 use crate::backend::{BuildError, Job};
 use crate::fingerprint::Files;
-use crate::recipe::{CopySource, CopyStep, Interpreter, Lock, PYTHON_HOME, Pip, Step, VENV_HOME};
+use crate::recipe::{
+    CONDA_HOME, CopySource, CopyStep, Interpreter, Lock, PYTHON_HOME, Pip, Step, VENV_HOME,
+};
 use crate::spec::Base;
 use crate::workspace::LockedImage;
-
-/// The version of how copies become layers; part of the keys of their layers.
-const COPY: &str = "copy 1";
 
 /// Builds the image for all platforms; returns the digest of its manifest or index.
 pub(super) fn build(job: &Job<'_>, source: &Source<'_>) -> Result<Digest, BuildError> {
@@ -157,10 +156,13 @@ impl<'a> Building<'a> {
                 self.add(made, &step.words())
             }
             Step::Apt { packages } => self.apt(packages, &step.words()),
-            Step::Conda(_) => Err(BuildError::Failed(format!(
-                "the embedded builder cannot do this: {}",
-                step.words()
-            ))),
+            Step::Conda(conda) => {
+                let words = step.words();
+                let made = self.commands().conda(conda, &self.image, &words)?;
+                self.add(made, &words)?;
+                self.image.config.prepend_path(&format!("{CONDA_HOME}/bin"));
+                Ok(())
+            }
         }
     }
 
@@ -281,7 +283,7 @@ impl<'a> Building<'a> {
             self.image.config.add_history(words, None);
             return Ok(());
         }
-        let key = key(items, self.encoding);
+        let key = copy::key(items, self.encoding);
         let made = self.once().get(&key, words, || self.write(items, files))?;
         self.add(made, words)
     }
@@ -381,7 +383,7 @@ impl<'a> Building<'a> {
                 format!("commands[{}]", self.before(step, is_run))
             }
             Step::Apt { .. } => "apt-packages".to_owned(),
-            Step::Conda(_) => return error,
+            Step::Conda(_) => "conda-packages".to_owned(),
         };
         match error {
             BuildError::Failed(_) | BuildError::Transient(_) => BuildError::Step {
@@ -391,35 +393,6 @@ impl<'a> Building<'a> {
             other => other,
         }
     }
-}
-
-/// What decides the bytes of a layer: paths, modes, owners, contents.
-fn key(items: &[Item<'_>], encoding: Encoding) -> String {
-    use crate::fingerprint::EntryKind;
-    let mut key = Key::default();
-    key.text(COPY);
-    for item in items {
-        key.text(&item.path);
-        let numbers = [u64::from(item.mode), item.owner.user, item.owner.group];
-        for number in numbers {
-            key.number(number);
-        }
-        match item.from {
-            Copied::Workspace(from) => match &from.kind {
-                EntryKind::File { digest, .. } => {
-                    key.text("file");
-                    key.text(digest);
-                }
-                EntryKind::Link { target } => {
-                    key.text("link");
-                    key.text(target);
-                }
-                EntryKind::Folder => key.text("folder"),
-            },
-            Copied::Folder | Copied::Image(_) => key.text("folder"),
-        }
-    }
-    key.finish(encoding)
 }
 
 fn index(

@@ -3,7 +3,7 @@
 use super::commands::{self, NETWORK};
 use super::python::arguments;
 use crate::backend::Unsupported;
-use crate::recipe::{Interpreter, Recipe, Step, Wishes};
+use crate::recipe::{Recipe, Step, Wishes};
 
 /// The fields of this recipe that cannot be honored.
 pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
@@ -23,29 +23,20 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
         field: "dockerfile".to_owned(),
         why: "the embedded builder has no Dockerfile frontend".to_owned(),
     });
-    let steps = steps.iter().filter_map(|step| {
-        let (field, why) = match step {
-            Step::Env(_)
-            | Step::User(_)
-            | Step::Workdir(_)
-            | Step::Copy(_)
-            | Step::Apt { .. }
-            | Step::Account { .. }
-            | Step::Run { .. }
-            | Step::Python { .. } => return None,
-            Step::Conda(_) => ("conda-packages".to_owned(), CONDA),
-            Step::Pip(_) | Step::Lock(_) if is_for_conda(step) => {
-                let why = "it does not install packages for conda's Python yet";
-                ("packages".to_owned(), why)
-            }
-            Step::Pip(_) | Step::Lock(_) => {
-                let why = arguments::refused(step)?;
-                let field = "pip-extra-args".to_owned();
-                return Some(Unsupported { field, why });
-            }
-        };
-        let why = why.to_owned();
-        Some(Unsupported { field, why })
+    let steps = steps.iter().filter_map(|step| match step {
+        Step::Env(_)
+        | Step::User(_)
+        | Step::Workdir(_)
+        | Step::Copy(_)
+        | Step::Apt { .. }
+        | Step::Conda(_)
+        | Step::Account { .. }
+        | Step::Run { .. }
+        | Step::Python { .. } => None,
+        Step::Pip(_) | Step::Lock(_) => Some(Unsupported {
+            field: "pip-extra-args".to_owned(),
+            why: arguments::refused(step)?,
+        }),
     });
     let runs = commands::refused(recipe);
     let wishes = refused_wishes(wishes);
@@ -74,14 +65,3 @@ fn refused_wishes(wishes: &Wishes) -> Vec<Unsupported> {
     });
     options.chain(registries).collect()
 }
-
-fn is_for_conda(step: &Step) -> bool {
-    let interpreter = match step {
-        Step::Pip(pip) => &pip.interpreter,
-        Step::Lock(lock) => &lock.interpreter,
-        _ => return false,
-    };
-    *interpreter == Interpreter::Conda
-}
-
-const CONDA: &str = "it does not install conda's packages yet";

@@ -8,7 +8,8 @@ use super::common::{ImageNote, LARGEST, MADE};
 use crate::backend::oci::manifest::Manifest;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::origin::Origin;
-use crate::backend::oci::store::{StoreError, Sweep, TreeUsage, Usage};
+use crate::backend::oci::store::{CacheUsage, StoreError, Sweep, TreeUsage, Usage};
+use crate::backend::sandbox;
 use crate::backend::{CleanUp, Cleaned};
 use crate::disk::dir::Rooted;
 
@@ -35,6 +36,7 @@ pub(super) fn clean(place: &Rooted, wish: &CleanUp) -> Result<Option<Cleaned>, S
         }
     }
     plan.drop_trees(|tree| !tree.is_whole || is_old(tree.used));
+    plan.drop_caches(|cache| is_old(cache.used));
     if let Some(most) = wish.max_size {
         plan.shrink(most, kept);
     }
@@ -67,6 +69,9 @@ struct Plan<'a> {
     /// Unpacked layers, which are made again from what stays.
     trees: Vec<TreeUsage>,
     gone_trees: Vec<TreeUsage>,
+    /// What programs keep for their next runs; no image needs it.
+    caches: Vec<CacheUsage>,
+    gone_caches: Vec<CacheUsage>,
     dropped: usize,
 }
 
@@ -75,6 +80,7 @@ enum Loose {
     Image(Image),
     Blob(Digest),
     Tree(TreeUsage),
+    Cache(CacheUsage),
 }
 
 impl<'a> Plan<'a> {
@@ -89,6 +95,8 @@ impl<'a> Plan<'a> {
             gone_notes: BTreeSet::new(),
             trees: sweep.trees()?,
             gone_trees: Vec::new(),
+            caches: sweep.caches()?,
+            gone_caches: Vec::new(),
             dropped: 0,
         };
         let damaged = plan.blobs.iter().filter(|(_, blob)| blob.is_damaged);
@@ -158,6 +166,16 @@ impl<'a> Plan<'a> {
         freed
     }
 
+    /// Removes these caches; returns how many bytes that frees.
+    fn drop_caches(&mut self, is_gone: impl Fn(&CacheUsage) -> bool) -> u64 {
+        let caches = std::mem::take(&mut self.caches).into_iter();
+        let (gone, kept): (Vec<CacheUsage>, _) = caches.partition(is_gone);
+        self.caches = kept;
+        let freed = gone.iter().map(|cache| cache.size).sum();
+        self.gone_caches.extend(gone);
+        freed
+    }
+
     /// Finds the unpacked layers that no image can have any more.
     fn stray_trees(&mut self) {
         let stray = self.trees.iter().map(|tree| tree.layer);
@@ -180,6 +198,7 @@ impl<'a> Plan<'a> {
         blobs.map(|(_, blob)| blob.size).sum::<u64>()
             + notes.map(|(_, note)| note.size).sum::<u64>()
             + self.trees.iter().map(|tree| tree.size).sum::<u64>()
+            + self.caches.iter().map(|cache| cache.size).sum::<u64>()
     }
 
     /// Removes what has not been used for the longest time until no more than this is left.
@@ -190,7 +209,10 @@ impl<'a> Plan<'a> {
         let images = images.map(|image| (image.used, Loose::Image(image)));
         let trees = self.trees.clone().into_iter();
         let trees = trees.map(|tree| (tree.used, Loose::Tree(tree)));
-        let mut all: Vec<(SystemTime, Loose)> = loose.chain(images).chain(trees).collect();
+        let caches = self.caches.clone().into_iter();
+        let caches = caches.map(|cache| (cache.used, Loose::Cache(cache)));
+        let mut all: Vec<(SystemTime, Loose)> =
+            loose.chain(images).chain(trees).chain(caches).collect();
         all.sort_by_key(|(used, _)| *used);
         let mut size = self.size();
         for (_, one) in all {
@@ -203,6 +225,7 @@ impl<'a> Plan<'a> {
                 Loose::Tree(gone) => {
                     self.drop_trees(|tree| (&tree.kind, tree.layer) == (&gone.kind, gone.layer))
                 }
+                Loose::Cache(gone) => self.drop_caches(|cache| cache.name == gone.name),
             };
         }
     }
@@ -251,7 +274,8 @@ impl<'a> Plan<'a> {
             blobs: blobs.len(),
             bytes: blobs.iter().map(|blob| blob.size).sum::<u64>()
                 + notes.map(|note| note.size).sum::<u64>()
-                + self.gone_trees.iter().map(|tree| tree.size).sum::<u64>(),
+                + self.gone_trees.iter().map(|tree| tree.size).sum::<u64>()
+                + self.gone_caches.iter().map(|cache| cache.size).sum::<u64>(),
             is_busy: false,
         }
     }
@@ -266,6 +290,13 @@ impl<'a> Plan<'a> {
         }
         for tree in &self.gone_trees {
             self.sweep.remove_tree(tree)?;
+        }
+        for cache in &self.gone_caches {
+            let removed = self.sweep.remove_cache(cache);
+            removed.or_else(|error| match sandbox::take_back(&cache.files) {
+                true => self.sweep.remove_cache(cache),
+                false => Err(error),
+            })?;
         }
         Ok(())
     }

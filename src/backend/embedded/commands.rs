@@ -5,17 +5,19 @@ use std::collections::BTreeSet;
 use super::account::Account;
 use super::base::{Image, Source};
 use super::common::failed;
-use super::execute::{Lent, Program};
+use super::execute::{Keep, Lent, Program, Tools};
 use super::foreign;
+use super::helper::Helper;
 use super::made::{Made, Once};
 use super::python::Target;
 use crate::backend::oci::layer::{Encoding, NodeKind};
 use crate::backend::sandbox::{self, Mount, Network};
 use crate::backend::secret::{self, Hider};
 use crate::backend::steps::{ACCOUNT_SCRIPT, NO_EMULATOR, one_line};
-use crate::backend::{BuildError, Job, Unsupported};
-use crate::recipe::{Recipe, SecretPlace, Step};
+use crate::backend::{BuildError, Job, Unsupported, conda};
+use crate::recipe::{CONDA_HOME, Conda, Recipe, SecretPlace, Step};
 use crate::spec::{Base, SecretStep};
+use crate::workspace::LockedImage;
 
 /// The option that says what commands see of the network.
 pub(super) const NETWORK: &str = "network";
@@ -79,6 +81,48 @@ impl Commands<'_> {
         self.layer(BYTECODE, &argv, None, image)
     }
 
+    /// The layer of conda packages.
+    pub(super) fn conda(
+        &self,
+        conda: &Conda,
+        image: &Image,
+        words: &str,
+    ) -> Result<Made, BuildError> {
+        let (job, platform) = (self.job, self.platform);
+        let micromamba = &job.recipe.helpers.micromamba;
+        let pinned = match job.outside.image(micromamba) {
+            Some(LockedImage::Digest(digest)) => Some(digest.as_str()),
+            Some(LockedImage::Id(_)) | None => None,
+        };
+        let helper = Helper {
+            image: micromamba,
+            pinned,
+            platform,
+            files: &conda::LENT,
+        };
+        let head = [SHELL, "-c", conda::SCRIPT, CONDA_HOME].map(str::to_owned);
+        let argv: Vec<String> = head.into_iter().chain(conda::arguments(conda)).collect();
+        let channels: Vec<&str> = conda::channels(conda).collect();
+        let help = format!(
+            "micromamba says why above; the channels were `{}`",
+            channels.join("`, `")
+        );
+        let program = Program {
+            words,
+            argv: &argv,
+            env: &[],
+            user: image.config.user(),
+            network: Network::Host,
+            left_out: &[],
+            tools: Tools {
+                caches: &[Keep::new("conda", conda::DOWNLOADS, platform)],
+                helper: Some(&helper),
+                help: Some(&help),
+            },
+        };
+        self.program(&program, Some(SecretStep::Conda), image)
+    }
+
     fn layer(
         &self,
         words: &str,
@@ -93,6 +137,7 @@ impl Commands<'_> {
             user: image.config.user(),
             network: self.network(),
             left_out: &[],
+            tools: Tools::default(),
         };
         self.program(&program, secrets, image)
     }
@@ -233,6 +278,7 @@ fn field(step: &Step) -> Option<&'static str> {
         Step::Run { .. } => Some("commands"),
         Step::Account { .. } => Some("user"),
         Step::Apt { .. } => Some("apt-packages"),
+        Step::Conda(_) => Some("conda-packages"),
         Step::Pip(pip) if pip.bytecode == Some(true) => Some(BYTECODE),
         Step::Lock(lock) if lock.bytecode == Some(true) => Some(BYTECODE),
         _ => None,

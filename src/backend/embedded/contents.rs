@@ -8,7 +8,7 @@ use std::io::{self, Read};
 
 use tar::{Archive, EntryType};
 
-use super::base::{Image, LayerNote, Source, told};
+use super::base::{Image, LayerNote, Part, Source, told};
 use super::common::failed;
 use crate::backend::BuildError;
 use crate::backend::oci::layer::{Node, NodeKind, XATTR, Xattr, inside, plain};
@@ -86,6 +86,11 @@ impl<'a> Layers<'a> {
     /// The digest of the tar in which a place is.
     pub(super) fn diff_id(&self, place: &Place) -> &str {
         &self.notes[place.layer].diff_id
+    }
+
+    /// The layer in which a place is.
+    pub(super) fn part(&self, place: &Place) -> &Part {
+        &self.of.parts[place.layer]
     }
 
     /// Puts the contents of these files into the spool.

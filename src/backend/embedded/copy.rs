@@ -5,12 +5,16 @@
 
 use std::collections::BTreeMap;
 
+use super::made::Key;
 use super::owner::Owner;
 use crate::backend::context::folders;
-use crate::backend::oci::layer::{Entry, EntryKind, Node, NodeKind};
+use crate::backend::oci::layer::{Encoding, Entry, EntryKind, Node, NodeKind};
 use crate::backend::oci::tree::{NoWay, Tree};
 use crate::backend::steps::main_file;
 use crate::fingerprint::{self, Files};
+
+/// The version of how copies become layers; part of the keys of their layers.
+const FORMAT: &str = "copy 1";
 
 /// The mode of directories that are made.
 const FOLDER: u32 = 0o755;
@@ -223,4 +227,33 @@ fn kept(node: &Node) -> Item<'static> {
             group: node.gid,
         },
     }
+}
+
+/// What decides the bytes of a layer: paths, modes, owners, contents.
+pub(super) fn key(items: &[Item<'_>], encoding: Encoding) -> String {
+    use fingerprint::EntryKind as Kind;
+    let mut key = Key::default();
+    key.text(FORMAT);
+    for item in items {
+        key.text(&item.path);
+        let numbers = [u64::from(item.mode), item.owner.user, item.owner.group];
+        for number in numbers {
+            key.number(number);
+        }
+        match item.from {
+            Copied::Workspace(from) => match &from.kind {
+                Kind::File { digest, .. } => {
+                    key.text("file");
+                    key.text(digest);
+                }
+                Kind::Link { target } => {
+                    key.text("link");
+                    key.text(target);
+                }
+                Kind::Folder => key.text("folder"),
+            },
+            Copied::Folder | Copied::Image(_) => key.text("folder"),
+        }
+    }
+    key.finish(encoding)
 }

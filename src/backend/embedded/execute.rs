@@ -11,11 +11,13 @@ use super::account::Account;
 use super::base::{Image, Source};
 use super::capture::{Capture, CaptureError};
 use super::common::failed;
+use super::helper::Helper;
 use super::made::Key;
 use super::owner::Owner;
 use super::trees::{self, Owners};
 use crate::backend::BuildError;
 use crate::backend::oci::layer::{EPOCH, Encoding, Layer, LayerWriter};
+use crate::backend::oci::store::Cache;
 use crate::backend::sandbox::{
     self, Bounds, Exit, Ids, Mode, Mount, Network, Run, SandboxError, Status,
 };
@@ -42,6 +44,33 @@ pub(super) struct Program<'a> {
     pub(super) network: Network,
     /// Paths without a leading slash that do not become part of the image, with everything below them.
     pub(super) left_out: &'a [&'a str],
+    pub(super) tools: Tools<'a>,
+}
+
+/// What a program needs while it runs and what does not become part of the image.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tools<'a> {
+    /// Directories that it finds again the next time. They do not decide what it does.
+    pub(super) caches: &'a [Keep],
+    /// Programs of another image.
+    pub(super) helper: Option<&'a Helper<'a>>,
+    /// What to say if it fails.
+    pub(super) help: Option<&'a str>,
+}
+
+/// A directory that a program keeps from one run to the next.
+pub(super) struct Keep {
+    name: String,
+    target: &'static str,
+}
+
+impl Keep {
+    /// A cache of this name at an absolute path inside; those of different scopes are different ones.
+    pub(super) fn new(name: &str, target: &'static str, scope: &str) -> Self {
+        let scope = blake3::hash(scope.as_bytes()).to_hex();
+        let name = format!("{name}-{}", &scope[..16]);
+        Self { name, target }
+    }
 }
 
 /// What a program is given without deciding what it does: it is not part of the key.
@@ -72,6 +101,7 @@ impl Program<'_> {
             key.text(layer.to_string());
         }
         let env = self.env(image);
+        let helper = self.tools.helper.map(Helper::name);
         let left_out = self.left_out.iter().map(|path| (*path).to_owned());
         let network = match self.network {
             Network::Host => "host",
@@ -82,7 +112,7 @@ impl Program<'_> {
             env.into_iter()
                 .flat_map(|(name, value)| [name, value])
                 .collect(),
-            given.to_vec(),
+            given.iter().cloned().chain(helper).collect(),
             left_out.collect(),
         ];
         for list in lists {
@@ -117,10 +147,19 @@ impl Program<'_> {
         &self,
         image: &Image,
         encoding: Encoding,
-        lent: Lent,
+        mut lent: Lent,
         source: &Source<'_>,
     ) -> Result<Layer, BuildError> {
         let mode = mode()?;
+        if let Some(helper) = self.tools.helper {
+            lent.mounts.extend(helper.mounts(source)?);
+        }
+        let caches = self.caches(source)?;
+        lent.mounts
+            .extend(caches.iter().map(|(keep, cache)| Mount::Cache {
+                directory: cache.files().clone(),
+                target: keep.target.to_owned(),
+            }));
         let account = Account::read(self.user, &image.tree).map_err(BuildError::Failed)?;
         let lower = trees::of(image, Owners::here(), source)?;
         let scratch = source.store.scratch().map_err(failed)?;
@@ -151,6 +190,8 @@ impl Program<'_> {
             None => source.notes.log(line),
         };
         let exit = listen(&run, source.cancel, &log).map_err(|error| self.not_run(error))?;
+        // Others need not wait for the layer.
+        drop(caches);
         self.verify(exit.status)?;
         let writer = LayerWriter::new(source.store, encoding).map_err(failed)?;
         let owners = Whose::new(&exit, mode, &account.ids);
@@ -168,10 +209,23 @@ impl Program<'_> {
         })
     }
 
+    /// Its caches, which nobody else has now. Programs with the same caches name them in the same order.
+    fn caches(&self, source: &Source<'_>) -> Result<Vec<(&Keep, Cache)>, BuildError> {
+        let each = self.tools.caches.iter().map(|keep| {
+            let whose = format!("the cache for {}", keep.target);
+            let cache = source.cache(&keep.name, &whose).map_err(failed)?;
+            Ok((keep, cache.ok_or(BuildError::Cancelled)?))
+        });
+        each.collect()
+    }
+
     fn verify(&self, status: Status) -> Result<(), BuildError> {
         Err(BuildError::Failed(match status {
             Status::Code(0) => return Ok(()),
-            Status::Code(code) => exited(self.words, code, shell_help(code)),
+            Status::Code(code) => {
+                let help = self.tools.help.or_else(|| shell_help(code));
+                exited(self.words, code, help)
+            }
             Status::Signal(number) => format!("`{}` was ended by signal {number}", self.words),
         }))
     }

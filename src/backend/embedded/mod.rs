@@ -23,6 +23,7 @@ mod files;
 mod foreign;
 #[cfg(test)]
 mod fuzz;
+mod helper;
 mod inspect;
 mod logins;
 mod made;
@@ -61,7 +62,7 @@ use super::{
 use crate::asking::Asker;
 use crate::disk::cache;
 use crate::disk::dir::Rooted;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, familiar};
 use base::{Source, told};
 use common::{ImageNote, LARGEST, NAME, failed};
 use config::Config;
@@ -310,8 +311,8 @@ impl Backend for Embedded {
         true
     }
 
-    fn uses_helpers(&self) -> bool {
-        false
+    fn uses_helper(&self, recipe: &Recipe, name: &str) -> bool {
+        recipe.uses_micromamba() && familiar(&recipe.helpers.micromamba) == name
     }
 
     fn inspect(

@@ -41,10 +41,6 @@ pub(in crate::backend) struct Run<'a> {
 /// Something that a program sees and that does not become part of what it changed. Targets are absolute paths inside, whose links
 /// are followed inside.
 #[derive(Clone, PartialEq, Eq)]
-#[allow(
-    dead_code,
-    reason = "besides secrets only its own tests lend something: no step has a cache of its own"
-)]
 pub(in crate::backend) enum Mount {
     /// A file in memory that only its user can read.
     Secret {
@@ -55,23 +51,17 @@ pub(in crate::backend) enum Mount {
         /// Whose it is.
         uid: u32,
     },
-    /// A directory that outlives the program and can be written.
+    /// A directory that outlives the program and can be written. What is in it belongs to root, as the program sees it, where files
+    /// cannot tell their owners.
     Cache {
-        /// The directory of this machine.
+        /// The directory of this machine, which must be no link.
         directory: PathBuf,
         /// Where it appears.
         target: String,
     },
-    /// A file of this machine, read-only.
-    File {
-        /// The file of this machine.
-        source: PathBuf,
-        /// Where it appears.
-        target: String,
-    },
-    /// A directory of this machine, read-only.
-    Directory {
-        /// The directory of this machine.
+    /// A file or directory of this machine, read-only.
+    ReadOnly {
+        /// The file or directory of this machine, which must be no link.
         source: PathBuf,
         /// Where it appears.
         target: String,
@@ -83,8 +73,7 @@ impl std::fmt::Debug for Mount {
         match self {
             Self::Secret { target, .. } => write!(f, "secret at {target}"),
             Self::Cache { directory, target } => write!(f, "cache {directory:?} at {target}"),
-            Self::File { source, target } => write!(f, "file {source:?} at {target}"),
-            Self::Directory { source, target } => write!(f, "directory {source:?} at {target}"),
+            Self::ReadOnly { source, target } => write!(f, "{source:?} at {target}, read-only"),
         }
     }
 }

@@ -17,7 +17,7 @@ use rustix::process::{
 
 use super::frames::send;
 use super::mounts::Sources;
-use super::plan::{At, Mode, Network, Plan, Report, Status, Trouble};
+use super::plan::{At, Kind, Mode, Network, Plan, Report, Status, Trouble};
 use super::{devices, mounts, network, overlay, owners, restrict, sys};
 
 /// Runs the program of a plan.
@@ -31,6 +31,9 @@ pub(super) fn run(
     umask(FileMode::WGRP | FileMode::WOTH);
     // Before it is hidden by the overlay.
     let upper = overlay::open_root(&plan.upper).at("open the upper directory")?;
+    let caches = open_caches(plan)?;
+    // What a killed sandbox left belongs to whomever its program gave it.
+    take_back(&caches)?;
     let made = build_root(plan, secrets)?;
     if plan.argv.is_empty() {
         let status = Status::Code(0);
@@ -40,6 +43,7 @@ pub(super) fn run(
         sys::Forked::Child => start(wire, plan),
         sys::Forked::Parent(program) => reap(program).at("wait for the program")?,
     };
+    take_back(&caches)?;
     let owners = match plan.mode {
         Mode::Subordinate { .. } => {
             owners::hand_over(&upper).at("hand over what the program made")?
@@ -51,6 +55,25 @@ pub(super) fn run(
         made,
         owners,
     })
+}
+
+/// The caches whose files cannot tell their owners outside.
+fn open_caches(plan: &Plan) -> Result<Vec<OwnedFd>, Trouble> {
+    let mut caches = Vec::new();
+    for place in &plan.mounts {
+        if let (Mode::Subordinate { .. }, Kind::Cache { source }) = (plan.mode, &place.kind) {
+            caches.push(overlay::open_root(source).at("open a cache")?);
+        }
+    }
+    Ok(caches)
+}
+
+/// Gives what is in caches to the user who runs the sandbox, who could not remove it otherwise.
+fn take_back(caches: &[OwnedFd]) -> Result<(), Trouble> {
+    let mut caches = caches.iter();
+    caches
+        .try_for_each(|cache| owners::take_back(cache))
+        .at("hand over what is in a cache")
 }
 
 fn ended(status: Status, made: Vec<std::path::PathBuf>) -> Report {

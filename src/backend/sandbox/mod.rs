@@ -42,7 +42,7 @@ mod sys;
 pub(in crate::backend) use asked::{Exit, MOST_LAYERS, Mount, Run};
 pub(in crate::backend) use error::SandboxError;
 pub(in crate::backend) use plan::{Bounds, Ids, Mode, Network, Status};
-pub(in crate::backend) use probe::{probe, remark};
+pub(in crate::backend) use probe::{probe, remark, take_back};
 
 use asked::ARGUMENT;
 

@@ -48,16 +48,18 @@ impl Sources {
                     let file = secret(memory, number, content, *uid);
                     (file.at(format!("write the secret {target}"))?, false)
                 }
-                Kind::Cache { source } => (clone(source, PLAIN, target)?, true),
-                Kind::Directory { source } => (clone(source, PLAIN | READ_ONLY, target)?, true),
-                Kind::File { source } => (clone(source, PLAIN | READ_ONLY, target)?, false),
+                Kind::Cache { source } => (clone(source, false, PLAIN, target)?, true),
+                Kind::Directory { source } => {
+                    (clone(source, false, PLAIN | READ_ONLY, target)?, true)
+                }
+                Kind::File { source } => (clone(source, false, PLAIN | READ_ONLY, target)?, false),
             };
             found.push((mount, target.clone(), is_directory));
         }
         for file in ["/etc/resolv.conf", "/etc/hosts"] {
             // A machine without network may have neither, and then the image's own stay.
             if Path::new(file).is_file() {
-                let mount = clone(Path::new(file), PLAIN | READ_ONLY, file)?;
+                let mount = clone(Path::new(file), true, PLAIN | READ_ONLY, file)?;
                 found.push((mount, file.to_owned(), false));
             }
         }
@@ -74,10 +76,16 @@ impl Sources {
     }
 }
 
-/// A copy of a mount, attached nowhere.
-fn clone(source: &Path, attributes: u64, target: &str) -> Result<OwnedFd, Trouble> {
+/// A copy of a mount, attached nowhere. What somebody put a link in the place of is not lent, unless links are expected there.
+fn clone(source: &Path, is_link: bool, attributes: u64, target: &str) -> Result<OwnedFd, Trouble> {
     let step = || format!("open {} for {target}", source.display());
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if !is_link {
+        if source.is_symlink() {
+            return Err(Errno::LOOP).at(step());
+        }
+        flags |= OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+    }
     let mount = open_tree(CWD, source, flags).at(step())?;
     sys::set_attributes(mount.as_fd(), attributes, false).at(step())?;
     Ok(mount)

@@ -34,6 +34,20 @@ pub(super) fn hand_over(upper: &OwnedFd) -> io::Result<Vec<Owner>> {
     Ok(owners)
 }
 
+/// Gives a directory and everything in it to 0:0, and opens it to everyone inside.
+pub(super) fn take_back(directory: &OwnedFd) -> io::Result<()> {
+    let name = OsStr::new(".");
+    let owner = (Some(Uid::ROOT), Some(Gid::ROOT));
+    chownat(directory, name, owner.0, owner.1, AtFlags::empty())?;
+    chmodat(
+        directory,
+        name,
+        Mode::from_raw_mode(0o755),
+        AtFlags::empty(),
+    )?;
+    hand_over(directory).map(drop)
+}
+
 fn open_directory(parent: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(parent, name, flags, Mode::empty())

@@ -164,13 +164,14 @@ fn place(mount: &Mount) -> Place {
             let source = directory.clone();
             (target, Kind::Cache { source })
         }
-        Mount::File { source, target } => {
+        Mount::ReadOnly { source, target } => {
             let source = source.clone();
-            (target, Kind::File { source })
-        }
-        Mount::Directory { source, target } => {
-            let source = source.clone();
-            (target, Kind::Directory { source })
+            let kind = if source.is_dir() {
+                Kind::Directory { source }
+            } else {
+                Kind::File { source }
+            };
+            (target, kind)
         }
     };
     Place {

@@ -33,6 +33,11 @@ fn needed(program: &str) -> (PathBuf, Vec<PathBuf>) {
 
 /// A root file system of programs of this machine, with things to change.
 fn base() -> Vec<u8> {
+    base_of(&PROGRAMS)
+}
+
+/// The same with these programs.
+pub(super) fn base_of(programs: &[&str]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     tar.follow_symlinks(true);
     let mut libraries = BTreeSet::new();
@@ -70,7 +75,7 @@ fn base() -> Vec<u8> {
         head.set_cksum();
         tar.append(&head, text.as_bytes()).unwrap();
     }
-    for program in PROGRAMS {
+    for program in programs {
         let (path, needs) = needed(program);
         libraries.extend(needs);
         tar.append_path_with_name(&path, format!("bin/{program}"))

@@ -1,6 +1,6 @@
 //! Python packages without a daemon and without a network: synthetic wheels from an index on the loopback interface.
 
-mod index;
+pub(super) mod index;
 mod platforms;
 mod replaced;
 

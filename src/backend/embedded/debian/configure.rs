@@ -6,7 +6,7 @@ use super::database::has_to_run;
 use super::settings::HOME;
 use crate::backend::BuildError;
 use crate::backend::embedded::common::failed;
-use crate::backend::embedded::execute::Program;
+use crate::backend::embedded::execute::{Program, Tools};
 use crate::backend::oci::layer::Index;
 use crate::backend::sandbox::Network;
 use crate::disk::cache;
@@ -92,6 +92,7 @@ pub(super) fn program<'a>(
         user: "",
         network,
         left_out: &LEFT_OUT,
+        tools: Tools::default(),
     }
 }
 

@@ -21,14 +21,14 @@ use crate::backend::BuildError;
 use crate::backend::embedded::base::{Image, LayerNote, Source};
 use crate::backend::embedded::commands::Commands;
 use crate::backend::embedded::common::failed;
-use crate::backend::embedded::execute::{Lent, Program};
+use crate::backend::embedded::execute::{Keep, Lent, Program, Tools};
 use crate::backend::embedded::made::{Key, Made, Once};
 use crate::backend::embedded::trees::{self, Owners};
 use crate::backend::oci::layer::Layer;
 use crate::backend::oci::tree::Tree;
 use crate::backend::platform::Platform;
 use crate::backend::sandbox::Network;
-use crate::backend::steps::apt_script;
+use crate::backend::steps::{APT_CACHES, apt_script, cache_scope};
 use crate::spec::{Debian, SecretStep, Variant};
 
 /// The version of how packages become layers; part of the keys of their layers.
@@ -86,6 +86,8 @@ impl Install<'_> {
             .map(str::to_owned)
             .chain(packages.iter().cloned())
             .collect();
+        let scope = cache_scope(self.0.platform, &self.0.job.recipe.base);
+        let caches = APT_CACHES.map(|(target, name)| Keep::new(name, target, &scope));
         let apt = Program {
             words,
             argv: &argv,
@@ -93,6 +95,10 @@ impl Install<'_> {
             user: "",
             network: Network::Host,
             left_out: &configure::LEFT_OUT,
+            tools: Tools {
+                caches: &caches,
+                ..Tools::default()
+            },
         };
         let by_apt = || {
             let made = self.0.program(&apt, Some(SecretStep::Apt), image)?;

@@ -9,7 +9,7 @@ use crate::backend::embedded::config::Config;
 use crate::backend::oci::layer::NodeKind;
 use crate::backend::oci::tree::Tree;
 use crate::backend::platform::Platform;
-use crate::recipe::{Interpreter, PYTHON_HOME, VENV_HOME};
+use crate::recipe::{CONDA_HOME, Interpreter, PYTHON_HOME, VENV_HOME};
 
 /// How many links an executable may be behind.
 const LINKS: usize = 40;
@@ -42,9 +42,7 @@ fn executable(tree: &Tree, interpreter: &Interpreter, config: &Config) -> Result
         Interpreter::Managed => format!("{PYTHON_HOME}/bin/python3"),
         Interpreter::Venv => format!("{VENV_HOME}/bin/python3"),
         Interpreter::Exec(path) => path.clone(),
-        Interpreter::Conda => {
-            return Err("the embedded builder does not install for conda's Python yet".to_owned());
-        }
+        Interpreter::Conda => format!("{CONDA_HOME}/bin/python"),
         Interpreter::Base => {
             let path = config.search_path();
             let folders = path.split(':').filter(|folder| folder.starts_with('/'));
@@ -184,10 +182,20 @@ fn full_version(
         let version = part.split('-').next().filter(is_it)?;
         Some(version.to_owned())
     };
+    let conda = || {
+        // A file for each package: name, version, build.
+        let notes = tree.resolve(&format!("{CONDA_HOME}/conda-meta")).ok()?;
+        let mut notes = tree.names(&notes).into_iter();
+        notes.find_map(|note| {
+            let (version, _) = note.strip_prefix("python-")?.split_once('-')?;
+            Some(version).filter(is_it).map(str::to_owned)
+        })
+    };
     let version = match scheme::prefix(real).as_str() {
         "/usr/local" => official(),
         "/usr" => packages(),
         PYTHON_HOME => return managed(),
+        CONDA_HOME => return conda(),
         _ => None,
     };
     version.map(str::to_owned)

@@ -53,7 +53,11 @@ fn needed<'a>(image: &'a Image, source: &Source<'_>) -> Result<Vec<&'a Part>, Bu
 }
 
 /// The directory of a layer.
-fn tree(part: &Part, owners: Owners, source: &Source<'_>) -> Result<PathBuf, BuildError> {
+pub(super) fn tree(
+    part: &Part,
+    owners: Owners,
+    source: &Source<'_>,
+) -> Result<PathBuf, BuildError> {
     let (store, kind, layer) = (source.store, owners.kind(), part.digest);
     if let Some(known) = store.tree(kind, layer).map_err(failed)? {
         return Ok(known);

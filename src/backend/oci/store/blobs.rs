@@ -32,6 +32,8 @@ pub(super) const WORKING: &str = "working";
 
 pub(super) const TREES: &str = "trees";
 
+pub(super) const CACHES: &str = "caches";
+
 /// An open store; clones share it.
 #[derive(Debug, Clone)]
 pub struct Store(pub(super) Arc<Inner>);
@@ -45,6 +47,7 @@ pub(super) struct Inner {
     pub(super) turns: Dir,
     pub(super) working: Dir,
     pub(super) trees: Dir,
+    pub(super) caches: Dir,
     /// Which start of the system this is.
     pub(super) boot: String,
     _used: File,
@@ -78,6 +81,7 @@ impl Store {
             turns: folder.make(TURNS)?,
             working: folder.make(WORKING)?.lent()?,
             trees: folder.make(TREES)?,
+            caches: folder.make(CACHES)?,
             boot: left::boot(),
             _used: used,
             folder,

@@ -6,6 +6,7 @@
 //! killed processes from files in use (`docs/design/exchange.md`).
 
 mod blobs;
+mod caches;
 mod checked;
 mod error;
 mod left;
@@ -21,6 +22,7 @@ mod turn;
 mod write;
 
 pub use blobs::Store;
+pub(in crate::backend) use caches::{Cache, CacheUsage};
 pub(in crate::backend) use checked::Checked;
 pub use error::StoreError;
 pub use links::{Links, Stored};

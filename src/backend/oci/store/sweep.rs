@@ -5,7 +5,8 @@ use std::fs::{File, Metadata};
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::blobs::{BLOBS, LOCK, NOTES, Store, TREES, TURNS, UNFINISHED, WORKING};
+use super::blobs::{BLOBS, CACHES, LOCK, NOTES, Store, TREES, TURNS, UNFINISHED, WORKING};
+use super::caches::{self, CacheUsage};
 use super::error::StoreError;
 use super::trees::{self, TreeUsage};
 use super::{checked, left, notes};
@@ -19,6 +20,7 @@ pub(in crate::backend) struct Sweep {
     blobs: Option<Dir>,
     notes: Option<Dir>,
     trees: Option<Dir>,
+    caches: Option<Dir>,
     _alone: Option<File>,
 }
 
@@ -67,6 +69,7 @@ impl Sweep {
                 blobs: None,
                 notes: None,
                 trees: None,
+                caches: None,
                 _alone: None,
             }));
         };
@@ -85,6 +88,7 @@ impl Sweep {
             blobs: folder.open_all(BLOBS)?,
             notes: folder.open(NOTES)?,
             trees: folder.open(TREES)?,
+            caches: folder.open(CACHES)?,
             _alone: Some(alone),
         }))
     }
@@ -164,6 +168,21 @@ impl Sweep {
             place.lent()?.remove(tree.layer.hex())?;
         }
         Ok(())
+    }
+
+    /// All caches of programs.
+    pub(in crate::backend) fn caches(&self) -> Result<Vec<CacheUsage>, StoreError> {
+        match &self.caches {
+            Some(caches) => Ok(caches::list(caches)?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    pub(in crate::backend) fn remove_cache(&self, cache: &CacheUsage) -> Result<(), StoreError> {
+        match &self.caches {
+            Some(caches) => Ok(caches::remove(caches, &cache.name)?),
+            None => Ok(()),
+        }
     }
 
     /// Removes all blobs; returns how many.

@@ -52,12 +52,12 @@ fn zip(files: &[(String, String)]) -> Vec<u8> {
 }
 
 /// A wheel with one module.
-pub(super) fn wheel(name: &str, version: &str) -> Vec<u8> {
+pub(in crate::embedded) fn wheel(name: &str, version: &str) -> Vec<u8> {
     wheel_with(name, version, &format!("version = '{version}'\n"))
 }
 
 /// A wheel whose module has this text.
-pub(super) fn wheel_with(name: &str, version: &str, text: &str) -> Vec<u8> {
+pub(in crate::embedded) fn wheel_with(name: &str, version: &str, text: &str) -> Vec<u8> {
     let info = format!("{name}-{version}.dist-info");
     let files = [
         (format!("{name}.py"), text.to_owned()),
@@ -81,14 +81,14 @@ pub(super) fn wheel_with(name: &str, version: &str, text: &str) -> Vec<u8> {
 type Answers = BTreeMap<String, (u16, String, Vec<u8>)>;
 
 /// A package index.
-pub(super) struct Index {
-    pub(super) host: String,
+pub(in crate::embedded) struct Index {
+    pub(in crate::embedded) host: String,
     answers: Arc<Mutex<Answers>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Index {
-    pub(super) fn new() -> Self {
+    pub(in crate::embedded) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let answers = Arc::new(Mutex::new(Answers::new()));
@@ -107,13 +107,13 @@ impl Index {
         }
     }
 
-    pub(super) fn set(&self, path: &str, status: u16, kind: &str, body: &[u8]) {
+    pub(in crate::embedded) fn set(&self, path: &str, status: u16, kind: &str, body: &[u8]) {
         let answer = (status, kind.to_owned(), body.to_vec());
         self.answers.lock().unwrap().insert(path.to_owned(), answer);
     }
 
     /// Offers a wheel; returns its hash.
-    pub(super) fn offer(&self, file: &str, bytes: &[u8]) -> String {
+    pub(in crate::embedded) fn offer(&self, file: &str, bytes: &[u8]) -> String {
         let name = file.split('-').next().unwrap();
         let hash = sha256(bytes);
         self.set(&format!("/files/{file}"), 200, "application/zip", bytes);
@@ -129,7 +129,7 @@ impl Index {
     }
 
     /// Offers a further wheel of a project.
-    pub(super) fn also_offer(&self, file: &str, bytes: &[u8]) -> String {
+    pub(in crate::embedded) fn also_offer(&self, file: &str, bytes: &[u8]) -> String {
         let page = format!("/simple/{}/", file.split('-').next().unwrap());
         let before = self.answers.lock().unwrap().get(&page).cloned();
         let hash = self.offer(file, bytes);
@@ -141,7 +141,7 @@ impl Index {
     }
 
     /// What was asked for since the last time.
-    pub(super) fn asked(&self) -> Vec<String> {
+    pub(in crate::embedded) fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.asked.lock().unwrap())
     }
 }

@@ -89,6 +89,22 @@ fn the_python_of_other_images() {
     );
     assert_eq!(found.interpreter, "/opt/python/bin/python3");
 
+    let home = "opt/micromamba/envs/runtime";
+    let conda = tree(&format!(
+        "{home}/bin/python>python3.12 {home}/bin/python3.12 {home}/lib/python3.12/os.py {home}/conda-meta/python-3.12.4-h194c7f8_0_cpython.json \
+         {home}/conda-meta/python-dateutil-2.9.0-py_0.json {home}/conda-meta/python_abi-3.12-5_cp312.json {libc}"
+    ));
+    let found = find(&conda, &Interpreter::Conda, &config(&[])).unwrap();
+    assert_eq!(
+        (found.version, found.full_version.as_deref()),
+        ((3, 12), Some("3.12.4"))
+    );
+    assert_eq!(
+        found.scheme.purelib,
+        format!("/{home}/lib/python3.12/site-packages")
+    );
+    assert_eq!(found.libc, Libc::Glibc(2, 31));
+
     let venv = tree(&format!(
         "{DEBIAN} opt/venv/pyvenv.cfg opt/venv/bin/ opt/venv/bin/python>/usr/bin/python3 opt/venv/bin/python3>python"
     ));
@@ -134,5 +150,8 @@ fn a_missing_python_is_told_with_where_it_was_looked_for() {
         why("a/python3>python3.11 a/python3.11", Interpreter::Base)
             .contains("the C library is unknown")
     );
-    assert!(why("x", Interpreter::Conda).contains("conda"));
+    assert!(
+        why("x", Interpreter::Conda)
+            .contains("no Python `/opt/micromamba/envs/runtime/bin/python`")
+    );
 }
