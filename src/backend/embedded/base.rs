@@ -6,7 +6,7 @@ use serde_json::json;
 use super::common::{LARGEST, NAME, at_once, failed, passing, stored};
 use super::config::Config;
 use crate::asking::Asker;
-use crate::backend::oci::layer::{self, Index};
+use crate::backend::oci::layer::{self, Contents, Index};
 use crate::backend::oci::manifest::{CONFIG, Descriptor, MANIFEST, Manifest};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::origin::{Origin, Supply};
@@ -70,6 +70,9 @@ pub(super) struct LayerNote {
     #[serde(default)]
     format: u32,
     pub(super) diff_id: String,
+    /// The size of the tar in bytes; older notes do not have it.
+    #[serde(default)]
+    pub(super) size: Option<u64>,
     pub(super) index: Index,
 }
 
@@ -80,11 +83,12 @@ impl LayerNote {
     /// Raised when indexes keep more; older notes are made again.
     const FORMAT: u32 = 2;
 
-    pub(super) fn new(diff_id: Digest, index: Index) -> Self {
+    pub(super) fn new(contents: Contents) -> Self {
         Self {
             format: Self::FORMAT,
-            diff_id: diff_id.to_string(),
-            index,
+            diff_id: contents.diff_id.to_string(),
+            size: Some(contents.size),
+            index: contents.index,
         }
     }
 
@@ -270,7 +274,7 @@ impl Source<'_> {
             .map_err(|error| told(error, &format!("layer {blob}")))?;
         let (file, _) = self.store.send(blob).map_err(stored)?;
         let read = layer::read(file, &|| self.cancel.is_requested());
-        let (found, index) = read.map_err(|error| match error {
+        let contents = read.map_err(|error| match error {
             layer::LayerError::Cancelled => BuildError::Cancelled,
             // It was damaged, and is gone.
             error if self.store.size(blob).is_ok_and(|size| size.is_none()) => {
@@ -278,13 +282,14 @@ impl Source<'_> {
             }
             error => BuildError::Failed(format!("layer `{blob}`: {error}")),
         })?;
+        let found = contents.diff_id;
         if found != diff_id {
             let why = format!(
                 "layer `{blob}` is not what its image says: `{found}` instead of `{diff_id}`"
             );
             return Err(BuildError::Failed(why));
         }
-        let note = LayerNote::new(diff_id, index);
+        let note = LayerNote::new(contents);
         note.keep(self.store, blob)?;
         Ok(note.index)
     }
