@@ -82,7 +82,7 @@ fn tree(part: &Part, owners: Owners, source: &Source<'_>) -> Result<PathBuf, Bui
     })?;
     for path in &unpacked.left_out {
         let line =
-            format!("commands do not see the base's device `/{path}`, which only root can make");
+            format!("commands do not see the base's device `/{path}`: making it takes root's rights");
         source.notes.log(&line);
     }
     store
