@@ -142,14 +142,11 @@ impl Source<'_> {
         let gone = |error| told(error, reference);
         let is_pinned = name != of.tag;
         let from = Pull::new(&of, is_pinned, self.access, self.cancel).map_err(gone)?;
-        let (mut digest, mut bytes) = from.manifest(name).map_err(gone)?;
-        let mut manifest = read(&bytes)?;
+        let mut manifest = self.pulled(name, &from, reference)?;
         if manifest.blobs.is_empty() {
             let one = of_platform(&manifest, platform, reference)?;
-            (digest, bytes) = from.manifest(&one.to_string()).map_err(gone)?;
-            manifest = read(&bytes)?;
+            manifest = self.pulled(&one.to_string(), &from, reference)?;
         }
-        self.keep(digest, &bytes)?;
         if let [config, layers @ ..] = manifest.blobs.as_slice() {
             self.supply().fetch(config, &from).map_err(gone)?;
             Origin::keep(self.store, layers, &of).map_err(failed)?;
@@ -200,30 +197,39 @@ impl Source<'_> {
         self.image(&manifest)
     }
 
-    /// Stores the manifest of an image with these layers.
-    pub(super) fn put_manifest(&self, config: Blob, parts: &[Part]) -> Result<Blob, BuildError> {
+    /// Stores the config and the manifest of an image with these layers; returns the manifest.
+    pub(super) fn put_manifest(&self, config: &[u8], parts: &[Part]) -> Result<Blob, BuildError> {
+        let digest = Digest::of(config).to_string();
         let layers = parts.iter().map(|part| {
             json!({ "mediaType": part.media_type, "digest": part.digest.to_string(), "size": part.size })
         });
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": { "mediaType": CONFIG, "digest": config.digest.to_string(), "size": config.size },
+            "config": { "mediaType": CONFIG, "digest": digest, "size": config.len() },
             "layers": layers.collect::<Vec<_>>(),
         });
         let bytes = serde_json::to_vec(&manifest).expect("JSON is JSON");
-        self.store.put(bytes.as_slice(), None).map_err(failed)
+        // Both wait for the disk, so they wait together.
+        let put = |bytes: &&[u8]| self.store.put(*bytes, None);
+        let stored = at_once(&[config, bytes.as_slice()], put).map_err(failed)?;
+        stored.last().copied().ok_or_else(|| failed("nothing was stored"))
     }
 
     fn manifest(&self, digest: Digest) -> Result<Manifest, BuildError> {
         read(&self.store.read_whole(digest, LARGEST).map_err(stored)?)
     }
 
-    fn keep(&self, digest: Digest, bytes: &[u8]) -> Result<(), BuildError> {
-        self.store
-            .put(bytes, Some(digest))
-            .map(drop)
-            .map_err(failed)
+    /// A manifest or an index of a registry, by tag or digest. One with a digest that was pulled before is in the store.
+    fn pulled(&self, name: &str, from: &Pull<'_>, of: &str) -> Result<Manifest, BuildError> {
+        let known = Digest::read(name).map(|digest| self.store.read_whole(digest, LARGEST));
+        if let Some(Ok(bytes)) = known {
+            return read(&bytes);
+        }
+        let (digest, bytes) = from.manifest(name).map_err(|error| told(error, of))?;
+        let kept = self.store.put(bytes.as_slice(), Some(digest));
+        kept.map_err(failed)?;
+        read(&bytes)
     }
 
     /// Puts the layers of an image on each other. Layers are fetched only if it is not known what is in them.

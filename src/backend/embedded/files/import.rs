@@ -70,7 +70,6 @@ impl Import<'_> {
     }
 
     pub(super) fn stored(&self, config: &[u8], parts: &[Part]) -> Result<Digest, BuildError> {
-        let config = self.source.store.put(config, None).map_err(failed)?;
         Ok(self.source.put_manifest(config, parts)?.digest)
     }
 
