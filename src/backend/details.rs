@@ -47,6 +47,8 @@ pub struct LayerDetails {
     pub digest: String,
     /// Its compressed size in bytes.
     pub size: u64,
+    /// The size of its tar in bytes, if this machine has read it.
+    pub unpacked: Option<u64>,
     /// The step that made it, if the config tells.
     pub made_by: Option<String>,
 }
@@ -89,6 +91,7 @@ impl Details {
         let layers = layers.iter().map(|layer| LayerDetails {
             digest: layer.digest.to_string(),
             size: layer.size.unwrap_or_default(),
+            unpacked: None,
             made_by: made.next().and_then(|step| step.created_by),
         });
         let sizes = manifest.blobs.iter().filter_map(|blob| blob.size);

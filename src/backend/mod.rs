@@ -176,6 +176,9 @@ pub trait Backend: Send + Sync {
         None
     }
 
+    /// Adds what its store knows of an image's layers: their sizes unpacked.
+    fn measure(&self, _: &mut Details) {}
+
     /// Builds one image. The reference names the result only once this returns.
     ///
     /// # Errors

@@ -38,6 +38,8 @@ struct Document<'a> {
     digest: &'a str,
     platform: &'a str,
     size: u64,
+    /// The size of all layers unpacked, if it is known of each.
+    unpacked: Option<u64>,
     /// The size of the layers that other images of the workspace have too.
     shared: u64,
     config: &'a crate::backend::ConfigDetails,
@@ -64,6 +66,8 @@ pub(super) fn run(args: &InspectArgs, context: &Context) -> Result<u8, Failure> 
     } else {
         of_workspace(&args.image, platform, context)?
     };
+    let mut unpacked = details.layers.iter().map(|layer| layer.unpacked);
+    let unpacked = unpacked.try_fold(0, |sum: u64, size| Some(sum.saturating_add(size?)));
     let nobody = Vec::new();
     let layers = details.layers.iter().map(|layer| LayerDocument {
         layer,
@@ -77,6 +81,7 @@ pub(super) fn run(args: &InspectArgs, context: &Context) -> Result<u8, Failure> 
         digest: &details.digest,
         platform: &details.platform,
         size: details.size,
+        unpacked,
         shared,
         config: &details.config,
         layers,
@@ -97,12 +102,16 @@ fn of_registry(
     let subject = Subject::Registry(reference);
     // A signal ends the process.
     let cancel = Cancel::default();
-    let mut found = backends
-        .iter()
-        .filter_map(|backend| backend.inspect(subject, platform, &cancel));
+    let mut found = backends.iter().filter_map(|backend| {
+        let found = backend.inspect(subject, platform, &cancel)?;
+        Some((backend, found))
+    });
     match found.next() {
-        Some(Ok(details)) => Ok(details),
-        Some(Err(error)) => Err(Failure::usage(
+        Some((backend, Ok(mut details))) => {
+            backend.measure(&mut details);
+            Ok(details)
+        }
+        Some((_, Err(error))) => Err(Failure::usage(
             error.to_string(),
             "an image of the workspace is named by its id",
         )),
@@ -126,7 +135,8 @@ fn of_workspace(
         return Err(Failure::usage(message, "name one"));
     };
     let graph = &session.world.graph;
-    let (reference, details) = built(&session, id, platform)?;
+    let (reference, mut details) = built(&session, id, platform)?;
+    session.world.backends[id.index()].measure(&mut details);
     let mut sharers = Sharers::new();
     for other in graph.ids().filter(|other| *other != id) {
         // What is not built, or not by this builder, shares nothing that is known.
@@ -184,6 +194,7 @@ fn text(document: &Document<'_>, color: bool) -> String {
         layers.to_string(),
         format!("{} compressed", size(document.size)),
     ];
+    facts.extend(document.unpacked.map(|it| format!("{} unpacked", size(it))));
     if document.shared > 0 {
         facts.push(format!("{} shared", size(document.shared)));
     }
@@ -196,11 +207,21 @@ fn text(document: &Document<'_>, color: bool) -> String {
                 .add(Style::Plain, value),
         );
     }
+    if !document.layers.is_empty() {
+        line(
+            Line::new()
+                .column(Style::Dim, "compressed", 11)
+                .column(Style::Dim, "unpacked", 11)
+                .add(Style::Dim, "layer"),
+        );
+    }
     for LayerDocument { layer, shared } in &document.layers {
+        let unpacked = layer.unpacked.map_or_else(|| "unknown".to_owned(), size);
         let hex = layer.digest.trim_start_matches("sha256:");
         line(
             Line::new()
                 .column(Style::Plain, &size(layer.size), 11)
+                .column(Style::Dim, &unpacked, 11)
                 .add(Style::Dim, hex.get(..12).unwrap_or(hex))
                 .add(Style::Plain, "  ")
                 .add(Style::Plain, layer.made_by.as_deref().unwrap_or("unknown")),
@@ -209,7 +230,7 @@ fn text(document: &Document<'_>, color: bool) -> String {
             let words = format!("also in {}", shared.join(", "));
             line(
                 Line::new()
-                    .column(Style::Plain, "", 25)
+                    .column(Style::Plain, "", 36)
                     .add(Style::Dim, words),
             );
         }

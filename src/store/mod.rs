@@ -154,7 +154,8 @@ impl Store {
         };
         let (records, kept) = (own.make_all(RECORDS)?, own.make_all(INPUTS)?);
         let listing_file = listing_file(&record.image, &record.key);
-        kept.replace(&listing_file, &json(&listing))?;
+        // It names its image and key, and a damaged one counts as missing.
+        kept.replace_soon(&listing_file, &json(&listing))?;
         records.replace(&record_file(&record.image), &json(record))?;
         // The record is written, so leftovers do no harm.
         for old in listing_files(&kept, &record.image) {

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::common::{LARGEST, NAME, at_once, failed, passing, stored};
 use super::config::Config;
 use crate::asking::Asker;
-use crate::backend::oci::layer::{self, Index};
+use crate::backend::oci::layer::{self, Contents, Index};
 use crate::backend::oci::manifest::{CONFIG, Descriptor, MANIFEST, Manifest};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::origin::{Origin, Supply};
@@ -70,6 +70,9 @@ pub(super) struct LayerNote {
     #[serde(default)]
     format: u32,
     pub(super) diff_id: String,
+    /// The size of the tar in bytes; older notes do not have it.
+    #[serde(default)]
+    pub(super) size: Option<u64>,
     pub(super) index: Index,
 }
 
@@ -80,11 +83,12 @@ impl LayerNote {
     /// Raised when indexes keep more; older notes are made again.
     const FORMAT: u32 = 2;
 
-    pub(super) fn new(diff_id: Digest, index: Index) -> Self {
+    pub(super) fn new(contents: Contents) -> Self {
         Self {
             format: Self::FORMAT,
-            diff_id: diff_id.to_string(),
-            index,
+            diff_id: contents.diff_id.to_string(),
+            size: Some(contents.size),
+            index: contents.index,
         }
     }
 
@@ -171,14 +175,11 @@ impl Source<'_> {
         let gone = |error| told(error, reference);
         let is_pinned = name != of.tag;
         let from = Pull::new(&of, is_pinned, self.access, self.cancel).map_err(gone)?;
-        let (mut digest, mut bytes) = from.manifest(name).map_err(gone)?;
-        let mut manifest = read(&bytes)?;
+        let mut manifest = self.pulled(name, &from, reference)?;
         if manifest.blobs.is_empty() {
             let one = of_platform(&manifest, platform, reference)?;
-            (digest, bytes) = from.manifest(&one.to_string()).map_err(gone)?;
-            manifest = read(&bytes)?;
+            manifest = self.pulled(&one.to_string(), &from, reference)?;
         }
-        self.keep(digest, &bytes)?;
         if let [config, layers @ ..] = manifest.blobs.as_slice() {
             self.supply().fetch(config, &from).map_err(gone)?;
             Origin::keep(self.store, layers, &of).map_err(failed)?;
@@ -236,30 +237,39 @@ impl Source<'_> {
         self.image(&manifest)
     }
 
-    /// Stores the manifest of an image with these layers.
-    pub(super) fn put_manifest(&self, config: Blob, parts: &[Part]) -> Result<Blob, BuildError> {
+    /// Stores the config and the manifest of an image with these layers; returns the manifest.
+    pub(super) fn put_manifest(&self, config: &[u8], parts: &[Part]) -> Result<Blob, BuildError> {
+        let digest = Digest::of(config).to_string();
         let layers = parts.iter().map(|part| {
             json!({ "mediaType": part.media_type, "digest": part.digest.to_string(), "size": part.size })
         });
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,
-            "config": { "mediaType": CONFIG, "digest": config.digest.to_string(), "size": config.size },
+            "config": { "mediaType": CONFIG, "digest": digest, "size": config.len() },
             "layers": layers.collect::<Vec<_>>(),
         });
         let bytes = serde_json::to_vec(&manifest).expect("JSON is JSON");
-        self.store.put(bytes.as_slice(), None).map_err(failed)
+        // Both wait for the disk, so they wait together.
+        let put = |bytes: &&[u8]| self.store.put(*bytes, None);
+        let stored = at_once(&[config, bytes.as_slice()], put).map_err(failed)?;
+        stored.last().copied().ok_or_else(|| failed("nothing was stored"))
     }
 
     fn manifest(&self, digest: Digest) -> Result<Manifest, BuildError> {
         read(&self.store.read_whole(digest, LARGEST).map_err(stored)?)
     }
 
-    fn keep(&self, digest: Digest, bytes: &[u8]) -> Result<(), BuildError> {
-        self.store
-            .put(bytes, Some(digest))
-            .map(drop)
-            .map_err(failed)
+    /// A manifest or an index of a registry, by tag or digest. One with a digest that was pulled before is in the store.
+    fn pulled(&self, name: &str, from: &Pull<'_>, of: &str) -> Result<Manifest, BuildError> {
+        let known = Digest::read(name).map(|digest| self.store.read_whole(digest, LARGEST));
+        if let Some(Ok(bytes)) = known {
+            return read(&bytes);
+        }
+        let (digest, bytes) = from.manifest(name).map_err(|error| told(error, of))?;
+        let kept = self.store.put(bytes.as_slice(), Some(digest));
+        kept.map_err(failed)?;
+        read(&bytes)
     }
 
     /// Puts the layers of an image on each other. Layers are fetched only if it is not known what is in them.
@@ -304,7 +314,7 @@ impl Source<'_> {
             .map_err(|error| told(error, &format!("layer {blob}")))?;
         let (file, _) = self.store.send(blob).map_err(stored)?;
         let read = layer::read(file, &|| self.cancel.is_requested());
-        let (found, index) = read.map_err(|error| match error {
+        let contents = read.map_err(|error| match error {
             layer::LayerError::Cancelled => BuildError::Cancelled,
             // It was damaged, and is gone.
             error if self.store.size(blob).is_ok_and(|size| size.is_none()) => {
@@ -312,13 +322,14 @@ impl Source<'_> {
             }
             error => BuildError::Failed(format!("layer `{blob}`: {error}")),
         })?;
+        let found = contents.diff_id;
         if found != diff_id {
             let why = format!(
                 "layer `{blob}` is not what its image says: `{found}` instead of `{diff_id}`"
             );
             return Err(BuildError::Failed(why));
         }
-        let note = LayerNote::new(diff_id, index);
+        let note = LayerNote::new(contents);
         note.keep(self.store, blob)?;
         Ok(note.index)
     }

@@ -350,11 +350,8 @@ impl<'a> Building<'a> {
 
     /// Stores config and manifest; returns the manifest's digest and size.
     fn finish(self) -> Result<(Digest, u64), BuildError> {
-        let store = self.source.store;
-        let config = store
-            .put(self.image.config.bytes().as_slice(), None)
-            .map_err(failed)?;
-        let manifest = self.source.put_manifest(config, &self.image.parts)?;
+        let config = self.image.config.bytes();
+        let manifest = self.source.put_manifest(&config, &self.image.parts)?;
         Ok((manifest.digest, manifest.size))
     }
 

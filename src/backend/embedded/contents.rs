@@ -11,7 +11,7 @@ use tar::{Archive, EntryType};
 use super::base::{Image, LayerNote, Part, Source, told};
 use super::common::failed;
 use crate::backend::BuildError;
-use crate::backend::oci::layer::{Node, NodeKind, XATTR, Xattr, inside, plain};
+use crate::backend::oci::layer::{EntryKind, Node, NodeKind, XATTR, Xattr, inside, plain};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::Spool;
 
@@ -36,6 +36,8 @@ pub(super) struct Place {
 
 /// A content in the spool, and what belongs to it.
 pub(super) struct Held {
+    /// A file with its size, or a device or a pipe, which has no content.
+    pub(super) kind: EntryKind<'static>,
     pub(super) offset: u64,
     pub(super) size: u64,
     pub(super) xattrs: Vec<Xattr>,
@@ -56,7 +58,7 @@ impl<'a> Layers<'a> {
         Ok(Self { of, notes })
     }
 
-    /// The place of the content of a file; `path` is not behind links.
+    /// The place of the content of a file, a device or a pipe; `path` is not behind links.
     pub(super) fn place(&self, path: &str) -> Result<Place, String> {
         let of = |nodes: &'_ [Node], path: &str| {
             let is_it = |node: &&Node| {
@@ -76,7 +78,7 @@ impl<'a> Layers<'a> {
                     })?;
                     path = target;
                 }
-                NodeKind::File(_) => return Ok(Place { layer, path }),
+                NodeKind::File(_) | NodeKind::Special => return Ok(Place { layer, path }),
                 _ => return Err(format!("`/{path}` is not a file")),
             }
         }
@@ -138,6 +140,9 @@ impl<'a> Layers<'a> {
         let mut texts = BTreeMap::new();
         for (path, place) in &places {
             let content = held.get(place).ok_or_else(|| lost(place))?;
+            if !matches!(content.kind, EntryKind::File { .. }) {
+                return Err(failed(format!("`/{path}` is not a file")));
+            }
             if content.size > largest {
                 return Err(failed(format!("`/{path}` is larger than {largest} bytes")));
             }
@@ -177,13 +182,12 @@ fn gather_layer(
             return Err(io::Error::other("interrupted"));
         }
         let mut entry = entry?;
-        let is_file = matches!(
-            entry.header().entry_type(),
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse
-        );
         let path = inside(&entry.path()?).map_err(io::Error::other)?;
         let is_wanted = |path: &String| paths.binary_search(&path.as_str()).is_ok();
-        let Some(path) = path.filter(|path| is_file && is_wanted(path)) else {
+        let Some(path) = path.filter(is_wanted) else {
+            continue;
+        };
+        let Some(mut kind) = kind(&entry)? else {
             continue;
         };
         let xattrs = xattrs(&mut entry)?;
@@ -197,12 +201,17 @@ fn gather_layer(
                 Err(error) => return Err(error),
             }
         }
-        let size = spool.size() - offset;
+        let held = spool.size() - offset;
+        if let EntryKind::File { size } = &mut kind {
+            // With sparse files the head has another size.
+            *size = held;
+        }
         found.push((
             path,
             Held {
+                kind,
                 offset,
-                size,
+                size: held,
                 xattrs,
             },
         ));
@@ -210,6 +219,28 @@ fn gather_layer(
     // The end is what verifies the blob.
     io::copy(&mut whole, &mut io::sink())?;
     Ok(found)
+}
+
+/// What is at an entry's path, if it is something that has a place.
+fn kind(entry: &tar::Entry<'_, impl Read>) -> io::Result<Option<EntryKind<'static>>> {
+    let header = entry.header();
+    let device = |is_block| -> io::Result<Option<EntryKind<'static>>> {
+        Ok(Some(EntryKind::Device {
+            is_block,
+            major: header.device_major()?.unwrap_or_default(),
+            minor: header.device_minor()?.unwrap_or_default(),
+        }))
+    };
+    match header.entry_type() {
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+            let size = entry.size();
+            Ok(Some(EntryKind::File { size }))
+        }
+        EntryType::Fifo => Ok(Some(EntryKind::Pipe)),
+        EntryType::Char => device(false),
+        EntryType::Block => device(true),
+        _ => Ok(None),
+    }
 }
 
 /// The extended attributes of an entry, such as capabilities.

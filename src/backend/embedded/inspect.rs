@@ -1,6 +1,6 @@
 //! What images consist of, by their manifests and configs: of the store, or of a registry. No layer is read.
 
-use super::base::{of_platform, read, told};
+use super::base::{LayerNote, of_platform, read, told};
 use super::common::{LARGEST, failed, stored};
 use crate::backend::BuildError;
 use crate::backend::details::Details;
@@ -45,6 +45,15 @@ pub(super) fn of_registry(
     };
     let config = |digest: Digest| from.small(digest).map_err(gone);
     details(reference, first, platform, &manifest, &config)
+}
+
+/// Adds the sizes of the layers whose contents the store has seen.
+pub(super) fn measure(store: &Store, details: &mut Details) {
+    for layer in &mut details.layers {
+        let digest = Digest::read(&layer.digest);
+        let note = digest.and_then(|digest| LayerNote::read(store, digest).ok().flatten());
+        layer.unpacked = note.and_then(|note| note.size);
+    }
 }
 
 type Read<'a> = &'a dyn Fn(Digest) -> Result<Vec<u8>, BuildError>;

@@ -106,7 +106,7 @@ impl Once<'_> {
 
     fn keep(&self, key: &str, layer: Layer) -> Result<Made, BuildError> {
         let store = self.source.store;
-        let note = LayerNote::new(layer.diff_id, layer.index);
+        let note = LayerNote::new(layer.contents);
         note.keep(store, layer.blob.digest)?;
         let text = layer.blob.digest.to_string();
         store.keep_note(key, text.as_bytes()).map_err(failed)?;

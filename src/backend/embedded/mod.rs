@@ -333,6 +333,13 @@ impl Backend for Embedded {
         })
     }
 
+    fn measure(&self, details: &mut Details) {
+        // Without a store nothing is known.
+        if let Ok(store) = self.store(&Cancel::default()) {
+            inspect::measure(&store, details);
+        }
+    }
+
     fn loads(&self) -> bool {
         true
     }

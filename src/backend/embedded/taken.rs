@@ -105,7 +105,7 @@ impl<'a> Taken<'a> {
             }
             first.insert(place, &item.path);
             let held = held.get(place).ok_or_else(|| lost(place))?;
-            let entry = item.entry_of(EntryKind::File { size: held.size });
+            let entry = item.entry_of(held.kind);
             writer.entry_with(&entry, &held.xattrs).map_err(failed)?;
             spool
                 .read(held.offset, held.size, &mut |piece| {
@@ -131,21 +131,15 @@ fn items<'a>(
     let real = from.resolve(path).map_err(told)?;
     let target = onto.resolve(to).map_err(told)?;
     let mut items = Items::new(onto, owner.unwrap_or_default());
-    let mut put = |place: &str, node: &'a Node| {
+    let mut put = |place: &str, node: &'a Node| -> Result<(), NoWay> {
         let own = Owner {
             user: node.uid,
             group: node.gid,
         };
         let owner = owner.unwrap_or(own);
         match &node.kind {
-            NodeKind::Folder => items.folder_as(place, node.mode, owner).map_err(told),
-            NodeKind::Special => Err(format!(
-                "`/{}` is a device or a pipe, which is not copied",
-                node.path
-            )),
-            _ => items
-                .put(place, Copied::Image(node), node.mode, owner)
-                .map_err(told),
+            NodeKind::Folder => items.folder_as(place, node.mode, owner),
+            _ => items.put(place, Copied::Image(node), node.mode, owner),
         }
     };
     let is_inside = from.below(&real).next().is_some();
@@ -154,8 +148,8 @@ fn items<'a>(
             let name = path.trim_end_matches('/').rsplit('/').next();
             let is_into = to.ends_with('/') || onto.is_folder(&target);
             match name.filter(|_| is_into) {
-                Some(name) => put(&below(&target, name), node)?,
-                None => put(&target, node)?,
+                Some(name) => put(&below(&target, name), node).map_err(told)?,
+                None => put(&target, node).map_err(told)?,
             }
         }
         None if !is_inside && !real.is_empty() => {
@@ -163,7 +157,7 @@ fn items<'a>(
         }
         _ => {
             for (path, node) in from.below(&real) {
-                put(&below(&target, path), node)?;
+                put(&below(&target, path), node).map_err(told)?;
             }
             // It is there even if nothing is in it; as with Docker, it does not take over the attributes of the source.
             items.above(&below(&target, "")).map_err(told)?;

@@ -30,10 +30,19 @@ fn layers_are_told_with_their_makers_and_sharers() {
     assert_eq!(layers[0]["shared"], serde_json::json!(["tools"]));
     assert_eq!(layers[1]["shared"], serde_json::json!([]));
     assert_eq!(found["shared"], layers[0]["size"]);
+    // A tar: each entry has a head and whole blocks, and two empty ones end it.
+    let unpacked: Vec<u64> = layers
+        .iter()
+        .map(|layer| layer["unpacked"].as_u64().unwrap())
+        .collect();
+    assert!(unpacked.iter().all(|size| size % 512 == 0 && *size >= 1536));
+    assert_eq!(found["unpacked"], unpacked.iter().sum::<u64>());
     let text = sandbox.run(&["inspect", "tools"]).success().stdout;
     assert!(text.contains("linux/amd64, 1 layer, "), "{text}");
     assert!(
-        text.contains(" compressed, ") && text.contains(" shared\n"),
+        text.contains(" compressed, ")
+            && text.contains(" unpacked, ")
+            && text.contains(" shared\n"),
         "{text}"
     );
     assert!(text.contains("copy to /usr/local/bin (bin)"), "{text}");

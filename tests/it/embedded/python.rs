@@ -193,7 +193,17 @@ fn a_managed_python_comes_from_the_list_and_the_mirror() {
         ("python/bin/python3.12", "the interpreter"),
         ("python/bin/python3>python3.12", ""),
         ("python/bin/same=>python/bin/python3.12", ""),
-        ("python/lib/python3.12/os.py", "import sys"),
+        ("python/bin/python3.12-config", "prefix=/install\n"),
+        ("python/lib/pkgconfig/python3.pc", "prefix=/install\nx"),
+        ("python/lib/python3.12/os.py", "import sys  # /install"),
+        (
+            "python/lib/python3.12/__pycache__/_sysconfigdata__linux.cpython-312.pyc",
+            "old",
+        ),
+        (
+            "python/lib/python3.12/_sysconfigdata__linux.py",
+            "# system configuration generated and used by the sysconfig module\nbuild_time_vars = {'BINDIR': '/install/bin'}\n",
+        ),
         ("python/share/man/man1/python3.1>python3.12.1", ""),
     ]));
     let address = serve(|_| {
@@ -209,13 +219,26 @@ fn a_managed_python_comes_from_the_list_and_the_mirror() {
     let sandbox = on_base(MANAGED, &[])
         .env("UV_PYTHON_DOWNLOADS_JSON_URL", &format!("{address}/list"))
         .env("UV_PYTHON_INSTALL_MIRROR", &format!("{address}/mirror"));
-    let (config, files) = built(&sandbox);
+    let (image, files) = built(&sandbox);
     let own = "opt/python/cpython-3.12.7-linux-x86_64-gnu";
     assert_eq!(files[&format!("{own}/bin/python3.12")], "the interpreter");
     assert_eq!(files[&format!("{own}/bin/python3")], "> python3.12");
     let same = format!("> {own}/bin/python3.12");
     assert_eq!(files[&format!("{own}/bin/same")], same);
     assert_eq!(files[&format!("{own}/bin/python")], "> python3.12");
+    // What names the directory that the build was made for names this one, as with uv.
+    let settings = &files[&format!("{own}/lib/python3.12/_sysconfigdata__linux.py")];
+    assert!(
+        settings.contains(&format!("\"BINDIR\": \"/{own}/bin\"")),
+        "{settings}"
+    );
+    assert!(!files.keys().any(|path| path.contains("__pycache__/_sys")));
+    let config = &files[&format!("{own}/bin/python3.12-config")];
+    assert_eq!(config, &format!("prefix=/{own}\n"));
+    let package = &files[&format!("{own}/lib/pkgconfig/python3.pc")];
+    assert_eq!(package, "prefix=${pcfiledir}/../..\nx");
+    let other = &files[&format!("{own}/lib/python3.12/os.py")];
+    assert_eq!(other, "import sys  # /install");
     assert_eq!(files["opt/python/bin"], format!("> /{own}/bin"));
     assert_eq!(files["opt/python/lib"], format!("> /{own}/lib"));
     assert_eq!(
@@ -223,7 +246,7 @@ fn a_managed_python_comes_from_the_list_and_the_mirror() {
         format!("> /{own}")
     );
     assert!(files[&format!("{own}/lib/python3.12/EXTERNALLY-MANAGED")].contains("managed by uv"));
-    let path = config["config"]["Env"][0].as_str().unwrap();
+    let path = image["config"]["Env"][0].as_str().unwrap();
     assert!(
         path.starts_with("PATH=/opt/python/bin:/usr/local/sbin:"),
         "{path}"
@@ -233,7 +256,7 @@ fn a_managed_python_comes_from_the_list_and_the_mirror() {
 #[test]
 fn archives_of_python_that_are_none_are_refused() {
     let proper = ("python/bin/python3.12", "x");
-    let archives: [(&[(&str, &str)], &str); 8] = [
+    let archives: [(&[(&str, &str)], &str); 9] = [
         (
             &[proper, ("python/x=>/etc/shadow", "")],
             "is not in its directory `python`",
@@ -249,6 +272,10 @@ fn archives_of_python_that_are_none_are_refused() {
         (
             &[("other/bin/python3.12", "x")],
             "is not in its directory `python`",
+        ),
+        (
+            &[proper, ("python/lib/python3.12/_sysconfigdata__linux.py", "x")],
+            "cannot be read: it does not begin with a dictionary",
         ),
         (&[proper, proper], "twice"),
         (&[("python/bin>/etc", ""), proper], "which is no directory"),

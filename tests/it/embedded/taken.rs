@@ -17,6 +17,10 @@ fn root_fs(more: &str) -> Vec<u8> {
         head.set_uid(7);
         head.set_gid(8);
         head.set_size(size as u64);
+        if matches!(kind, Kind::Char | Kind::Block) {
+            head.set_device_major(1).unwrap();
+            head.set_device_minor(3).unwrap();
+        }
         head
     };
     let mut add = |kind, path: &str, mode, target: &str, content: &str| {
@@ -36,7 +40,10 @@ fn root_fs(more: &str) -> Vec<u8> {
     add(Kind::Symlink, "opt/link", 0o777, "z", "");
     add(Kind::Symlink, "way", 0o777, "/opt", "");
     add(Kind::Regular, "other", 0o600, "", "other");
-    add(Kind::Fifo, "pipe", 0o600, "", "");
+    add(Kind::Fifo, "dev/pipe", 0o600, "", "");
+    add(Kind::Char, "dev/null", 0o666, "", "");
+    add(Kind::Block, "dev/disk", 0o660, "", "");
+    add(Kind::Link, "dev/same", 0o666, "dev/null", "");
     add(Kind::Regular, "more", 0o600, "", more);
     builder
         .append_pax_extensions([("SCHILY.xattr.security.capability", &b"\x01\x00\x00\x02"[..])])
@@ -88,6 +95,7 @@ pub(super) fn entries(sandbox: &Sandbox, layer: &str) -> Vec<String> {
     let entries = archive.entries().unwrap().map(|entry| {
         let mut entry = entry.unwrap();
         let head = entry.header();
+        let head = head.clone();
         let (kind, mode) = (head.entry_type(), head.mode().unwrap());
         let (uid, gid) = (head.uid().unwrap(), head.gid().unwrap());
         let target = entry
@@ -101,7 +109,12 @@ pub(super) fn entries(sandbox: &Sandbox, layer: &str) -> Vec<String> {
             .collect();
         let mut text = String::new();
         entry.read_to_string(&mut text).unwrap();
-        let text = target.unwrap_or(text);
+        let text = match (head.device_major(), head.device_minor()) {
+            (Ok(Some(major)), Ok(Some(minor))) if matches!(kind, Kind::Char | Kind::Block) => {
+                format!("{major}:{minor}")
+            }
+            _ => target.unwrap_or(text),
+        };
         format!(
             "{path} {kind:?} {mode:o} {uid}:{gid} {text} {}",
             xattrs.join(",")
@@ -139,6 +152,22 @@ fn copies_keep_what_files_are() {
 }
 
 #[test]
+fn devices_and_pipes_are_carried_through() {
+    let sandbox = sandbox("    copy image=\"from\" \"/dev\" to=\"/dev\"\n");
+    let layers = layers(&sandbox);
+    assert_eq!(
+        entries(&sandbox, &layers[0]),
+        [
+            "dev/ Directory 755 0:0",
+            "dev/disk Block 660 7:8 1:3",
+            "dev/null Char 666 7:8 1:3",
+            "dev/pipe Fifo 600 7:8",
+            "dev/same Link 666 7:8 dev/null",
+        ]
+    );
+}
+
+#[test]
 fn equal_copies_are_equal_layers() {
     let copy = "    copy image=\"from\" \"/opt\" to=\"/x\"\n";
     let sandbox = sandbox(copy);
@@ -157,7 +186,6 @@ fn what_cannot_be_copied_is_told() {
             "/nowhere",
             "`from` cannot be copied from: there is no `/nowhere` in the image",
         ),
-        ("/pipe", "is a device or a pipe"),
         ("/other/x", "`/other` is not a directory"),
     ] {
         let sandbox = sandbox(&format!("    copy image=\"from\" \"{path}\" to=\"/x\"\n"));

@@ -59,17 +59,17 @@ impl Import<'_> {
     pub(super) fn indexed(&self, blob: Digest) -> Result<Digest, BuildError> {
         let (file, _) = self.source.store.read(blob).map_err(failed)?;
         let read = layer::read(file, &|| self.is_cancelled());
-        let (diff_id, index) = read.map_err(|error| match error {
+        let contents = read.map_err(|error| match error {
             LayerError::Cancelled => BuildError::Cancelled,
             error => failed(error),
         })?;
-        let note = LayerNote::new(diff_id, index);
+        let diff_id = contents.diff_id;
+        let note = LayerNote::new(contents);
         note.keep(self.source.store, blob)?;
         Ok(diff_id)
     }
 
     pub(super) fn stored(&self, config: &[u8], parts: &[Part]) -> Result<Digest, BuildError> {
-        let config = self.source.store.put(config, None).map_err(failed)?;
         Ok(self.source.put_manifest(config, parts)?.digest)
     }
 
@@ -90,16 +90,13 @@ impl Import<'_> {
                 return Err(io::Error::other(why).into());
             }
             Compression::None => {
-                let Layer {
-                    diff_id,
-                    blob,
-                    index,
-                } = pack(&mut whole, store, &|| self.is_cancelled())?;
+                let Layer { blob, contents } = pack(&mut whole, store, &|| self.is_cancelled())?;
+                let diff_id = contents.diff_id;
                 if let Some(promised) = promised.filter(|promised| *promised != diff_id) {
                     let why = format!("it has the digest `{diff_id}` instead of `{promised}`");
                     return Err(io::Error::other(why).into());
                 }
-                let note = LayerNote::new(diff_id, index);
+                let note = LayerNote::new(contents);
                 let kept = note.keep(store, blob.digest);
                 kept.map_err(|error| io::Error::other(error.to_string()))?;
                 return Ok(held(Encoding::default(), blob, Some(diff_id)));

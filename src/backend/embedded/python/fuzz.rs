@@ -6,7 +6,7 @@ use std::io::Write as _;
 use super::tests::Bench;
 use super::zip::Zip;
 use super::zip::sample::{Part, wheel, zip};
-use crate::backend::oci::layer::{NodeKind, read};
+use crate::backend::oci::layer::{Contents, NodeKind, read};
 use crate::fuzz::{Fuzz, Random};
 
 const NAMES: &[&str] = &[
@@ -212,7 +212,7 @@ fn wheels_of_strangers() {
         };
         for one in &installed {
             let (blob, _) = bench.store.read(one.made.part.digest).expect("it is kept");
-            let (diff_id, index) = read(blob, &|| false).expect("a layer");
+            let Contents { diff_id, index, .. } = read(blob, &|| false).expect("a layer");
             assert_eq!(diff_id.to_string(), one.made.note.diff_id);
             for node in &index.nodes {
                 let is_within = ["usr", "bin", "etc", "opt"]

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
+use flate2::Decompress;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
@@ -129,14 +130,14 @@ fn member<'a>(source: &Source<'a>) -> Option<(&'a Open, usize, &'a Hash)> {
 }
 
 fn inflated<'a>(batch: &[(&'a str, &'a Source<'a>)]) -> Result<Vec<Piece<'a>>, BuildError> {
-    let one = |(path, source): &(&'a str, &'a Source<'a>)| {
+    let one = |inflater: &mut Decompress, (path, source): &(&'a str, &'a Source<'a>)| {
         let Some((open, at, hash)) = member(source) else {
             return Ok(Piece::Entry(path, source));
         };
-        let whole = || {
+        let mut whole = || {
             let member = &open.zip.members[at];
             let packed = open.zip.packed(member, open.starts[at])?;
-            let plain = zip::inflate(member, &packed)?;
+            let plain = zip::inflate(inflater, member, &packed)?;
             let found: Hash = Sha256::digest(&plain).into();
             check(member, found, hash)?;
             Ok((packed, plain))
@@ -144,7 +145,8 @@ fn inflated<'a>(batch: &[(&'a str, &'a Source<'a>)]) -> Result<Vec<Piece<'a>>, B
         let (packed, plain) = whole().map_err(|error| told(&open.name, &error))?;
         Ok(Piece::Whole(path, source, packed, plain))
     };
-    batch.par_iter().map(one).collect()
+    let inflater = || Decompress::new(false);
+    batch.par_iter().map_init(inflater, one).collect()
 }
 
 fn stream(

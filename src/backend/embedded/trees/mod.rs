@@ -86,7 +86,7 @@ pub(super) fn tree(
     })?;
     for path in &unpacked.left_out {
         let line =
-            format!("commands do not see the base's device `/{path}`, which only root can make");
+            format!("commands do not see the base's device `/{path}`: making it takes root's rights");
         source.notes.log(&line);
     }
     store

@@ -61,7 +61,7 @@ impl Owners {
 pub(super) struct Unpacked {
     /// The size of all files, in bytes.
     pub(super) size: u64,
-    /// The entries that could not be made: devices, for anybody but root.
+    /// The entries that could not be made: devices, for anybody but root with all its rights.
     pub(super) left_out: Vec<String>,
 }
 
@@ -269,8 +269,14 @@ impl Unpacking {
             return Ok(());
         }
         let mode = Mode::RUSR | Mode::WUSR;
-        mknodat(above.handle(), name, kind, mode, makedev(major, minor))
-            .map_err(|error| above.unwritten(name, error.into()))?;
+        match mknodat(above.handle(), name, kind, mode, makedev(major, minor)) {
+            // Root of a container or of a user namespace may not make devices either.
+            Err(Errno::PERM) if kind != FileType::Fifo => {
+                self.done.left_out.push(shown(path));
+                return Ok(());
+            }
+            made => made.map_err(|error| above.unwritten(name, error.into()))?,
+        }
         self.dress_by_name(above, name, attributes)?;
         // It is no link, so the mode is that of the very file.
         rustix::fs::chmodat(above.handle(), name, mode_of(attributes), AtFlags::empty())

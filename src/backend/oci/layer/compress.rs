@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 
 use flate2::write::GzEncoder;
-use flate2::{Compression, GzBuilder};
+use flate2::{Compress, Compression, Crc, FlushCompress, GzBuilder, Status};
 use rayon::prelude::*;
 
 /// The size of a piece before compression: large enough that splitting costs next to nothing in size.
@@ -20,6 +20,9 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// Pieces that are compressed at once.
 const AT_ONCE: usize = 8;
+
+/// The head of a gzip member: deflate, no name, no time, an unknown system.
+pub(super) const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
 /// How a layer is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +60,8 @@ pub(super) struct Compressor {
     encoding: Encoding,
     waiting: Vec<u8>,
     single: Option<GzEncoder<Vec<u8>>>,
+    /// Used for all small members: making one takes longer than compressing a few heads.
+    deflate: Compress,
 }
 
 impl Compressor {
@@ -65,7 +70,8 @@ impl Compressor {
         Self {
             encoding,
             waiting: Vec::new(),
-            single: single.then(|| encoder(Vec::new())),
+            single: single.then(|| GzBuilder::new().mtime(0).write(Vec::new(), level())),
+            deflate: deflate(),
         }
     }
 
@@ -86,14 +92,14 @@ impl Compressor {
         }
         let whole = self.waiting.len() / PIECE * PIECE;
         let rest = self.waiting.split_off(whole);
-        let members = members(&self.waiting, self.encoding);
+        let members = self.members();
         self.waiting = rest;
         members
     }
 
     /// The members for everything so far, so that a member of somebody else may follow.
     pub(super) fn flush(&mut self) -> io::Result<Vec<Vec<u8>>> {
-        let members = members(&self.waiting, self.encoding);
+        let members = self.members();
         self.waiting.clear();
         members
     }
@@ -105,26 +111,78 @@ impl Compressor {
             None => self.flush(),
         }
     }
-}
 
-fn members(bytes: &[u8], encoding: Encoding) -> io::Result<Vec<Vec<u8>>> {
-    let member = |piece: &[u8]| match encoding {
-        Encoding::Zstd => zstd::bulk::compress(piece, ZSTD_LEVEL),
-        Encoding::Gzip | Encoding::GzipSingle => member(piece),
-    };
-    if bytes.len() <= PIECE {
-        // Most members are the heads of a few files.
-        return bytes.chunks(PIECE).map(member).collect();
+    /// The members for what waits.
+    fn members(&mut self) -> io::Result<Vec<Vec<u8>>> {
+        let encoding = self.encoding;
+        let member = |deflate: &mut Compress, piece: &[u8]| match encoding {
+            Encoding::Zstd => zstd::bulk::compress(piece, ZSTD_LEVEL),
+            Encoding::Gzip | Encoding::GzipSingle => member(deflate, piece),
+        };
+        match self.waiting.as_slice() {
+            [] => Ok(Vec::new()),
+            // Most members are the heads of a few files.
+            one if one.len() <= PIECE => Ok(vec![member(&mut self.deflate, one)?]),
+            several => several
+                .par_chunks(PIECE)
+                .map_init(deflate, member)
+                .collect(),
+        }
     }
-    bytes.par_chunks(PIECE).map(member).collect()
 }
 
-fn member(piece: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = encoder(Vec::with_capacity(piece.len() / 3 + 64));
-    encoder.write_all(piece)?;
-    encoder.finish()
+fn level() -> Compression {
+    Compression::new(LEVEL)
 }
 
-fn encoder(to: Vec<u8>) -> GzEncoder<Vec<u8>> {
-    GzBuilder::new().mtime(0).write(to, Compression::new(LEVEL))
+fn deflate() -> Compress {
+    Compress::new(level(), false)
+}
+
+fn member(deflate: &mut Compress, piece: &[u8]) -> io::Result<Vec<u8>> {
+    deflate.reset();
+    let mut member = Vec::with_capacity(piece.len() / 3 + 64);
+    member.extend_from_slice(&HEAD);
+    loop {
+        let read = usize::try_from(deflate.total_in()).unwrap_or(piece.len());
+        let done = deflate.compress_vec(&piece[read..], &mut member, FlushCompress::Finish)?;
+        if done == Status::StreamEnd {
+            break;
+        }
+        member.reserve(member.capacity().max(PIECE / 8));
+    }
+    let mut crc = Crc::new();
+    crc.update(piece);
+    member.extend_from_slice(&crc.sum().to_le_bytes());
+    member.extend_from_slice(&crc.amount().to_le_bytes());
+    Ok(member)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_member_is_what_an_encoder_writes() {
+        let mut state = 1_u64;
+        let mut deflate = deflate();
+        for size in [0, 1, 511, 1536, 70_000, 1_500_000] {
+            let bytes = (0..size).map(|at: usize| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                // Noise, and what repeats itself.
+                if at / 1000 % 3 == 0 {
+                    (state >> 56) as u8
+                } else {
+                    b'a' + u8::try_from(at / 7 % 5).unwrap()
+                }
+            });
+            let bytes: Vec<u8> = bytes.collect();
+            let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), level());
+            encoder.write_all(&bytes).unwrap();
+            let wanted = encoder.finish().unwrap();
+            assert!(member(&mut deflate, &bytes).unwrap() == wanted, "{size}");
+        }
+    }
 }

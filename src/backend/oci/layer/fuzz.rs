@@ -179,14 +179,17 @@ fn plain(mut bytes: &[u8]) -> Vec<u8> {
 
 fn judge(bytes: &Vec<u8>) -> bool {
     let mut bytes_left = bytes.as_slice();
-    let (digest, index) = match read(&mut bytes_left, &|| false) {
+    let contents = match read(&mut bytes_left, &|| false) {
         Ok(read) => read,
         Err(error) => {
             assert!(!error.to_string().is_empty());
             return false;
         }
     };
-    assert_eq!(digest, Digest::of(&plain(bytes)), "all bytes are hashed");
+    let plain = plain(bytes);
+    assert_eq!(contents.diff_id, Digest::of(&plain), "all bytes are hashed");
+    assert_eq!(contents.size, plain.len() as u64, "all bytes are counted");
+    let index = contents.index;
     for node in &index.nodes {
         let is_root = node.path.is_empty() && node.kind == NodeKind::Opaque;
         assert!(is_root || is_clean(&node.path), "{:?}", node.path);

@@ -2,6 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::backend::oci::name::Digest;
+
+/// A layer's tar: what identifies it, how large it is, and what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::backend) struct Contents {
+    /// The digest of the tar.
+    pub(in crate::backend) diff_id: Digest,
+    /// Its size in bytes.
+    pub(in crate::backend) size: u64,
+    pub(in crate::backend) index: Index,
+}
+
 /// The entries of a layer, in their order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(in crate::backend) struct Index {

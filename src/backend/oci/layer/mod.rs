@@ -17,7 +17,7 @@ mod tests;
 mod write;
 
 pub(in crate::backend) use compress::Encoding;
-pub(in crate::backend) use index::{Index, Node, NodeKind};
+pub(in crate::backend) use index::{Contents, Index, Node, NodeKind};
 pub(in crate::backend) use pack::pack;
 pub(in crate::backend) use plain::{Compression, peek, plain};
 pub(in crate::backend) use read::{LayerError, inside, read};

@@ -23,7 +23,7 @@ pub(in crate::backend) fn pack(
     if let Some(failure) = packing.failure {
         return Err(failure.into());
     }
-    let (diff_id, index) = read?;
+    let contents = read?;
     let Packing {
         compressor,
         mut blob,
@@ -33,11 +33,7 @@ pub(in crate::backend) fn pack(
         blob.add(&member)?;
     }
     let blob = blob.finish(None)?;
-    Ok(Layer {
-        diff_id,
-        blob,
-        index,
-    })
+    Ok(Layer { blob, contents })
 }
 
 /// Compresses what is read through it.

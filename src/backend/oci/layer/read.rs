@@ -1,4 +1,4 @@
-//! Reads somebody else's layer: what it contains, and the digest of its tar, in one pass.
+//! Reads somebody else's layer: what it contains, and the digest and size of its tar, in one pass.
 //!
 //! Layers are archives of strangers. Nothing is unpacked here, and what does not stay inside the image is refused.
 
@@ -8,7 +8,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 use tar::{Archive, EntryType};
 
-use super::index::{Index, Node, NodeKind};
+use super::index::{Contents, Index, Node, NodeKind};
 use super::kept;
 use super::plain::plain;
 use super::tar::WHITEOUT;
@@ -47,20 +47,22 @@ pub(in crate::backend) enum LayerError {
 pub(in crate::backend) fn read(
     blob: impl Read,
     is_cancelled: &dyn Fn() -> bool,
-) -> Result<(Digest, Index), LayerError> {
+) -> Result<Contents, LayerError> {
     read_tar(plain(blob)?, is_cancelled)
 }
 
-/// Hashes what is read through it.
+/// Hashes and counts what is read through it.
 struct Hashing<R> {
     from: R,
     hash: Sha256,
+    size: u64,
 }
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.from.read(buffer)?;
         self.hash.update(&buffer[..count]);
+        self.size += count as u64;
         Ok(count)
     }
 }
@@ -68,10 +70,11 @@ impl<R: Read> Read for Hashing<R> {
 pub(super) fn read_tar(
     plain: impl Read,
     is_cancelled: &dyn Fn() -> bool,
-) -> Result<(Digest, Index), LayerError> {
+) -> Result<Contents, LayerError> {
     let mut plain = Hashing {
         from: BufReader::with_capacity(256 << 10, plain),
         hash: Sha256::new(),
+        size: 0,
     };
     let mut index = Index::default();
     let mut archive = Archive::new(&mut plain);
@@ -87,7 +90,11 @@ pub(super) fn read_tar(
     }
     // What follows the end counts for the digest too.
     io::copy(&mut plain, &mut io::sink())?;
-    Ok((Digest::finish(plain.hash), index))
+    Ok(Contents {
+        diff_id: Digest::finish(plain.hash),
+        size: plain.size,
+        index,
+    })
 }
 
 fn node(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<Node>, LayerError> {

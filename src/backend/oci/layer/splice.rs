@@ -5,13 +5,10 @@
 
 use std::io;
 
-use super::compress::Encoding;
+use super::compress::{Encoding, HEAD};
 use super::tar::Entry;
 use super::write::LayerWriter;
 use crate::backend::oci::store::StoreError;
-
-/// The head of a gzip member: deflate, no name, no time, an unknown system.
-const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
 /// The most that a stored block holds.
 const BLOCK: usize = 0xffff;

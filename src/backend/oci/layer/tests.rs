@@ -60,7 +60,7 @@ fn what_is_written_is_read_back() {
         &[("app/a.txt", b"hello"), ("app/empty", b""), (&long, b"x")],
     );
     let plain = plain(&store, &layer);
-    assert_eq!(Digest::of(&plain), layer.diff_id);
+    assert_eq!(Digest::of(&plain), layer.contents.diff_id);
     assert_eq!(plain.len() % 512, 0);
     let mut archive = ::tar::Archive::new(plain.as_slice());
     let mut found = Vec::new();
@@ -80,8 +80,7 @@ fn what_is_written_is_read_back() {
     let expected = expected.map(|(path, text)| (path.to_owned(), text.to_owned()));
     assert_eq!(found, expected);
     let (blob, _) = store.read(layer.blob.digest).unwrap();
-    let (diff_id, index) = read(blob, &|| false).unwrap();
-    assert_eq!((diff_id, index), (layer.diff_id, layer.index));
+    assert_eq!(read(blob, &|| false).unwrap(), layer.contents);
 }
 
 #[test]
@@ -119,7 +118,7 @@ fn strange_layers_are_indexed_or_refused() {
         header.set_cksum();
         let mut bytes = header.as_bytes().to_vec();
         bytes.extend([0; 1024]);
-        read(bytes.as_slice(), &|| false).map(|(_, index)| index.nodes)
+        read(bytes.as_slice(), &|| false).map(|read| read.index.nodes)
     };
     let one = |path, kind, target| build(path, kind, target).unwrap().pop().unwrap();
     assert_eq!(one("./usr/", EntryType::Directory, "").path, "usr");
@@ -153,7 +152,7 @@ fn strange_layers_are_indexed_or_refused() {
         )
         .is_err()
     );
-    assert!(matches!(read(&b""[..], &|| true), Ok((_, index)) if index.nodes.is_empty()));
+    assert!(matches!(read(&b""[..], &|| true), Ok(read) if read.index.nodes.is_empty()));
 }
 
 #[test]
@@ -166,12 +165,9 @@ fn removals_are_read_back_as_such() {
     }
     let written = writer.finish().unwrap();
     let (blob, _) = store.read(written.blob.digest).unwrap();
-    let (diff_id, index) = read(blob, &|| false).unwrap();
-    assert_eq!((diff_id, &index), (written.diff_id, &written.index));
-    let all = index
-        .nodes
-        .iter()
-        .map(|node| (node.path.as_str(), &node.kind));
+    assert_eq!(read(blob, &|| false).unwrap(), written.contents);
+    let nodes = &written.contents.index.nodes;
+    let all = nodes.iter().map(|node| (node.path.as_str(), &node.kind));
     let gone = NodeKind::Whiteout;
     let all: Vec<(&str, &NodeKind)> = all.collect();
     assert_eq!(

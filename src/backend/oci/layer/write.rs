@@ -5,7 +5,7 @@ use std::io;
 use sha2::{Digest as _, Sha256};
 
 use super::compress::{Compressor, Encoding};
-use super::index::{Index, Node, NodeKind};
+use super::index::{Contents, Index, Node, NodeKind};
 use super::kept;
 use super::tar::{self, Entry, EntryKind, Xattr};
 use crate::backend::oci::name::Digest;
@@ -14,11 +14,9 @@ use crate::backend::oci::store::{Blob, Store, StoreError, Writer};
 /// A finished layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::backend) struct Layer {
-    /// The digest of the tar.
-    pub(in crate::backend) diff_id: Digest,
     /// The compressed tar in the store.
     pub(in crate::backend) blob: Blob,
-    pub(in crate::backend) index: Index,
+    pub(in crate::backend) contents: Contents,
 }
 
 /// Writes a layer; dropping it discards it.
@@ -26,6 +24,8 @@ pub(in crate::backend) struct Layer {
 pub(in crate::backend) struct LayerWriter {
     pub(super) blob: Writer,
     plain: Sha256,
+    /// The size of the tar so far.
+    size: u64,
     encoding: Encoding,
     compressor: Compressor,
     index: Index,
@@ -41,6 +41,7 @@ impl LayerWriter {
         Ok(Self {
             blob: store.writer()?,
             plain: Sha256::new(),
+            size: 0,
             encoding,
             compressor: Compressor::new(encoding),
             index: Index::default(),
@@ -116,9 +117,12 @@ impl LayerWriter {
             self.blob.add(&member)?;
         }
         Ok(Layer {
-            diff_id: Digest::finish(self.plain),
             blob: self.blob.finish(None)?,
-            index: self.index,
+            contents: Contents {
+                diff_id: Digest::finish(self.plain),
+                size: self.size,
+                index: self.index,
+            },
         })
     }
 
@@ -137,6 +141,7 @@ impl LayerWriter {
     /// Hashes bytes of the tar that are in the blob already.
     pub(super) fn hash(&mut self, bytes: &[u8]) {
         self.plain.update(bytes);
+        self.size += bytes.len() as u64;
     }
 
     pub(super) fn pad(&mut self) -> Result<(), StoreError> {
@@ -146,7 +151,7 @@ impl LayerWriter {
     }
 
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.plain.update(bytes);
+        self.hash(bytes);
         for member in self.compressor.add(bytes).map_err(StoreError::Files)? {
             self.blob.add(&member)?;
         }

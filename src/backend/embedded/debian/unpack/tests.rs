@@ -77,7 +77,7 @@ fn layer(
         content = format!("{:o} {content}", head.mode().unwrap());
         assert!(entries.insert(path, content).is_none());
     }
-    Ok((made.diff_id.to_string(), entries))
+    Ok((made.contents.diff_id.to_string(), entries))
 }
 
 fn two() -> Vec<(&'static str, Sample)> {

@@ -7,6 +7,7 @@ use std::io::{self, BufReader, Read};
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, EntryType};
 
+use super::sysconfig::{self, Naming, naming};
 use crate::backend::oci::layer::{Entry, EntryKind, LayerWriter};
 use crate::backend::oci::store::StoreError;
 use crate::cancel::Cancel;
@@ -14,6 +15,9 @@ use crate::cancel::Cancel;
 /// More entries and bytes than any Python has.
 const MOST: usize = 500_000;
 const LARGEST: u64 = 8 << 30;
+
+/// The largest file that is read to be changed; the largest ones have some ten KiB.
+const LARGEST_CHANGED: u64 = 1 << 20;
 
 /// How much is copied at once.
 const PIECE: usize = 256 << 10;
@@ -33,6 +37,8 @@ pub(super) enum ArchiveError {
 
 /// What has been written.
 pub(super) struct Written {
+    /// The absolute path of the Python.
+    prefix: String,
     folders: BTreeSet<String>,
     others: BTreeSet<String>,
     /// Those of them that are files, which hard links may lead to, with their modes.
@@ -41,10 +47,10 @@ pub(super) struct Written {
     pub(super) top: BTreeSet<String>,
 }
 
-/// Writes what is in the archive below `to`, which exists.
+/// Writes what is in the archive below `to`, which exists, for a Python that is called from `prefix`.
 pub(super) fn write(
     file: File,
-    to: &str,
+    (to, prefix): (&str, &str),
     writer: &mut LayerWriter,
     cancel: &Cancel,
 ) -> Result<Written, ArchiveError> {
@@ -57,6 +63,7 @@ pub(super) fn write(
         _ => Box::new(MultiGzDecoder::new(whole)),
     };
     let mut written = Written {
+        prefix: prefix.to_owned(),
         folders: BTreeSet::new(),
         others: BTreeSet::new(),
         files: BTreeMap::new(),
@@ -122,7 +129,45 @@ impl Written {
             let mode = if is_executable { 0o755 } else { 0o644 };
             self.files.insert(path.clone(), mode);
         }
-        file(entry, (&path, &shown), writer, cancel)
+        let is_file = self.files.contains_key(&path);
+        match naming(&parts).filter(|_| is_file) {
+            Some(naming) => self.naming(entry, naming, (&path, &shown), writer),
+            None => file(entry, (&path, &shown), writer, cancel),
+        }
+    }
+
+    /// Writes a file that names the prefix.
+    fn naming(
+        &mut self,
+        entry: &mut tar::Entry<'_, impl Read>,
+        naming: Naming,
+        (path, shown): (&str, &str),
+        writer: &mut LayerWriter,
+    ) -> Result<(), ArchiveError> {
+        if entry.size() > LARGEST_CHANGED {
+            return refused(format!("its `{shown}` is too large to be what it seems"));
+        }
+        let mut text = Vec::new();
+        entry.read_to_end(&mut text)?;
+        if text.len() as u64 != entry.size() {
+            return refused(format!("it ends within `{shown}`"));
+        }
+        let moved = sysconfig::moved(naming, &text, &self.prefix);
+        let moved = moved.or_else(|why| refused(format!("its `{shown}` cannot be read: {why}")))?;
+        let Some(text) = moved else {
+            self.files.remove(path);
+            return Ok(());
+        };
+        let size = text.len() as u64;
+        let mode = self.files[path];
+        writer.entry(&Entry {
+            path,
+            kind: EntryKind::File { size },
+            mode,
+            uid: 0,
+            gid: 0,
+        })?;
+        Ok(writer.content(&text)?)
     }
 
     /// Writes another name of a file that the archive has had already.

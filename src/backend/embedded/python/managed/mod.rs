@@ -5,6 +5,7 @@
 
 mod archive;
 mod builds;
+mod sysconfig;
 
 use super::Libc;
 use super::logins::Logins;
@@ -23,7 +24,7 @@ use archive::ArchiveError;
 use builds::Build;
 
 /// The version of how archives become layers; part of their keys.
-const FORMAT: &str = "python 1";
+const FORMAT: &str = "python 2";
 
 /// uv's list of builds, as of the version of uv that the other builders use.
 const LIST: &str =
@@ -157,7 +158,8 @@ fn write(
     let own = format!("{home}/{}", build.directory);
     entry(&mut writer, &own, EntryKind::Folder)?;
     let (file, _) = source.store.read(build.sha256).map_err(failed)?;
-    let written = archive::write(file, &own, &mut writer, source.cancel);
+    let real = format!("{PYTHON_HOME}/{}", build.directory);
+    let written = archive::write(file, (&own, &real), &mut writer, source.cancel);
     let written = written.map_err(|error| match error {
         ArchiveError::Cancelled => BuildError::Cancelled,
         error => failed(format!("the archive of `{}`: {error}", build.directory)),
@@ -182,7 +184,6 @@ fn write(
         writer.content(NOTICE.as_bytes()).map_err(failed)?;
     }
     // uv's link without the patch version, then those that make `/opt/python` the prefix whatever the version.
-    let real = format!("{PYTHON_HOME}/{}", build.directory);
     if let Some(minor) = minor_link(&build.directory) {
         let path = format!("{home}/{minor}");
         entry(&mut writer, &path, EntryKind::Link { target: &real })?;

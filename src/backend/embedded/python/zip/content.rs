@@ -44,7 +44,7 @@ impl Zip {
             return refused(format!("its `{name}` is larger than {largest} bytes"));
         }
         let packed = self.packed(member, start)?;
-        inflate(member, &packed)
+        inflate(&mut Decompress::new(false), member, &packed)
     }
 
     /// The first bytes of a member, at most `count`.
@@ -126,8 +126,9 @@ impl Zip {
     }
 }
 
-/// The content of a member from its bytes in the archive.
+/// The content of a member from its bytes in the archive. The inflater may have been used for others.
 pub(in crate::backend::embedded::python) fn inflate(
+    inflater: &mut Decompress,
     member: &Member,
     packed: &[u8],
 ) -> Result<Vec<u8>, ZipError> {
@@ -136,7 +137,7 @@ pub(in crate::backend::embedded::python) fn inflate(
         // A byte more than it should have shows that it has more.
         let size = usize::try_from(member.size).unwrap_or(usize::MAX - 1);
         let mut plain = Vec::with_capacity(size + 1);
-        let mut inflater = Decompress::new(false);
+        inflater.reset(false);
         let done = inflater.decompress_vec(packed, &mut plain, FlushDecompress::Finish);
         if !matches!(done, Ok(Status::StreamEnd)) || inflater.total_in() != packed.len() as u64 {
             return Err(damaged(member));

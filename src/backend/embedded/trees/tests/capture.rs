@@ -25,7 +25,7 @@ struct Bench {
 impl Bench {
     fn new(below: &[Content<'_>]) -> Self {
         let mut tree = Tree::default();
-        let (_, index) = layer::read(tar(below).as_slice(), &|| false).unwrap();
+        let index = layer::read(tar(below).as_slice(), &|| false).unwrap().index;
         tree.apply(&index);
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("store")).unwrap();
@@ -86,10 +86,10 @@ impl Bench {
     fn entries(&self) -> Vec<String> {
         let layer = self.capture().unwrap();
         let (blob, _) = self.store.send(layer.blob.digest).unwrap();
-        let (diff_id, index) = layer::read(blob, &|| false).unwrap();
+        let contents = layer::read(blob, &|| false).unwrap();
         // What is read is what was promised.
-        assert_eq!((diff_id, &index), (layer.diff_id, &layer.index));
-        shown(&index)
+        assert_eq!(contents, layer.contents);
+        shown(&contents.index)
     }
 }
 
@@ -228,7 +228,7 @@ fn names_of_a_closed_file_have_its_mode() {
     fs::hard_link(bench.at("one"), bench.at("two")).unwrap();
     fs::set_permissions(bench.at("one"), PermissionsExt::from_mode(0o020)).unwrap();
     let layer = bench.capture().unwrap();
-    let modes = layer.index.nodes.iter().map(|node| node.mode);
+    let modes = layer.contents.index.nodes.iter().map(|node| node.mode);
     assert_eq!(modes.collect::<Vec<_>>(), [0o020, 0o020]);
 }
 
@@ -298,7 +298,7 @@ fn the_same_changes_give_the_same_layer() {
         bench.capture().unwrap()
     });
     assert_eq!(layers[0], layers[1]);
-    assert_eq!(shown(&layers[0].index), ["f a", "f b", "f c"]);
+    assert_eq!(shown(&layers[0].contents.index), ["f a", "f b", "f c"]);
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn accounts_that_a_command_adds_are_known_afterwards() {
     bench.folder("etc", 0o755);
     bench.file("etc/passwd", "root:x:0:0::/:\napp:x:5:6::/:\n");
     let mut tree = bench.below.clone();
-    tree.apply(&bench.capture().unwrap().index);
+    tree.apply(&bench.capture().unwrap().contents.index);
     let owner = Owner::read("app", &tree).unwrap();
     assert_eq!((owner.user, owner.group), (5, 6));
 }
