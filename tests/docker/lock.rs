@@ -10,6 +10,7 @@ use crate::{docker, nonce, on};
 /// A sandbox on one engine; the test's images are removed at its end.
 struct Bench {
     sandbox: Sandbox,
+    is_containerd: bool,
     engine: String,
     registry: String,
     word: String,
@@ -19,9 +20,10 @@ struct Bench {
 /// Runs a test on each engine.
 fn on_each(test: impl Fn(&Bench)) {
     let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
-    for (_, engine) in engines() {
+    for (store, engine) in engines() {
         test(&Bench {
             sandbox: on(&engine),
+            is_containerd: store == "containerd",
             engine,
             registry: registry.clone(),
             word: nonce(),
@@ -270,6 +272,31 @@ fn a_base_that_no_registry_has_is_locked_by_its_id() {
         bench.run(&["lock", "--update", &base]).success();
         bench.build(&["--locked"]).success();
         assert_eq!(bench.holds("app", "/seen"), "second");
+    });
+}
+
+#[test]
+fn a_locked_digest_that_only_the_local_store_has_is_built_on() {
+    on_each(|bench| {
+        let base = bench.base("held");
+        let id = bench.make(&base, "first", &[]);
+        write_both(bench, &base);
+        bench.run(&["lock"]).success();
+        // As if the registry had not answered: containerd's store knows each image by a digest.
+        let lock = bench.sandbox.read("imgspec.lock");
+        let lock = lock.replace(&format!("local-id \"{id}\""), &format!("digest \"{id}\""));
+        assert!(lock.contains(&format!("digest \"{id}\"")), "{lock}");
+        bench.sandbox.write("imgspec.lock", &lock);
+        let ran = bench.build(&["--locked", "--attempts", "1"]);
+        if bench.is_containerd {
+            ran.success();
+            assert_eq!(bench.holds("app", "/seen"), "first");
+            assert_eq!(bench.holds("own", "/seen"), "first\nfirst\nfirst");
+        } else {
+            // The classic store has digests of registries alone.
+            ran.code(1)
+                .says(&format!("`imgspec.lock` pins this digest for `{base}`"));
+        }
     });
 }
 

@@ -58,11 +58,42 @@ impl Daemon {
     ) -> Result<BTreeMap<String, String>, BuildError> {
         let mut called: BTreeMap<String, String> = locked_digests(job).collect();
         for (image, locked) in job.outside.locks() {
-            if let LockedImage::Id(id) = &locked.image {
-                called.insert(image.name.clone(), self.by_id(&image.name, id, asker)?);
+            match &locked.image {
+                LockedImage::Id(id) => {
+                    called.insert(image.name.clone(), self.by_id(&image.name, id, asker)?);
+                }
+                LockedImage::Digest(digest) => {
+                    let held = self.held(digest, &job.recipe.platforms, asker)?;
+                    called.extend(held.map(|name| (image.name.clone(), name)));
+                }
             }
         }
         Ok(called)
+    }
+
+    /// Returns a private name of an image that containerd's store has under this digest. It knows images by their names
+    /// alone, so `FROM name@digest` asks the registry, which may not answer, or may never have had the image.
+    fn held(
+        &self,
+        digest: &str,
+        platforms: &[String],
+        asker: Asker<'_>,
+    ) -> Result<Option<String>, BuildError> {
+        let engine = self.engine(asker)?;
+        let own = engine.info.platform.as_ref();
+        // Of other platforms it may have only the names.
+        let is_own = |platform: &String| own.is_some_and(|own| own.is(platform));
+        if !engine.info.containerd_store || !platforms.iter().all(is_own) {
+            return Ok(None);
+        }
+        if self.pins.lacks(digest) {
+            return Ok(None);
+        }
+        let held = self.pin_of(digest, asker)?.ok();
+        if held.is_none() {
+            self.pins.note_absent(digest);
+        }
+        Ok(held)
     }
 
     /// Returns a private name of an image that only the local store has.

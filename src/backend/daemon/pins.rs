@@ -4,7 +4,7 @@
 //! each image gets a name that only this run knows: along with its own tag, or when an image first needs it. All are
 //! removed at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 
 use parking_lot::Mutex;
@@ -25,6 +25,8 @@ struct Given {
     count: u32,
     names: Vec<String>,
     by_digest: BTreeMap<String, String>,
+    /// Digests that the store was asked for and does not have.
+    absent: BTreeSet<String>,
 }
 
 impl Pins {
@@ -69,6 +71,15 @@ impl Pins {
 
     pub(super) fn of(&self, digest: &str) -> Option<String> {
         self.given.lock().by_digest.get(digest).cloned()
+    }
+
+    pub(super) fn note_absent(&self, digest: &str) {
+        self.given.lock().absent.insert(digest.to_owned());
+    }
+
+    /// Whether the store is known not to have it: it is asked once in a run.
+    pub(super) fn lacks(&self, digest: &str) -> bool {
+        self.given.lock().absent.contains(digest)
     }
 
     pub(super) fn take(&self) -> Vec<String> {
