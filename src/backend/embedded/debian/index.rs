@@ -54,11 +54,12 @@ impl Index {
         let mut entries = Vec::new();
         for stanza in control::stanzas(list) {
             let stanza = stanza.map_err(|error| error.to_string())?;
-            let name = stanza.line("Package").trim();
-            if !relation::is_name(name) {
+            // A name of several lines would be sorted by another name than it has.
+            let name = words(stanza.get("Package").unwrap_or_default());
+            if !relation::is_name(&name) {
                 return Err(format!("`{name}` is no name of a package"));
             }
-            entries.push((name.to_owned(), entries.len(), reduced(&stanza)));
+            entries.push((name, entries.len(), reduced(&stanza)));
         }
         // In the order of the list within a name, which decides between equals.
         entries.sort();
@@ -187,11 +188,15 @@ fn reduced(stanza: &Stanza<'_>) -> String {
     let mut text = String::new();
     for name in FIELDS {
         if let Some(value) = stanza.get(name) {
-            let words: Vec<&str> = value.split_whitespace().collect();
-            text += &format!("{name}: {}\n", words.join(" "));
+            text += &format!("{name}: {}\n", words(value));
         }
     }
     text
+}
+
+/// A value on one line.
+fn words(value: &str) -> String {
+    value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -249,6 +254,7 @@ mod tests {
         assert!(Index::encode("Version: 1\n").is_err());
         assert!(Index::encode("Package: ../a\n").is_err());
         assert!(Index::encode("nothing").is_err());
+        assert!(Index::encode("Package: a\n )\n\nPackage: a\nVersion: 1\n").is_err());
         let good = Index::encode(LIST).unwrap();
         for length in 0..good.len() {
             // Cut or changed anywhere, it is none, or a shorter one; never a panic.

@@ -214,6 +214,9 @@ impl Entry {
                     "`{url}`: packages are fetched by `https` and `http` only"
                 ));
             }
+            if url.split('/').any(|part| part == "..") {
+                return Err(format!("`{url}` is no address of an archive"));
+            }
             if !url.ends_with('/') {
                 url.push('/');
             }

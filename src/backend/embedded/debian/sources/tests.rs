@@ -106,6 +106,8 @@ fn what_only_apt_understands_is_told_with_its_place() {
         "deb http://a x",
         "deb http://a x/ y",
         "deb http://a ../ ",
+        "deb http://.. x y",
+        "deb http://a/../b x y",
         "deb file:/a x y",
         "deb cdrom:[a b]/ x y",
         "deb [snapshot=20250101T000000Z] http://a x y",
