@@ -154,10 +154,12 @@ fn bound() -> Result<(), Errno> {
     Ok(())
 }
 
+/// Keeps Docker's capabilities, as far as this process has them: root of a container need not have all.
 fn keep_capabilities() -> Result<(), Errno> {
+    let kept = KEPT & rustix::thread::capabilities(None)?.permitted;
     let sets = CapabilitySets {
-        effective: KEPT,
-        permitted: KEPT,
+        effective: kept,
+        permitted: kept,
         inheritable: CapabilitySet::empty(),
     };
     set_capabilities(None, sets)
