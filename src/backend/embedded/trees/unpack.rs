@@ -67,7 +67,7 @@ pub(super) struct Unpacked {
 
 /// Unpacks the tar of a layer into an empty directory.
 pub(super) fn unpack(
-    plain: impl Read,
+    mut plain: impl Read,
     to: &Dir,
     owners: Owners,
     is_cancelled: &dyn Fn() -> bool,
@@ -81,7 +81,6 @@ pub(super) fn unpack(
         done: Unpacked::default(),
     };
     to.set_mode(0o755)?;
-    let mut plain = plain;
     let mut archive = Archive::new(&mut plain);
     for entry in archive.entries()? {
         if is_cancelled() {
@@ -263,23 +262,23 @@ impl Unpacking {
         };
         // A character device of these numbers is a whiteout for overlayfs.
         let is_whiteout = kind == FileType::CharacterDevice && (major, minor) == (0, 0);
-        let needs_root = kind != FileType::Fifo && self.owners == Owners::Own;
-        if is_whiteout || needs_root {
+        let is_device = kind != FileType::Fifo;
+        let made = if is_whiteout || (is_device && self.owners == Owners::Own) {
+            Err(Errno::PERM)
+        } else {
+            let mode = Mode::RUSR | Mode::WUSR;
+            mknodat(above.handle(), name, kind, mode, makedev(major, minor))
+        };
+        // Root of a container or of a user namespace may not make devices either.
+        if is_device && made == Err(Errno::PERM) {
             self.done.left_out.push(shown(path));
             return Ok(());
         }
-        let mode = Mode::RUSR | Mode::WUSR;
-        match mknodat(above.handle(), name, kind, mode, makedev(major, minor)) {
-            // Root of a container or of a user namespace may not make devices either.
-            Err(Errno::PERM) if kind != FileType::Fifo => {
-                self.done.left_out.push(shown(path));
-                return Ok(());
-            }
-            made => made.map_err(|error| above.unwritten(name, error.into()))?,
-        }
+        made.map_err(|error| above.unwritten(name, error.into()))?;
         self.dress_by_name(above, name, attributes)?;
         // It is no link, so the mode is that of the very file.
-        rustix::fs::chmodat(above.handle(), name, mode_of(attributes), AtFlags::empty())
+        let mode = Mode::from_raw_mode(attributes.mode);
+        rustix::fs::chmodat(above.handle(), name, mode, AtFlags::empty())
             .map_err(io::Error::from)?;
         Ok(())
     }
@@ -296,7 +295,7 @@ impl Unpacking {
                 fsetxattr(&file, name.as_str(), value, XattrFlags::empty())?;
             }
         }
-        fchmod(&file, mode_of(attributes))?;
+        fchmod(&file, Mode::from_raw_mode(attributes.mode))?;
         futimens(&file, &times(attributes))?;
         Ok(())
     }
@@ -412,10 +411,6 @@ fn owner(attributes: &Attributes) -> (Uid, Gid) {
         Uid::from_raw(number(user).unwrap_or_default()),
         Gid::from_raw(number(group).unwrap_or_default()),
     )
-}
-
-fn mode_of(attributes: &Attributes) -> Mode {
-    Mode::from_raw_mode(attributes.mode)
 }
 
 fn times(attributes: &Attributes) -> Timestamps {
