@@ -73,7 +73,7 @@ fn a_system_of_packages_is_whole_and_the_same_again() {
 /// Overrides of owners are for dpkg to follow, so apt installs on such a base.
 const BY_APT: &str = r#"
 defaults { builder "oci" }
-image "base" { base-image debian="bookworm"; }
+image "base" { base-image debian="bookworm" variant="apt"; }
 image "own" {
     base-image image="base"
     commands "dpkg-statoverride --add root root 0750 /usr/bin/less"
@@ -91,6 +91,8 @@ fn store(sandbox: &Sandbox) -> PathBuf {
 
 /// Builds, and returns what was said and the digests.
 fn built(sandbox: &Sandbox) -> (String, String) {
+    // The longest part has a time limit of its own.
+    sandbox.run(&["graph", "build", "base"]).success();
     let flags = [
         "--progress",
         "json",
@@ -113,6 +115,7 @@ fn what_only_apt_knows_is_installed_by_apt_whose_downloads_are_kept() {
     let words = "apt installs the packages: the base has overrides of owners and modes";
     assert!(said.contains(words), "{said}");
     assert!(said.contains("Unpacking less "), "{said}");
+    assert!(said.contains(" Packages ["), "{said}");
     let tool = sandbox.run(&["tag", "tool"]).success().stdout;
     let shown = |script: &str| {
         let run = ["run", "--rm", "--network", "host", tool.trim()];
@@ -130,8 +133,8 @@ fn what_only_apt_knows_is_installed_by_apt_whose_downloads_are_kept() {
     let (said, again) = built(&sandbox);
     assert!(said.contains(words), "{said}");
     assert!(said.contains("Need to get 0 B/"), "{said}");
-    assert!(said.contains("Hit:1 "), "{said}");
-    assert!(!said.contains("Get:"), "{said}");
+    // Of the archive at most its head is fetched again, if the mirror does not say that it is the same.
+    assert!(!said.contains(" Packages ["), "{said}");
     assert_eq!(first, again);
     let caches = || store(&sandbox).join("caches").read_dir().unwrap().count();
     assert_eq!(caches(), 4);

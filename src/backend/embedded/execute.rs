@@ -151,15 +151,7 @@ impl Program<'_> {
         source: &Source<'_>,
     ) -> Result<Layer, BuildError> {
         let mode = mode()?;
-        if let Some(helper) = self.tools.helper {
-            lent.mounts.extend(helper.mounts(source)?);
-        }
-        let caches = self.caches(source)?;
-        lent.mounts
-            .extend(caches.iter().map(|(keep, cache)| Mount::Cache {
-                directory: cache.files().clone(),
-                target: keep.target.to_owned(),
-            }));
+        let caches = self.borrow(&mut lent, source)?;
         let account = Account::read(self.user, &image.tree).map_err(BuildError::Failed)?;
         let lower = trees::of(image, Owners::here(), source)?;
         let scratch = source.store.scratch().map_err(failed)?;
@@ -209,14 +201,24 @@ impl Program<'_> {
         })
     }
 
-    /// Its caches, which nobody else has now. Programs with the same caches name them in the same order.
-    fn caches(&self, source: &Source<'_>) -> Result<Vec<(&Keep, Cache)>, BuildError> {
-        let each = self.tools.caches.iter().map(|keep| {
+    /// Adds its tools to what it is lent. Nobody else has its caches until they are dropped; programs with the same caches name
+    /// them in the same order.
+    fn borrow(&self, lent: &mut Lent, source: &Source<'_>) -> Result<Vec<Cache>, BuildError> {
+        if let Some(helper) = self.tools.helper {
+            lent.mounts.extend(helper.mounts(source)?);
+        }
+        let mut caches = Vec::new();
+        for keep in self.tools.caches {
             let whose = format!("the cache for {}", keep.target);
             let cache = source.cache(&keep.name, &whose).map_err(failed)?;
-            Ok((keep, cache.ok_or(BuildError::Cancelled)?))
-        });
-        each.collect()
+            let cache = cache.ok_or(BuildError::Cancelled)?;
+            lent.mounts.push(Mount::Cache {
+                directory: cache.files().clone(),
+                target: keep.target.to_owned(),
+            });
+            caches.push(cache);
+        }
+        Ok(caches)
     }
 
     fn verify(&self, status: Status) -> Result<(), BuildError> {

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::process::exit;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::Mode as FileMode;
+use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{
     DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus, set_dumpable_behavior,
@@ -62,7 +62,11 @@ fn open_caches(plan: &Plan) -> Result<Vec<OwnedFd>, Trouble> {
     let mut caches = Vec::new();
     for place in &plan.mounts {
         if let (Mode::Subordinate { .. }, Kind::Cache { source }) = (plan.mode, &place.kind) {
-            caches.push(overlay::open_root(source).at("open a cache")?);
+            // Nothing is handed over through a link that somebody put in its place.
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let step = || format!("open {} for {}", source.display(), place.target);
+            let opened = rustix::fs::open(source, flags, FileMode::empty());
+            caches.push(opened.at(step())?);
         }
     }
     Ok(caches)

@@ -9,10 +9,21 @@ use crate::engine::engines;
 
 const PROGRAM: &str = include_str!("../../data/micromamba.sh");
 
-const BASE: &str = "FROM debian:bookworm-slim\nENV A=base\n";
+/// Small, since every file is compared, with the shell that the program needs.
+const BASE: &str = "
+FROM debian:bookworm-slim AS debian
+FROM busybox:1.36
+COPY --from=debian /bin/bash /bin/bash
+COPY --from=debian /lib/x86_64-linux-gnu/libtinfo.so.6 /lib/x86_64-linux-gnu/libc.so.6 /lib/x86_64-linux-gnu/
+COPY --from=debian /lib64/ld-linux-x86-64.so.2 /lib64/
+ENV A=base
+";
 
-const HELPER: &str = "FROM debian:bookworm-slim\nCOPY micromamba.sh /usr/bin/micromamba\n\
-                      RUN mkdir -p /etc/ssl/certs && echo some > /etc/ssl/certs/ca-certificates.crt\n";
+const HELPER: &str = "
+FROM busybox:1.36
+COPY micromamba.sh /usr/bin/micromamba
+RUN mkdir -p /etc/ssl/certs && echo some > /etc/ssl/certs/ca-certificates.crt
+";
 
 const IMAGES: &str = r#"
 image "lib" {
