@@ -121,6 +121,10 @@ impl Backend for Registered {
         self.priority
     }
 
+    fn is_there(&self) -> bool {
+        self.backend.is_there()
+    }
+
     fn availability(&self, asker: Asker<'_>) -> Availability {
         self.backend.availability(asker)
     }

@@ -13,9 +13,9 @@ use super::stage::{Stage, ended, runs, seconds, send, wait_for};
 use crate::sandbox::Ran;
 
 const THREE: &str = r#"
-image "os" { base-image "debian:bookworm-slim" }
-image "app" { base-image image="os"; copy "f" to="/f" }
-image "docs" { base-image "debian:bookworm-slim"; cmd "docs" }
+image "os" { builder "docker"; base-image "debian:bookworm-slim" }
+image "app" { builder "docker"; base-image image="os"; copy "f" to="/f" }
+image "docs" { builder "docker"; base-image "debian:bookworm-slim"; cmd "docs" }
 "#;
 
 const PLAN: &[&str] = &["graph", "plan"];
