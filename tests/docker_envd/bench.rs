@@ -140,14 +140,7 @@ impl Bench {
         let reference = self.reference(image);
         let run = ["run", "--rm", "--user=0", "--entrypoint=/bin/sh"];
         let run = [&run[..], &[&reference, "-c", command]].concat();
-        // Occasionally `docker run` loses the output of a short container. The image does not change: what prints nothing
-        // prints nothing the second time too.
-        let said = self.docker(&run).success().stdout;
-        if said.is_empty() {
-            self.docker(&run).success().stdout
-        } else {
-            said
-        }
+        self.docker(&run).success().stdout
     }
 
     /// Kills what a killed run left running.

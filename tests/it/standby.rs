@@ -66,3 +66,15 @@ fn where_docker_does_not_answer_the_embedded_builder_builds_what_it_can() {
     );
     assert_eq!(sandbox.run(&["tag"]).success().stdout, tags);
 }
+
+#[test]
+fn systems_of_packages_are_made_by_the_embedded_builder_alone() {
+    let image = |builder: &str| {
+        format!(
+            "image \"{builder}\" {{\n    builder \"{builder}\"\n    base-image debian=\"bookworm\"\n}}\n"
+        )
+    };
+    let images = ["docker", "envd", "oci"].map(image).concat();
+    let sandbox = Sandbox::with(&[("imgspec.kdl", &images)]);
+    insta::assert_snapshot!(sandbox.run(&["check"]).code(2).stderr);
+}

@@ -258,9 +258,12 @@ fn of_two_that_are_killed_at_any_moment_nothing_wrong_is_left() {
         if round % 4 == 3 {
             sandbox.run(&["graph", "build", "--push"]).success();
             is_whole(&sandbox);
-            assert_eq!(turns(&sandbox), 0);
-            let unfinished = "../home/.cache/imgspec/images/unfinished";
-            assert_eq!(sandbox.path(unfinished).read_dir().unwrap().count(), 0);
+            // On a busy machine none of them may have come to open the store.
+            if sandbox.path("../home/.cache/imgspec/images").exists() {
+                assert_eq!(turns(&sandbox), 0);
+                let unfinished = "../home/.cache/imgspec/images/unfinished";
+                assert_eq!(sandbox.path(unfinished).read_dir().unwrap().count(), 0);
+            }
             let plan = sandbox.run(&["graph", "plan", "--push"]).success().stdout;
             assert!(plan.contains("1 fresh"), "{plan}");
             sandbox = pushed(&base, &registry);
