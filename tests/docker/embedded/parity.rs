@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use super::saved::{self, Image};
 use crate::engine::engines;
@@ -147,11 +148,25 @@ impl Bench {
         sandbox
     }
 
-    /// Builds images of an example with both builders; returns the two of each.
+    /// The images of an example that both builders make, from each.
+    fn compare(&self, name: &str, from: &Path) -> Vec<(String, [Image; 2])> {
+        let sandbox = self.copy(name, from);
+        let tags = references(&sandbox, &[]);
+        let apart = [of(DOCKERS, name), of(OURS, name)].concat();
+        let ids = tags.keys().map(String::as_str);
+        let ids: Vec<&str> = ids.filter(|id| !apart.contains(id)).collect();
+        self.build(&sandbox, &ids)
+    }
+
+    /// Builds images with both builders; returns the two of each.
     fn build(&self, sandbox: &Sandbox, ids: &[&str]) -> Vec<(String, [Image; 2])> {
+        // Without a limit of time: a busy machine takes minutes for a large example.
         let build = |builder: &'static str, more: &[&str]| {
             let head = ["graph", "build", "--builder", builder];
-            sandbox.run(&[&head[..], more, ids].concat()).success();
+            let child = sandbox.spawn(&[&head[..], more, ids].concat());
+            let ended = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&ended.stderr);
+            assert!(ended.status.success(), "{builder}: {said}");
         };
         build("docker", &[]);
         build("oci", &["--output", "tar:ours.tar"]);
@@ -249,24 +264,30 @@ impl Found {
 
 #[test]
 fn every_example_is_the_same_from_docker_and_from_the_embedded_builder() {
-    let (bench, rows, mut found) = (Bench::new(), rows(), Found::default());
+    let (bench, rows) = (Bench::new(), rows());
     let only = std::env::var("IMGSPEC_TEST_EXAMPLE").ok();
-    for (name, from) in examples() {
-        if only.as_ref().is_some_and(|only| *only != name) {
-            continue;
+    let mut examples = examples();
+    examples.retain(|name, _| only.as_ref().is_none_or(|only| only == name));
+    // Mostly, a build waits for what it downloads.
+    let (queue, found) = (Mutex::new(examples), Mutex::new(Found::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().unwrap().pop_first();
+                    let Some((name, from)) = next else {
+                        break;
+                    };
+                    let images = bench.compare(&name, &from);
+                    let mut found = found.lock().unwrap();
+                    for (id, both) in images {
+                        found.compare(&rows, &format!("{name}/{id}"), &both);
+                    }
+                }
+            });
         }
-        let sandbox = bench.copy(&name, &from);
-        let tags = references(&sandbox, &[]);
-        let apart = [of(DOCKERS, &name), of(OURS, &name)].concat();
-        let ids: Vec<&str> = tags
-            .keys()
-            .map(String::as_str)
-            .filter(|id| !apart.contains(id))
-            .collect();
-        for (id, both) in bench.build(&sandbox, &ids) {
-            found.compare(&rows, &format!("{name}/{id}"), &both);
-        }
-    }
+    });
+    let found = found.into_inner().unwrap();
     assert!(
         found.unlisted.is_empty(),
         "{}:\n{}",

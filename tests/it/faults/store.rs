@@ -3,6 +3,7 @@
 use std::process::Child;
 use std::time::Duration;
 
+use super::stage::wait_for;
 use super::state::surroundings::mounting;
 use crate::registry::{Fault, Registry, digest, layer, noise};
 use crate::sandbox::Sandbox;
@@ -82,9 +83,12 @@ fn who_waits_for_a_process_that_is_killed_goes_on_in_its_place() {
     let home = sandbox.root().join("../home").display().to_string();
     let mut first = sandbox.spawn(&["graph", "build"]);
     registry.until("GET /v2/team/base/blobs/");
-    let second = on(&base).env("HOME", &home);
-    let second = second.spawn(&["graph", "build"]);
-    std::thread::sleep(Duration::from_millis(1500));
+    let beside = on(&base).env("HOME", &home);
+    let second = beside.spawn(&["graph", "build"]);
+    let log = beside.path(".imgspec/logs/app.log");
+    wait_for("the second to wait", || {
+        std::fs::read_to_string(&log).is_ok_and(|log| log.contains("waiting for another run"))
+    });
     registry.behaves();
     first.kill().unwrap();
     first.wait().unwrap();
