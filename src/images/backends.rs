@@ -194,8 +194,8 @@ impl Backend for Registered {
         found
     }
 
-    fn uses_helpers(&self) -> bool {
-        self.backend.uses_helpers()
+    fn uses_helper(&self, recipe: &Recipe, name: &str) -> bool {
+        self.backend.uses_helper(recipe, name)
     }
 
     fn is_store_own(&self) -> bool {
@@ -229,6 +229,10 @@ impl Backend for Registered {
         cancel: &Cancel,
     ) -> Option<Result<Details, BuildError>> {
         self.backend.inspect(subject, platform, cancel)
+    }
+
+    fn measure(&self, details: &mut Details) {
+        self.backend.measure(details);
     }
 
     fn build(

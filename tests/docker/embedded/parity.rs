@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 
 use super::saved::{self, Image};
@@ -174,11 +175,10 @@ impl Bench {
         let names: Vec<(&str, &str)> = ids.iter().map(|id| (*id, names[*id].as_str())).collect();
         let saved = sandbox.path("docker.tar").display().to_string();
         let references: Vec<&str> = names.iter().map(|(_, name)| *name).collect();
-        docker(
-            &self.engine,
-            &[&["save", "-o", &saved], references.as_slice()].concat(),
-        )
-        .success();
+        let mut save = Command::new("docker");
+        save.args(["save", "-o", &saved]).args(&references);
+        save.env("DOCKER_HOST", &self.engine);
+        assert!(save.status().unwrap().success(), "{references:?}");
         docker(
             &self.engine,
             &[&["image", "rm", "--force"], references.as_slice()].concat(),
