@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use engine::engines;
 use sandbox::{Ran, Sandbox};
-use waiting::{is_running, wait_for};
+use waiting::{heard, is_running, wait_for};
 
 /// A sandbox that uses this engine.
 fn on(engine: &str) -> Sandbox {
@@ -38,11 +38,11 @@ fn on(engine: &str) -> Sandbox {
 }
 
 fn docker(engine: &str, arguments: &[&str]) -> Ran {
-    Ran::of(
-        Command::new("docker")
-            .args(arguments)
-            .env("DOCKER_HOST", engine),
-    )
+    let call = || {
+        let mut docker = Command::new("docker");
+        Ran::of(docker.args(arguments).env("DOCKER_HOST", engine))
+    };
+    heard(arguments, call, Ran::is_silent)
 }
 
 /// A word that no other test and no earlier run uses, so that every key is new.
@@ -435,7 +435,7 @@ fn a_stopped_daemon_is_said_and_nothing_begins() {
     let sandbox = on("unix:///nowhere/docker.sock");
     sandbox.write(
         "imgspec.kdl",
-        "image \"a\" { base-image \"busybox:1.36\" }\n",
+        "image \"a\" { builder \"docker\"; base-image \"busybox:1.36\" }\n",
     );
     sandbox.run(&["graph", "build"]).code(2).says("docker");
     assert!(!sandbox.path(".imgspec").exists());

@@ -18,6 +18,8 @@ mod platforms;
 mod sandbox;
 #[path = "docker_fields/secrets.rs"]
 mod secrets;
+#[path = "engine/waiting.rs"]
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -30,8 +32,11 @@ fn on(engine: &str) -> Sandbox {
 }
 
 fn docker(engine: &str, arguments: &[&str]) -> Ran {
-    let mut command = Command::new("docker");
-    Ran::of(command.args(arguments).env("DOCKER_HOST", engine))
+    let call = || {
+        let mut command = Command::new("docker");
+        Ran::of(command.args(arguments).env("DOCKER_HOST", engine))
+    };
+    waiting::heard(arguments, call, Ran::is_silent)
 }
 
 /// A word that no other test and no earlier run uses, so that every key is new.
@@ -68,17 +73,8 @@ fn printed(engine: &str, reference: &str, command: &str) -> String {
         "-c",
         command,
     ];
-    let said = || {
-        docker(engine, &arguments)
-            .success()
-            .stdout
-            .trim()
-            .to_owned()
-    };
-    // Occasionally `docker run` loses the output of a short container: what prints nothing is asked again.
-    Some(said())
-        .filter(|it| !it.is_empty())
-        .unwrap_or_else(said)
+    let ran = docker(engine, &arguments).success();
+    ran.stdout.trim().to_owned()
 }
 
 /// A property of an image, from the engine by a template.

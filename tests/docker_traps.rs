@@ -19,7 +19,7 @@ use std::process::Command;
 
 use engine::engines;
 use sandbox::{Ran, Sandbox};
-use waiting::{wait_for, wait_for_log};
+use waiting::{heard, wait_for, wait_for_log};
 
 /// A workspace on an engine, whose images are unique: `NAME` in its manifest is replaced by a unique word.
 struct Stage {
@@ -56,8 +56,11 @@ impl Stage {
     }
 
     fn docker(&self, arguments: &[&str]) -> Ran {
-        let mut docker = Command::new("docker");
-        Ran::of(docker.args(arguments).env("DOCKER_HOST", &self.engine))
+        let call = || {
+            let mut docker = Command::new("docker");
+            Ran::of(docker.args(arguments).env("DOCKER_HOST", &self.engine))
+        };
+        heard(arguments, call, Ran::is_silent)
     }
 
     #[track_caller]

@@ -15,7 +15,7 @@ use std::time::Instant;
 use engine::engines;
 use sandbox::{Ran, Sandbox};
 use serde_json::Value;
-use waiting::{is_running, wait_for};
+use waiting::{heard, is_running, wait_for};
 
 #[test]
 fn an_edit_during_a_long_step_stops_it_in_the_daemon_and_the_new_build_ends_right() {
@@ -64,11 +64,11 @@ fn an_edit_during_a_long_step_stops_it_in_the_daemon_and_the_new_build_ends_righ
             "{store}: {kinds:?}"
         );
         let docker = |arguments: &[&str]| {
-            Ran::of(
-                Command::new("docker")
-                    .args(arguments)
-                    .env("DOCKER_HOST", &engine),
-            )
+            let call = || {
+                let mut docker = Command::new("docker");
+                Ran::of(docker.args(arguments).env("DOCKER_HOST", &engine))
+            };
+            heard(arguments, call, Ran::is_silent)
         };
         let fresh = sandbox
             .run(&["tag", "a"])

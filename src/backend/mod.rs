@@ -52,6 +52,12 @@ pub trait Backend: Send + Sync {
     /// The priority of the backend; the highest wins where nothing else decides.
     fn priority(&self) -> u8;
 
+    /// Whether what it builds with is there, as far as can be told at once, without a process: if not, another backend
+    /// builds the images that name none.
+    fn is_there(&self) -> bool {
+        true
+    }
+
     /// Whether it can build on this machine, for `doctor`; may start a process.
     fn availability(&self, asker: Asker<'_>) -> Availability;
 

@@ -6,8 +6,9 @@ use super::failure::Failure;
 use super::notifier::Notifier;
 use super::variables;
 use crate::plan::{Judgement, WhenUnknown};
+use crate::report::words::{NAMED, first};
 use crate::run::{Options, Push};
-use crate::session::{Planned, Selection, Session, Wish};
+use crate::session::{Planned, Selection, Session, Standby, Wish};
 
 /// How images are built; shared with `watch`.
 #[derive(Args)]
@@ -117,9 +118,22 @@ impl Choice {
         Ok(session.prepare(&asked, wish, notifier.asker())?)
     }
 
-    /// Warns of images whose existence is unknown, with the consequence, and of forced builds that may produce a
-    /// different image.
+    /// Warns of images that another builder than the default builds, of images whose existence is unknown, with the
+    /// consequence, and of forced builds that may produce a different image.
     pub(super) fn tell_doubts(&self, session: &Session, planned: &Planned, notifier: &Notifier) {
+        let standby = session.standby(&planned.plan, self.builder.as_deref());
+        if let Some(Standby {
+            default,
+            other,
+            images,
+        }) = standby
+        {
+            let images: Vec<String> = images.iter().map(|id| format!("`{id}`")).collect();
+            let images = first(&images, NAMED);
+            notifier.warn(format!(
+                "`{default}` does not answer, so `{other}` builds {images}; `imgspec doctor` says why"
+            ));
+        }
         for doubt in planned.doubts(session, self.judgement()) {
             notifier.warn(doubt);
         }

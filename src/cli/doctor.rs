@@ -12,11 +12,8 @@ use crate::backend::Availability;
 use crate::check;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::report::line::{Line, Style};
-use crate::report::words::first;
+use crate::report::words::{NAMED, first};
 use crate::session::{self, Opening, Session};
-
-/// How many images of a builder are named before the rest is only counted.
-const NAMED: usize = 6;
 
 #[derive(Args)]
 pub(super) struct DoctorArgs {
@@ -61,17 +58,18 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
             )
         })
         .collect();
-    let is_ready = backends
-        .iter()
-        .zip(&findings)
-        .any(|(backend, finding)| backend.priority() > 0 && finding.ready);
+    let mut real = backends.iter().zip(&findings);
+    let mut lack = lack(&findings);
+    if !real.any(|(backend, finding)| backend.priority() > 0 && finding.ready) {
+        lack = Some("No builder is ready, so no image can be built here yet.".to_owned());
+    }
     match args.format {
         Format::Json => print_json(&findings)?,
-        Format::Text => print_lines(&text(&findings, is_ready, context))?,
+        Format::Text => print_lines(&text(&findings, lack.as_deref(), context))?,
     }
     let state = state(context);
     context.screen.show(&state, &Sources::default());
-    let can_build = is_ready && !state.iter().any(Diagnostic::is_error);
+    let can_build = lack.is_none() && !state.iter().any(Diagnostic::is_error);
     Ok(if can_build { exit::DONE } else { exit::FAILED })
 }
 
@@ -129,6 +127,18 @@ fn finding(builder: String, availability: Availability) -> Finding {
     }
 }
 
+/// What cannot be built here, because its builder is missing; `None` if everything can.
+fn lack(findings: &[Finding]) -> Option<String> {
+    let mut missing = findings.iter().filter(|finding| !finding.ready);
+    let finding = missing.find(|finding| !finding.images.is_empty())?;
+    let images = finding.images.iter().map(|one| format!("`{}`", one.image));
+    let images = first(&images.collect::<Vec<_>>(), NAMED);
+    Some(format!(
+        "`{}` is not ready, so it cannot build {images} here yet.",
+        finding.builder
+    ))
+}
+
 /// The distinct reasons, in order of appearance.
 fn reasons(images: &[Builds]) -> Vec<&'static str> {
     let mut reasons: Vec<&str> = Vec::new();
@@ -140,7 +150,7 @@ fn reasons(images: &[Builds]) -> Vec<&'static str> {
     reasons
 }
 
-fn text(findings: &[Finding], is_ready: bool, context: &Context) -> String {
+fn text(findings: &[Finding], lack: Option<&str>, context: &Context) -> String {
     let mut text = format!("imgspec {}\n", env!("CARGO_PKG_VERSION"));
     for finding in findings {
         let (mark, style) = if finding.ready {
@@ -169,8 +179,8 @@ fn text(findings: &[Finding], is_ready: bool, context: &Context) -> String {
             text.push_str(&format!("  {why}\n  help: {mend}\n"));
         }
     }
-    if !is_ready {
-        text.push_str("\nNo builder is ready, so no image can be built here yet.\n");
+    if let Some(lack) = lack {
+        text.push_str(&format!("\n{lack}\n"));
     }
     text
 }

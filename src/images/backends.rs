@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crate::asking::Asker;
 use crate::backend::{
-    Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Existence, Job, Notes,
-    Outsider, Resolved, Unresolved, Unsupported, Wanted,
+    Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Details, Existence,
+    Export, Job, Notes, Outsider, Resolved, Subject, Unresolved, Unsupported, Wanted, packages,
 };
 use crate::fingerprint::Files;
 use crate::recipe::Recipe;
@@ -121,6 +121,10 @@ impl Backend for Registered {
         self.priority
     }
 
+    fn is_there(&self) -> bool {
+        self.backend.is_there()
+    }
+
     fn availability(&self, asker: Asker<'_>) -> Availability {
         self.backend.availability(asker)
     }
@@ -167,6 +171,68 @@ impl Backend for Registered {
         let mut found = self.backend.foreign(wanted, asker);
         found.resize(wanted.len(), None);
         found
+    }
+
+    fn script(&self) -> &'static str {
+        self.backend.script()
+    }
+
+    fn resolves_packages_of(&self, other: &dyn Backend) -> bool {
+        self.backend.resolves_packages_of(other)
+    }
+
+    fn packages(
+        &self,
+        wanted: &[packages::Requested<'_>],
+        asker: Asker<'_>,
+    ) -> Vec<Result<packages::Found, packages::NotFound>> {
+        let mut found = self.backend.packages(wanted, asker);
+        found.resize_with(wanted.len(), || {
+            let why = format!("the builder `{}` gave no answer", self.kind);
+            Err(packages::NotFound::Unknowable(why))
+        });
+        found
+    }
+
+    fn uses_helper(&self, recipe: &Recipe, name: &str) -> bool {
+        self.backend.uses_helper(recipe, name)
+    }
+
+    fn is_store_own(&self) -> bool {
+        self.backend.is_store_own()
+    }
+
+    fn borrows(&self) -> bool {
+        self.backend.borrows()
+    }
+
+    fn loads(&self) -> bool {
+        self.backend.loads()
+    }
+
+    fn load(&self, artifact: &Artifact, asker: Asker<'_>) -> Result<&'static str, BuildError> {
+        self.backend.load(artifact, asker)
+    }
+
+    fn exports(&self) -> bool {
+        self.backend.exports()
+    }
+
+    fn export(&self, artifacts: &[Artifact], to: Export<'_>) -> Result<(), BuildError> {
+        self.backend.export(artifacts, to)
+    }
+
+    fn inspect(
+        &self,
+        subject: Subject<'_>,
+        platform: Option<&str>,
+        cancel: &Cancel,
+    ) -> Option<Result<Details, BuildError>> {
+        self.backend.inspect(subject, platform, cancel)
+    }
+
+    fn measure(&self, details: &mut Details) {
+        self.backend.measure(details);
     }
 
     fn build(

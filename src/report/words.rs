@@ -65,6 +65,9 @@ impl<S: AsRef<str>> fmt::Display for List<'_, S> {
     }
 }
 
+/// How many images of a builder are named before the rest is only counted.
+pub const NAMED: usize = 6;
+
 /// Joins the first names of a list, with a count of the others: `a, b and 3 more`.
 pub fn first(names: &[String], limit: usize) -> String {
     let shown = names[..names.len().min(limit)].join(", ");

@@ -1,7 +1,8 @@
-//! Chooses the backend of each image: its `builder`, else `--builder`, else the backend with the highest priority.
+//! Chooses the backend of each image: its `builder`, else `--builder`, else the backend with the highest priority, or
+//! if that does not answer, the next one that does, for the images that it can build.
 //!
-//! Whether that backend can build on this machine is checked only when there is something to build: a run with nothing
-//! to do starts no process.
+//! Whether a backend can build on this machine is checked only when there is something to build: a run with nothing
+//! to do starts no process. Keys and tags do not depend on the choice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,9 +32,8 @@ pub(super) fn choose(
         let mistake = Diagnostic::error("unknown-builder", format!("unknown builder `{name}`"));
         mistakes.push(mistake.help(which_there_are(name, known)));
     }
-    // On equal priority the first one wins, as in flytekit.
-    let best = known.iter().rev();
-    let best = best.max_by_key(|backend| backend.priority());
+    let best = first_choice(known);
+    let instead = standby(images, recipes, known, flag);
     let mut chosen = Vec::with_capacity(images.len());
     for (at, image) in images.iter().enumerate() {
         let own = image.spec.builder.as_deref();
@@ -41,7 +41,8 @@ pub(super) fn choose(
             mistakes.push(unknown(image, name, known));
             continue;
         }
-        let Some(backend) = own.or(flag).and_then(find).or(best) else {
+        let default = instead[at].or(best);
+        let Some(backend) = own.or(flag).and_then(find).or(default) else {
             continue;
         };
         if let Some(recipe) = recipes.get(at) {
@@ -57,6 +58,56 @@ pub(super) fn choose(
     } else {
         Err(mistakes)
     }
+}
+
+/// The backend of images that name none, wherever it is. On equal priority the first one wins, as in flytekit.
+pub(super) fn first_choice(known: &Backends) -> Option<&Arc<dyn Backend>> {
+    let known = known.iter().rev();
+    known.max_by_key(|backend| backend.priority())
+}
+
+/// The backend that takes the place of one that does not answer, for each image that names none and that it can build,
+/// on bases that it has built or none of the workspace.
+fn standby<'a>(
+    images: &[Image],
+    recipes: &[Recipe],
+    known: &'a Backends,
+    flag: Option<&str>,
+) -> Vec<Option<&'a Arc<dyn Backend>>> {
+    let none = vec![None; images.len()];
+    let is_open = |image: &Image| flag.is_none() && image.spec.builder.is_none();
+    let is_asked = images.len() == recipes.len() && images.iter().any(is_open);
+    if !is_asked || first_choice(known).is_none_or(|best| best.is_there()) {
+        return none;
+    }
+    let there = known.iter().rev();
+    let there = there.filter(|backend| backend.priority() > 0 && backend.is_there());
+    let Some(other) = there.max_by_key(|backend| backend.priority()) else {
+        return none;
+    };
+    let each = || images.iter().zip(recipes);
+    let name = Some(other.name());
+    let mut taken: BTreeSet<&str> = each()
+        .filter(|(image, recipe)| {
+            let is_own = image.spec.builder.as_deref().or(flag) == name;
+            is_own || (is_open(image) && other.check(recipe).is_empty())
+        })
+        .map(|(image, _)| image.id.as_str())
+        .collect();
+    // What needs an image of another builder is left to that builder, and then what needs it.
+    loop {
+        let is_apart = |recipe: &Recipe| recipe.images().any(|need| !taken.contains(need));
+        let apart = each().find(|(image, recipe)| {
+            is_open(image) && taken.contains(image.id.as_str()) && is_apart(recipe)
+        });
+        let Some((apart, _)) = apart else {
+            break;
+        };
+        taken.remove(apart.id.as_str());
+    }
+    let is_taken = |image: &Image| is_open(image) && taken.contains(image.id.as_str());
+    let each = images.iter();
+    each.map(|image| is_taken(image).then_some(other)).collect()
 }
 
 /// Images that need one of another builder, where one of the two has a store that no other builder reads.

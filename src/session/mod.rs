@@ -10,6 +10,7 @@ mod mistakes;
 mod packages;
 mod prepare;
 mod select;
+mod standby;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -21,6 +22,7 @@ pub use locked::{Floating, look_words, remark};
 pub use prepare::{Obstacle, Wish};
 pub(crate) use select::unselectable;
 pub use select::{Selection, Start};
+pub use standby::Standby;
 
 use crate::asking::Asker;
 use crate::backend::{Availability, Backend, secret};
@@ -298,16 +300,6 @@ impl Session {
     /// Loads, checks and fingerprints a workspace.
     pub fn open(opening: &Opening<'_>) -> Result<Self, Refusal> {
         Ok(examine(opening, None)?)
-    }
-
-    /// Why an image is built by its backend; `flag` is the value of `--builder`.
-    pub fn builder_reason(&self, image: ImageId, flag: Option<&str>) -> &'static str {
-        let own = &self.world.spec(image).builder;
-        match (own, flag) {
-            (Some(_), _) => "the manifest names it",
-            (None, Some(_)) => "`--builder` names it",
-            (None, None) => "the default",
-        }
     }
 
     /// Queries what exists, and decides what to do for the requested images.

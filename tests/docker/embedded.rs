@@ -2,8 +2,12 @@
 
 #[path = "embedded/conda.rs"]
 mod conda;
+#[path = "embedded/parity.rs"]
+mod parity;
 #[path = "embedded/reach.rs"]
 mod reach;
+#[path = "embedded/saved.rs"]
+mod saved;
 #[path = "embedded/taken.rs"]
 mod taken;
 

@@ -13,6 +13,8 @@ use imgspec::fingerprint::{Files, Key, Outside, read_files};
 use imgspec::recipe::{Config, CopySource, CopyStep, FileSet, Own, Recipe, Step};
 use imgspec::spec::{Base, WorkspacePath};
 
+use crate::waiting::heard;
+
 /// Runs a test once for each image store that `tests/run` found: both of a private engine, or the machine's own.
 pub(crate) fn on_each_store(test: impl Fn(&Bench)) {
     let mut stores = 0;
@@ -220,9 +222,13 @@ impl Bench {
     }
 
     pub(crate) fn try_docker(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new("docker");
-        command.envs(self.environment()).args(arguments);
-        command.output().unwrap()
+        let call = || {
+            let mut command = Command::new("docker");
+            command.envs(self.environment()).args(arguments);
+            command.output().unwrap()
+        };
+        let is_silent = |output: &Output| output.status.success() && output.stdout.is_empty();
+        heard(arguments, call, is_silent)
     }
 
     /// The output of a shell command in the image.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::engine::engines;
 use crate::sandbox::{Ran, Sandbox};
+use crate::waiting::heard;
 
 /// An engine, and what builds on it.
 pub(crate) struct Bench {
@@ -68,8 +69,11 @@ fn sandbox(engine: &str, envd: &Path) -> Sandbox {
 
 impl Bench {
     pub(crate) fn docker(&self, arguments: &[&str]) -> Ran {
-        let mut docker = Command::new("docker");
-        Ran::of(docker.args(arguments).env("DOCKER_HOST", &self.engine))
+        let call = || {
+            let mut docker = Command::new("docker");
+            Ran::of(docker.args(arguments).env("DOCKER_HOST", &self.engine))
+        };
+        heard(arguments, call, Ran::is_silent)
     }
 
     /// Runs envd as the user would, in the user's HOME.
@@ -136,14 +140,7 @@ impl Bench {
         let reference = self.reference(image);
         let run = ["run", "--rm", "--user=0", "--entrypoint=/bin/sh"];
         let run = [&run[..], &[&reference, "-c", command]].concat();
-        // Occasionally `docker run` loses the output of a short container. The image does not change: what prints nothing
-        // prints nothing the second time too.
-        let said = self.docker(&run).success().stdout;
-        if said.is_empty() {
-            self.docker(&run).success().stdout
-        } else {
-            said
-        }
+        self.docker(&run).success().stdout
     }
 
     /// Kills what a killed run left running.

@@ -1,4 +1,4 @@
-//! Waits for a real engine, for all test binaries that need one.
+//! Waits for a real engine, and asks it again, for all test binaries that need one.
 //!
 //! The time limit is generous: on a fresh machine, with all other tests running, the first build has taken more than a
 //! minute to reach its step.
@@ -9,6 +9,26 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_mins(4);
+
+/// How often a container that prints nothing is run.
+const RUNS: usize = 4;
+
+/// The result of a call of `docker`. Occasionally, on a busy machine, the daemon loses the output of a short container: a
+/// `docker run` that succeeded without having printed anything is made again.
+pub(crate) fn heard<T>(
+    arguments: &[&str],
+    call: impl Fn() -> T,
+    is_silent: impl Fn(&T) -> bool,
+) -> T {
+    let mut result = call();
+    for _ in 1..RUNS {
+        if arguments.first() != Some(&"run") || !is_silent(&result) {
+            break;
+        }
+        result = call();
+    }
+    result
+}
 
 /// Polls until the condition holds.
 #[track_caller]

@@ -107,7 +107,8 @@ fn a_timeline_that_nothing_can_open_is_refused() {
 
 #[test]
 fn a_timeline_is_a_page_too_that_works_without_anything_else() {
-    let sandbox = shop().env("IMGSPEC_FAKE_SECONDS", "0.2");
+    // Long enough for a busy machine to start `docs` before `base` and `app` are done: these are the critical path.
+    let sandbox = shop().env("IMGSPEC_FAKE_SECONDS", "0.6");
     sandbox.build(&["--timeline", "t.html"]).success();
     let input = json!({ "file": sandbox.path("t.html"), "image": "app" });
     let Some(seen) = in_browser("timeline.mjs", &input) else {
@@ -117,7 +118,7 @@ fn a_timeline_is_a_page_too_that_works_without_anything_else() {
     assert_eq!(seen["requests"], json!([]));
     let text = |name: &str| seen[name].as_str().unwrap();
     assert!(
-        text("about").starts_with("3 images on 2 workers in 0."),
+        text("about").starts_with("3 images on 2 workers in "),
         "{seen}"
     );
     assert!(

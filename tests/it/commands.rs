@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::process::Stdio;
 
-use crate::sandbox::{Sandbox, is_there};
+use crate::sandbox::{Ran, Sandbox, is_there};
 
 const TWO: &str = r#"
 image "base" { base-image "debian:bookworm-slim"; registry "registry.example.com/team" }
@@ -224,15 +224,17 @@ fn explain_of_a_dockerfile_shows_it_its_contexts_and_its_bases() {
 fn render_shows_what_would_be_sent() {
     let sandbox = two();
     sandbox
-        .run(&["render", "app"])
+        .run(&["render", "app", "--builder", "docker"])
         .success()
         .says("ENTRYPOINT [\"python3\"");
-    sandbox.run(&["render", "app", "-o", "out"]).success();
+    sandbox
+        .run(&["render", "app", "--builder", "docker", "-o", "out"])
+        .success();
     let dockerfile = sandbox.read("out/Dockerfile");
     assert!(!dockerfile.contains("syntax="), "{dockerfile}");
     assert!(sandbox.read("out/context/0/main.py").contains("hello"));
     sandbox
-        .run(&["render", "app", "-o", "out"])
+        .run(&["render", "app", "--builder", "docker", "-o", "out"])
         .code(2)
         .says("is not empty");
 }
@@ -312,24 +314,34 @@ fn clean_removes_what_is_left_behind_and_keeps_what_is_known() {
     sandbox.run(&["clean"]).success().says("nothing to remove");
 }
 
+/// A run without any Docker: neither its command nor a daemon.
+fn without_docker(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
+    let mut command = sandbox.command(arguments);
+    command.env("PATH", "/nowhere");
+    Ran::of(&mut command)
+}
+
 #[test]
 fn doctor_says_what_is_missing_and_what_to_do() {
-    let sandbox = Sandbox::new().env("PATH", "/nowhere");
-    let mut command = sandbox.command(&["doctor"]);
-    command.env("PATH", "/nowhere");
-    crate::sandbox::Ran::of(&mut command)
+    let sandbox = two();
+    let ran = without_docker(&sandbox, &["doctor"]).success();
+    let ran = ran.says("there is no `docker` in PATH").says("help: ");
+    let words = "builds base, app (the default does not answer)";
+    let (before, after) = ran.stdout.split_once("\noci  ready\n").unwrap();
+    assert!(before.contains("\ndocker  missing\n"), "{before}");
+    assert!(after.contains(words), "{after}");
+    let images = sandbox.read("imgspec.kdl");
+    let docker = images.replace("image \"app\" {", "image \"app\" {\n    builder \"docker\"");
+    sandbox.write("imgspec.kdl", &docker);
+    without_docker(&sandbox, &["doctor"])
         .code(1)
-        .says("docker")
-        .says("missing")
-        .says("help: ");
+        .says("`docker` is not ready, so it cannot build `app` here yet.");
 }
 
 #[test]
 fn without_a_builder_a_build_says_so_and_begins_nothing() {
     let sandbox = two();
-    let mut command = sandbox.command(&["graph", "build"]);
-    command.env("PATH", "/nowhere");
-    crate::sandbox::Ran::of(&mut command)
+    without_docker(&sandbox, &["graph", "build", "--builder", "docker"])
         .code(2)
         .says("`docker` cannot build here");
     assert!(!is_there(&sandbox.path(".imgspec/logs")));

@@ -29,6 +29,7 @@ mod proofs;
 mod registry;
 mod reliability;
 mod sandbox;
+mod standby;
 mod store;
 mod tour;
 mod traps;

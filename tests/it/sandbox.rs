@@ -253,6 +253,12 @@ impl Ran {
         }
     }
 
+    /// Whether it succeeded without having printed anything.
+    #[allow(dead_code, reason = "only programs that run containers need it")]
+    pub(crate) fn is_silent(&self) -> bool {
+        self.code == Some(0) && self.stdout.is_empty()
+    }
+
     #[track_caller]
     pub(crate) fn code(self, code: i32) -> Self {
         assert_eq!(

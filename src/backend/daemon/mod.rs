@@ -23,9 +23,9 @@ mod races;
 mod round;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::Availability;
 use super::buildkit::BuildKit;
@@ -42,6 +42,8 @@ pub(crate) use locked::locked_digests;
 use parking_lot::Mutex;
 use pins::Pins;
 use races::Races;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
 /// If set to 1, builds use Docker's commands even if the daemon could be accessed directly.
 const BY_PROGRAMS: &str = "IMGSPEC_DOCKER_PROGRAMS";
@@ -59,6 +61,8 @@ pub struct Daemon {
     lender: Option<Lender>,
     /// Whether the daemon failed to answer the most recent query.
     is_lost: AtomicBool,
+    /// Whether it was there when that was first asked: within a run, and while a watch lasts, one builder builds an image.
+    is_there: OnceLock<bool>,
 }
 
 /// What is known about a daemon, and the way to build with it.
@@ -89,6 +93,7 @@ impl Daemon {
             races: Races::default(),
             lender: None,
             is_lost: AtomicBool::new(false),
+            is_there: OnceLock::new(),
         };
         // Invalid limits are reported at startup; here they count as unset.
         this.limits = Limits::read(&|name| this.variable(name)).unwrap_or_default();
@@ -99,6 +104,16 @@ impl Daemon {
     pub(in crate::backend) fn borrowing(mut self, place: Rooted) -> Self {
         self.lender = Some(Lender::new(place, self.limits));
         self
+    }
+
+    /// Whether there is a `docker` command, and something listens on the daemon's socket. Nothing is waited for, so a daemon
+    /// that is reached in another way counts as being there; and so does one whose address cannot be read, since that is an
+    /// error to be told.
+    pub(crate) fn is_there(&self) -> bool {
+        *self.is_there.get_or_init(|| {
+            let socket = self.endpoint().ok().and_then(|endpoint| endpoint.socket());
+            self.program.is_some() && socket.is_none_or(|socket| listens(&socket))
+        })
     }
 
     pub(crate) fn availability(&self, asker: Asker<'_>) -> Availability {
@@ -158,6 +173,17 @@ impl Daemon {
         let buildkit = BuildKit::new(socket, name, self.registries(), proxies).ok()?;
         Some(Arc::new(buildkit))
     }
+}
+
+/// Whether a process listens on this socket. One whose queue is full does.
+fn listens(socket: &Path) -> bool {
+    let connect = || -> rustix::io::Result<()> {
+        let address = SocketAddrUnix::new(socket)?;
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let own = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        rustix::net::connect(&own, &address)
+    };
+    matches!(connect(), Ok(()) | Err(Errno::AGAIN))
 }
 
 impl Drop for Daemon {

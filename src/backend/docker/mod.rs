@@ -50,6 +50,10 @@ impl Backend for Docker {
         10
     }
 
+    fn is_there(&self) -> bool {
+        self.0.is_there()
+    }
+
     fn availability(&self, asker: Asker<'_>) -> Availability {
         self.0.availability(asker)
     }

@@ -203,9 +203,9 @@ impl Backend for Embedded {
         NAME
     }
 
-    /// Only for images that name it, as long as it does not do everything.
+    /// Below Docker's: it builds what names no builder where Docker does not answer.
     fn priority(&self) -> u8 {
-        0
+        5
     }
 
     fn availability(&self, _: Asker<'_>) -> Availability {

@@ -86,6 +86,10 @@ impl Backend for Envd {
         1
     }
 
+    fn is_there(&self) -> bool {
+        self.program.is_some() && self.daemon.is_there()
+    }
+
     /// Removes blobs of bases that were made available to envd, and their names; what another run uses stays.
     fn clean(&self, wish: &CleanUp, asker: Asker<'_>) -> Result<Cleaned, String> {
         if wish.dry_run {

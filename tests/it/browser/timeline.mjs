@@ -42,10 +42,15 @@ await withBrowser(async (browser) => {
   seen.about = await page.locator('#timeline-about').textContent();
   const first = await picture(page);
 
-  // The first lane, shortly after the start.
-  await canvas.hover({ position: { x: 90, y: 43 } });
-  seen.tip = await page.locator('#timeline .tip').innerText();
-  await canvas.click({ position: { x: 90, y: 43 } });
+  // The first lane, from shortly after the start on: on a busy machine a build begins late.
+  const place = { x: 90, y: 43 };
+  seen.tip = '';
+  for (; place.x < 900; place.x += 15) {
+    await canvas.hover({ position: place });
+    seen.tip = await page.locator('#timeline .tip').innerText();
+    if (seen.tip) break;
+  }
+  await canvas.click({ position: place });
   seen.panel = await page.locator('#panel').innerText();
   await page.keyboard.press('Escape');
 

@@ -3,6 +3,7 @@
 use std::process::Child;
 use std::time::Duration;
 
+use super::stage::wait_for;
 use super::state::surroundings::mounting;
 use crate::registry::{Fault, Registry, digest, layer, noise};
 use crate::sandbox::Sandbox;
@@ -82,9 +83,12 @@ fn who_waits_for_a_process_that_is_killed_goes_on_in_its_place() {
     let home = sandbox.root().join("../home").display().to_string();
     let mut first = sandbox.spawn(&["graph", "build"]);
     registry.until("GET /v2/team/base/blobs/");
-    let second = on(&base).env("HOME", &home);
-    let second = second.spawn(&["graph", "build"]);
-    std::thread::sleep(Duration::from_millis(1500));
+    let beside = on(&base).env("HOME", &home);
+    let second = beside.spawn(&["graph", "build"]);
+    let log = beside.path(".imgspec/logs/app.log");
+    wait_for("the second to wait", || {
+        std::fs::read_to_string(&log).is_ok_and(|log| log.contains("waiting for another run"))
+    });
     registry.behaves();
     first.kill().unwrap();
     first.wait().unwrap();
@@ -258,9 +262,12 @@ fn of_two_that_are_killed_at_any_moment_nothing_wrong_is_left() {
         if round % 4 == 3 {
             sandbox.run(&["graph", "build", "--push"]).success();
             is_whole(&sandbox);
-            assert_eq!(turns(&sandbox), 0);
-            let unfinished = "../home/.cache/imgspec/images/unfinished";
-            assert_eq!(sandbox.path(unfinished).read_dir().unwrap().count(), 0);
+            // On a busy machine none of them may have come to open the store.
+            if sandbox.path("../home/.cache/imgspec/images").exists() {
+                assert_eq!(turns(&sandbox), 0);
+                let unfinished = "../home/.cache/imgspec/images/unfinished";
+                assert_eq!(sandbox.path(unfinished).read_dir().unwrap().count(), 0);
+            }
             let plan = sandbox.run(&["graph", "plan", "--push"]).success().stdout;
             assert!(plan.contains("1 fresh"), "{plan}");
             sandbox = pushed(&base, &registry);

@@ -210,7 +210,8 @@ fn compiles(bytecode: Option<bool>) -> bool {
 }
 
 fn with_uv(run: Run, image: &str, platform: &str) -> Run {
-    // uv's cache is designed to be shared.
-    run.mount(format!("type=bind,from={image},source=/uv,target={UV}"))
+    // uv's cache is designed to be shared. Its lock is among the temporary files, and would stay there.
+    run.apart()
+        .mount(format!("type=bind,from={image},source=/uv,target={UV}"))
         .mount(cache(UV_CACHE, &format!("uv-{platform}"), "shared"))
 }

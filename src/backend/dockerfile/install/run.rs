@@ -8,6 +8,8 @@ use crate::spec::SecretStep;
 /// The directory for secrets that a step receives as variables.
 const SECRETS: &str = "/run/imgspec/secrets";
 
+const TEMPORARY: &str = "/run/imgspec/tmp";
+
 /// A RUN instruction under construction.
 pub(crate) struct Run {
     mounts: Vec<String>,
@@ -34,6 +36,18 @@ impl Run {
         let mut run = Self::new(["/bin/sh", "-c", script, name]);
         run.arguments.extend(arguments.into_iter().map(Into::into));
         run
+    }
+
+    /// With a place of its own for temporary files, which does not become part of the image, if a shell runs it.
+    pub(super) fn apart(mut self) -> Self {
+        let [shell, option, script, ..] = self.arguments.as_mut_slice() else {
+            return self;
+        };
+        if shell != "/bin/sh" || option != "-c" {
+            return self;
+        }
+        *script = format!("export TMPDIR={TEMPORARY}\n{script}");
+        self.mount(format!("type=tmpfs,target={TEMPORARY}"))
     }
 
     pub(super) fn mount(mut self, mount: impl Into<String>) -> Self {
