@@ -1,7 +1,8 @@
-//! What a command costs beyond its own work: `true` by itself, in a sandbox of the embedded builder, and as a step of a Docker build.
+//! What a command costs beyond its own work: `true` by itself, in a sandbox of the embedded builder, and as a step of a build by
+//! imgspec and by BuildKit, layer included: builds with twenty commands and with none, in turns.
 //!
 //! Run it with `cargo bench --bench sandbox`, as root or as a user; with an engine in `DOCKER_HOST` that is measured too. Prints
-//! medians and ratios; asserts nothing.
+//! medians; asserts nothing.
 
 #![allow(
     dead_code,
@@ -80,12 +81,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use timing::{median, time};
+use timing::{imgspec, median, time};
 
 const ROUNDS: usize = 100;
 
 /// How many steps there are in one build.
 const STEPS: u32 = 20;
+
+/// How often that is built.
+const BUILDS: usize = 5;
 
 fn main() {
     // `cargo test --benches` only checks that the benchmark starts.
@@ -114,19 +118,40 @@ fn main() {
             took.saturating_sub(alone)
         );
     }
-    if std::env::var_os("DOCKER_HOST").is_some() {
-        let step = buildkit(place.path());
-        println!("a step of Docker build           {step:>10.2?}");
+    steps(place.path());
+}
+
+/// Steps of builds on the same root.
+fn steps(place: &Path) {
+    let has_engine = std::env::var_os("DOCKER_HOST").is_some();
+    time(
+        Command::new("tar")
+            .args(["-C", "base", "-cf", "base.tar", "."])
+            .current_dir(place),
+    );
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 0..BUILDS {
+        let each = |build: &dyn Fn(u32) -> Duration| build(STEPS).saturating_sub(build(0)) / STEPS;
+        ours.push(each(&|steps| embedded(place, steps, round)));
+        if has_engine {
+            theirs.push(each(&|steps| buildkit(place, steps, round)));
+        }
+    }
+    println!("a command of an image            {:>10.2?}", median(ours));
+    if has_engine {
+        println!("a step of BuildKit               {:>10.2?}", median(theirs));
     }
 }
 
-/// A root with `/bin/true` and what it is linked with.
+/// A root with `true`, a shell, and what they are linked with.
 fn base(place: &Path) -> PathBuf {
     let root = place.join("base");
-    let linked = Command::new("ldd").arg("/bin/true").output().expect("ldd");
+    let programs = ["/bin/true", "/bin/sh"];
+    let linked = Command::new("ldd").args(programs).output().expect("ldd");
     let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
     let files = linked.split_whitespace().filter(|it| it.starts_with('/'));
-    for file in files.chain(["/bin/true"]) {
+    let files = files.map(|file| file.trim_end_matches(':'));
+    for file in files.chain(programs) {
         let to = root.join(file.trim_start_matches('/'));
         fs::create_dir_all(to.parent().expect("a parent")).expect("a directory");
         fs::copy(file, to).expect("a copy");
@@ -134,17 +159,26 @@ fn base(place: &Path) -> PathBuf {
     root
 }
 
-fn buildkit(place: &Path) -> Duration {
-    let build = |steps: u32, round: usize| {
-        let mut text = "FROM scratch\nCOPY base /\n".to_owned();
-        for step in 0..steps {
-            let _ = writeln!(text, "RUN [\"/bin/true\", \"{round}.{step}\"]");
-        }
-        fs::write(place.join("Dockerfile"), text).expect("a file");
-        fs::write(place.join(".dockerignore"), "*\n!base\n").expect("a file");
-        let mut command = Command::new("docker");
-        time(command.args(["build", "-q", "--no-cache"]).arg(place))
-    };
-    let times = (0..5).map(|round| build(STEPS, round).saturating_sub(build(0, round)) / STEPS);
-    median(times.collect())
+/// How long a build takes that has this many commands.
+fn embedded(place: &Path, steps: u32, round: usize) -> Duration {
+    let mut text =
+        "image \"app\" {\n    builder \"oci\"\n    base-image file=\"base.tar\"\n".to_owned();
+    for step in 0..steps {
+        let _ = writeln!(text, "    commands \"true {round}.{step}\"");
+    }
+    fs::write(place.join("imgspec.kdl"), text + "}\n").expect("a manifest");
+    let mut command = imgspec(place);
+    command.env("IMGSPEC_CACHE", place.join("cache"));
+    time(command.args(["graph", "build", "--force"]))
+}
+
+fn buildkit(place: &Path, steps: u32, round: usize) -> Duration {
+    let mut text = "FROM scratch\nCOPY base /\n".to_owned();
+    for step in 0..steps {
+        let _ = writeln!(text, "RUN true {round}.{step}");
+    }
+    fs::write(place.join("Dockerfile"), text).expect("a file");
+    fs::write(place.join(".dockerignore"), "*\n!base\n").expect("a file");
+    let mut command = Command::new("docker");
+    time(command.args(["build", "-q", "--no-cache"]).arg(place))
 }

@@ -19,6 +19,8 @@ mod packages;
 mod sandbox;
 #[path = "docker/services.rs"]
 mod services;
+#[path = "docker/sets.rs"]
+mod sets;
 #[path = "docker/sizes.rs"]
 mod sizes;
 #[path = "engine/waiting.rs"]

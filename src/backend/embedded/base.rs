@@ -6,7 +6,7 @@ use serde_json::json;
 use super::common::{LARGEST, NAME, at_once, failed, passing, stored};
 use super::config::Config;
 use crate::asking::Asker;
-use crate::backend::oci::layer::{self, Contents, Index};
+use crate::backend::oci::layer::{self, Contents, Index, Node, NodeKind};
 use crate::backend::oci::manifest::{CONFIG, Descriptor, MANIFEST, Manifest};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::origin::{Origin, Supply};
@@ -49,9 +49,36 @@ pub(super) struct Image {
     pub(super) config: Config,
     pub(super) parts: Vec<Part>,
     pub(super) tree: Tree,
+    /// The layers whose files steps see, each once, the lowest first: they are not empty, and no higher one hides all of them.
+    pub(super) seen: Vec<Part>,
 }
 
 impl Image {
+    /// Without layers yet.
+    pub(super) fn bare(config: Config) -> Self {
+        Self {
+            config,
+            parts: Vec::new(),
+            tree: Tree::default(),
+            seen: Vec::new(),
+        }
+    }
+
+    /// Puts a layer on top.
+    pub(super) fn push(&mut self, part: Part, index: &Index) {
+        self.tree.apply(index);
+        if !index.nodes.is_empty() {
+            let hides_all = |node: &Node| node.path.is_empty() && node.kind == NodeKind::Opaque;
+            if index.nodes.iter().any(hides_all) {
+                self.seen.clear();
+            }
+            // Of several equal layers the highest hides the others.
+            self.seen.retain(|other| other.digest != part.digest);
+            self.seen.push(part.clone());
+        }
+        self.parts.push(part);
+    }
+
     /// The image, if it is for this platform.
     pub(super) fn only_for(self, platform: &str, name: &str) -> Result<Self, BuildError> {
         let is = self.config.platform();
@@ -122,11 +149,7 @@ pub(super) struct Source<'a> {
 impl Source<'_> {
     /// An empty image.
     pub(super) fn scratch(platform: &str) -> Image {
-        Image {
-            config: Config::scratch(&Platform::read(platform)),
-            parts: Vec::new(),
-            tree: Tree::default(),
-        }
+        Image::bare(Config::scratch(&Platform::read(platform)))
     }
 
     /// An image of a registry; `pinned` is the digest it is locked to.
@@ -343,21 +366,16 @@ type Described<'m> = (&'m Descriptor, Digest);
 
 /// The image of these layers, whose lists are known.
 fn stacked(config: Config, layers: &[Described<'_>], indexes: &[Index]) -> Image {
-    let mut tree = Tree::default();
-    let mut parts = Vec::new();
+    let mut image = Image::bare(config);
     for ((blob, _), index) in layers.iter().zip(indexes) {
-        tree.apply(index);
-        parts.push(Part {
+        let part = Part {
             media_type: oci_type(&blob.media_type),
             digest: blob.digest,
             size: blob.size.unwrap_or_default(),
-        });
+        };
+        image.push(part, index);
     }
-    Image {
-        config,
-        parts,
-        tree,
-    }
+    image
 }
 
 /// OCI's name for a type of layers; Docker's own names mean the same bytes.
@@ -412,3 +430,6 @@ pub(super) fn told(error: TransferError, reference: &str) -> BuildError {
         TransferError::Cancelled => BuildError::Cancelled,
     }
 }
+
+#[cfg(test)]
+mod tests;

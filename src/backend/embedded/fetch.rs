@@ -22,29 +22,48 @@ pub(super) fn all(
     web: &Web<'_>,
     source: &Source<'_>,
 ) -> Result<(), BuildError> {
+    each(wanted, web, source, &|_| {})
+}
+
+/// The same; `ready` is told the number of each file that is there, as soon as it is.
+pub(super) fn each(
+    wanted: &[Wanted<'_>],
+    web: &Web<'_>,
+    source: &Source<'_>,
+    ready: &(dyn Fn(usize) + Sync),
+) -> Result<(), BuildError> {
+    // The largest first, so that none of them is left for the end.
+    let mut order: Vec<usize> = (0..wanted.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(wanted[*at].size));
     let mut missing = Vec::new();
-    for file in wanted {
-        if !is_there(file, source)? {
-            missing.push(file);
+    for at in order {
+        if is_there(&wanted[at], source)? {
+            ready(at);
+        } else {
+            missing.push(at);
         }
     }
-    // The largest first, so that none of them is left for the end.
-    missing.sort_by_key(|file| std::cmp::Reverse(file.size));
-    at_once(&missing, |file| {
-        let what = format!("`{}`", file.name);
-        let whom = format!("another run that is fetching {what}");
-        let turn = source.turn(&file.sha256.hex(), &whom).map_err(stored)?;
-        let _turn = turn.ok_or(BuildError::Cancelled)?;
-        if is_there(file, source)? {
-            return Ok(());
-        }
-        source.notes.log(&format!("fetching {}", file.name));
-        let at = super::address::read(&file.url);
-        let (at, _) = at.map_err(|why| failed(format!("{}: {why}", file.name)))?;
-        web.fetch(&at, file.sha256, file.size)
-            .map_err(|error| failure(&what, error))
+    at_once(&missing, |at| {
+        one(&wanted[*at], web, source)?;
+        ready(*at);
+        Ok::<_, BuildError>(())
     })?;
     Ok(())
+}
+
+fn one(file: &Wanted<'_>, web: &Web<'_>, source: &Source<'_>) -> Result<(), BuildError> {
+    let what = format!("`{}`", file.name);
+    let whom = format!("another run that is fetching {what}");
+    let turn = source.turn(&file.sha256.hex(), &whom).map_err(stored)?;
+    let _turn = turn.ok_or(BuildError::Cancelled)?;
+    if is_there(file, source)? {
+        return Ok(());
+    }
+    source.notes.log(&format!("fetching {}", file.name));
+    let at = super::address::read(&file.url);
+    let (at, _) = at.map_err(|why| failed(format!("{}: {why}", file.name)))?;
+    web.fetch(&at, file.sha256, file.size)
+        .map_err(|error| failure(&what, error))
 }
 
 fn is_there(file: &Wanted<'_>, source: &Source<'_>) -> Result<bool, BuildError> {

@@ -18,8 +18,7 @@ impl Made {
     pub(super) fn onto(self, image: &mut Image, words: &str) -> Result<(), BuildError> {
         let diff_id = Digest::read(&self.note.diff_id);
         let diff_id = diff_id.ok_or_else(|| failed("a note of the store is damaged"))?;
-        image.tree.apply(&self.note.index);
-        image.parts.push(self.part);
+        image.push(self.part, &self.note.index);
         image.config.add_history(words, Some(diff_id));
         Ok(())
     }

@@ -54,8 +54,13 @@ pub(in super::super) fn choose(
     })
 }
 
-/// Puts the files of packages into the store, each as a blob by its sha256.
-pub(in super::super) fn fetch(packages: &[Package], source: &Source<'_>) -> Result<(), BuildError> {
+/// Puts the files of packages into the store, each as a blob by its sha256; `ready` is told the number of each package that is
+/// there, as soon as it is.
+pub(in super::super) fn fetch(
+    packages: &[Package],
+    source: &Source<'_>,
+    ready: &(dyn Fn(usize) + Sync),
+) -> Result<(), BuildError> {
     let mut logins = Logins::default();
     let mut wanted = Vec::new();
     for package in packages {
@@ -71,7 +76,7 @@ pub(in super::super) fn fetch(packages: &[Package], source: &Source<'_>) -> Resu
             size: Some(package.size),
         });
     }
-    fetch::all(&wanted, &Web::of_archives(&logins, source), source)
+    fetch::each(&wanted, &Web::of_archives(&logins, source), source, ready)
 }
 
 /// What of the base's settings only apt understands.

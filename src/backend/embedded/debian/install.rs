@@ -32,7 +32,7 @@ use crate::backend::steps::{APT_CACHES, apt_script, cache_scope};
 use crate::spec::{Debian, SecretStep, Variant};
 
 /// The version of how packages become layers; part of the keys of their layers.
-const FORMAT: &str = "debian 1";
+const FORMAT: &str = "debian 2";
 
 /// The settings with which apt runs in the sandbox: it has no other users there if this machine has none for it.
 const APT: &str = "APT::Sandbox::User \"root\";";
@@ -284,11 +284,10 @@ impl Install<'_> {
         before: &Before<'_>,
     ) -> Result<Layer, Unmade> {
         let source = self.source();
-        fetch(packages, source)?;
+        let unpacked = Unpacked::read(packages, source, |ready| fetch(packages, source, ready))?;
         source
             .notes
-            .log(&format!("unpacking {} packages", packages.len()));
-        let unpacked = Unpacked::read(packages, source)?;
+            .log(&format!("writing {} packages as a layer", packages.len()));
         let incoming = unpacked.incoming()?;
         Ok(unpacked.layer(laid, &incoming, before, self.0.encoding)?)
     }
@@ -301,7 +300,7 @@ impl Install<'_> {
         self.once().get(&key.finish(self.0.encoding), words, || {
             let source = self.source();
             let layers = trees::of(image, Owners::here(), source)?;
-            let last = image.parts.last().zip(layers.last());
+            let last = image.seen.last().zip(layers.last());
             let (part, tree) = last.ok_or_else(|| failed("there is nothing to configure"))?;
             let note = LayerNote::read(source.store, part.digest)?;
             let note = note.ok_or_else(|| failed("the store lost the list of a layer"))?;

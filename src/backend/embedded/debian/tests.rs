@@ -205,12 +205,16 @@ fn packages_are_chosen_and_fetched_and_the_list_is_read_once() {
     assert_eq!(bench.served.asked(), ["dists/stable/InRelease", LIST]);
     bench.choose(&["lib"]).unwrap();
     assert_eq!(bench.served.asked(), ["dists/stable/InRelease"]);
-    bench.with(|source| fetch(&chosen[..1], source)).unwrap();
+    bench
+        .with(|source| fetch(&chosen[..1], source, &|_| {}))
+        .unwrap();
     assert_eq!(
         bench.store.read_whole(chosen[0].sha256, 100).unwrap(),
         DEB.as_bytes()
     );
-    bench.with(|source| fetch(&chosen[..1], source)).unwrap();
+    bench
+        .with(|source| fetch(&chosen[..1], source, &|_| {}))
+        .unwrap();
     assert_eq!(bench.served.asked(), ["pool/l/lib_1_amd64.deb"]);
 }
 
@@ -248,7 +252,7 @@ fn a_mirror_that_answers_with_something_else_is_told_with_both_hashes() {
     let chosen = bench.choose(&["lib"]).unwrap();
     bench.served.put("pool/l/lib_1_amd64.deb", "a PACKAGE");
     let why = bench
-        .with(|source| fetch(&chosen, source))
+        .with(|source| fetch(&chosen, source, &|_| {}))
         .unwrap_err()
         .to_string();
     let found = Digest::of(b"a PACKAGE").to_string();
@@ -262,7 +266,7 @@ fn a_mirror_that_answers_with_something_else_is_told_with_both_hashes() {
         .served
         .put("pool/l/lib_1_amd64.deb", vec![b'x'; 2 << 20]);
     let why = bench
-        .with(|source| fetch(&chosen, source))
+        .with(|source| fetch(&chosen, source, &|_| {}))
         .unwrap_err()
         .to_string();
     assert!(why.contains("it sent more than 9 bytes"), "{why}");

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::resume_unwind;
+use std::sync::mpsc;
+use std::thread;
 
 use parking_lot::Mutex;
-use rayon::prelude::*;
 
 use super::Package;
 use super::control;
@@ -17,6 +19,7 @@ use super::lay::{Content, Entry, Incoming, Laid, LayError};
 use crate::backend::BuildError;
 use crate::backend::embedded::base::Source;
 use crate::backend::embedded::common::{failed, stored};
+use crate::backend::embedded::trees::{self, Owners};
 use crate::backend::oci::layer::{self, Encoding, EntryKind, Layer, LayerWriter};
 use crate::backend::oci::store::Spool;
 
@@ -59,26 +62,43 @@ struct Held {
 }
 
 impl<'a> Unpacked<'a> {
-    /// Reads packages, which the store has, as many at once as there are processors.
+    /// Reads packages, as many at once as there are processors, each when `fetch` has told that it is there.
     pub(super) fn read(
         packages: &'a [Package],
         source: &'a Source<'a>,
+        fetch: impl FnOnce(&(dyn Fn(usize) + Sync)) -> Result<(), BuildError>,
     ) -> Result<Self, UnpackError> {
         let spools = (0..rayon::current_num_threads().min(packages.len()).max(1))
             .map(|_| source.store.spool().map(Mutex::new));
         let spools: Vec<Mutex<Spool>> = spools.collect::<Result<_, _>>().map_err(failed)?;
-        let free = Mutex::new((0..spools.len()).collect::<Vec<usize>>());
-        // The largest first, so that none of them is left for the end.
-        let mut order: Vec<usize> = (0..packages.len()).collect();
-        order.sort_by_key(|at| std::cmp::Reverse(packages[*at].size));
-        let read = order.into_par_iter().map(|at| {
-            // One for each thread, so there is always one.
-            let spool = free.lock().pop().unwrap_or_default();
-            let held = one(&packages[at], (spool, &spools[spool]), source);
-            free.lock().push(spool);
-            Ok::<_, BuildError>((at, held?))
+        let (give, take) = mpsc::channel();
+        let take = Mutex::new(take);
+        let work = |number: usize| -> Result<Vec<(usize, Held)>, BuildError> {
+            let mut read = Vec::new();
+            // Held while waiting: whoever has it gets the next one.
+            while let Ok(at) = { take.lock().recv() } {
+                let spool = (number, &spools[number]);
+                read.push((at, one(&packages[at], spool, source)?));
+            }
+            Ok(read)
+        };
+        let work = &work;
+        let (fetched, read) = thread::scope(|scope| {
+            let threads: Vec<_> = (0..spools.len())
+                .map(|number| scope.spawn(move || work(number)))
+                .collect();
+            let fetched = fetch(&|at| {
+                // Nobody takes it if reading has failed, which is told afterwards.
+                let _ = give.send(at);
+            });
+            drop(give);
+            let read = threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            (fetched, read.collect::<Result<Vec<_>, _>>())
         });
-        let mut debs: Vec<(usize, Held)> = read.collect::<Result<_, _>>()?;
+        fetched?;
+        let mut debs: Vec<(usize, Held)> = read?.into_iter().flatten().collect();
         debs.sort_by_key(|(at, _)| *at);
         Ok(Self {
             source,
@@ -131,12 +151,23 @@ impl<'a> Unpacked<'a> {
         Ok(self.write(&laid.entries, encoding)?)
     }
 
+    /// Writes the layer, and unpacks it meanwhile: it is needed that way right afterwards.
     fn write(
         &self,
         entries: &BTreeMap<String, Entry>,
         encoding: Encoding,
     ) -> Result<Layer, BuildError> {
-        let mut writer = LayerWriter::new(self.source.store, encoding).map_err(failed)?;
+        trees::meanwhile(Owners::here(), self.source, |tap| {
+            let writer = LayerWriter::new(self.source.store, encoding).map_err(failed)?;
+            self.write_to(writer.tapped(tap), entries)
+        })
+    }
+
+    fn write_to(
+        &self,
+        mut writer: LayerWriter,
+        entries: &BTreeMap<String, Entry>,
+    ) -> Result<Layer, BuildError> {
         // The first path of each file has its content; the others are links to it.
         let mut first: BTreeMap<(usize, usize), &str> = BTreeMap::new();
         for (path, entry) in entries {

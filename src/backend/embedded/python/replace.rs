@@ -108,8 +108,7 @@ impl Missing<'_> {
         let write = || write(&folders.items, &removed.paths, place, source);
         let made = once.get(&key, &words, write)?;
         let mut image = place.image.clone();
-        image.tree.apply(&made.note.index);
-        image.parts.push(made.part.clone());
+        image.push(made.part.clone(), &made.note.index);
         Ok(Some((Installed { made, words }, image)))
     }
 

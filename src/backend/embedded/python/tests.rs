@@ -125,9 +125,9 @@ impl Bench {
     pub(super) fn install(&self, wheels: &[Wheel]) -> Result<Vec<Installed>, BuildError> {
         let target = find(&self.tree, &Interpreter::Base, &config(&[])).unwrap();
         let image = Image {
-            config: config(&[]),
             parts: self.parts.clone(),
             tree: self.tree.clone(),
+            ..Image::bare(config(&[]))
         };
         let place = Place {
             target: &target,

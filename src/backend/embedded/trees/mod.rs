@@ -4,14 +4,16 @@
 mod tests;
 mod unpack;
 
-use std::collections::HashSet;
+use std::io::{self, PipeWriter};
 use std::path::PathBuf;
+use std::thread;
 
-use super::base::{Image, LayerNote, Part, Source, told};
+use super::base::{Image, Part, Source, told};
 use super::common::{at_once, failed, stored};
 use crate::backend::BuildError;
-use crate::backend::oci::layer::{LayerError, NodeKind, plain};
-use crate::backend::oci::store::StoreError;
+use crate::backend::oci::layer::{Layer, LayerError, plain};
+use crate::backend::oci::name::Digest;
+use crate::backend::oci::store::{StoreError, Turn};
 use crate::disk::dir::DirError;
 pub(super) use unpack::{OPAQUE, Owners, is_carried};
 
@@ -21,35 +23,43 @@ pub(super) fn of(
     owners: Owners,
     source: &Source<'_>,
 ) -> Result<Vec<PathBuf>, BuildError> {
-    let parts = needed(image, source)?;
-    at_once(&parts, |part| tree(part, owners, source))
+    at_once(&image.seen, |part| tree(part, owners, source))
 }
 
-/// The layers that make up the files of an image, the lowest first. Overlayfs takes no directory twice: of several equal
-/// layers the highest hides the others.
-fn needed<'a>(image: &'a Image, source: &Source<'_>) -> Result<Vec<&'a Part>, BuildError> {
-    let mut seen = HashSet::new();
-    let mut needed = Vec::new();
-    for part in image.parts.iter().rev() {
-        if !seen.insert(part.digest) {
-            continue;
-        }
-        let note = LayerNote::read(source.store, part.digest)?;
-        let nodes = note.map(|note| note.index.nodes);
-        if nodes.as_ref().is_some_and(Vec::is_empty) {
-            continue;
-        }
-        needed.push(part);
-        let is_opaque_root = |nodes: Vec<crate::backend::oci::layer::Node>| {
-            let mut nodes = nodes.iter();
-            nodes.any(|node| node.path.is_empty() && node.kind == NodeKind::Opaque)
-        };
-        if nodes.is_some_and(is_opaque_root) {
-            break;
-        }
+/// Writes a layer, and unpacks it meanwhile; `write` is given where all bytes of its tar are to go.
+pub(super) fn meanwhile(
+    owners: Owners,
+    source: &Source<'_>,
+    write: impl FnOnce(PipeWriter) -> Result<Layer, BuildError>,
+) -> Result<Layer, BuildError> {
+    let (store, kind) = (source.store, owners.kind());
+    let (scratch, files) = store.new_tree().map_err(failed)?;
+    let (plain, tap) = io::pipe().map_err(failed)?;
+    let (layer, unpacked) = thread::scope(|scope| {
+        let is_cancelled = || source.cancel.is_requested();
+        let unpacking = scope.spawn(move || unpack::unpack(plain, &files, owners, &is_cancelled));
+        (write(tap), unpacking.join())
+    });
+    let layer = layer?;
+    // What went wrong is told when the tree is needed, and it is made again.
+    let Ok(Ok(unpacked)) = unpacked else {
+        return Ok(layer);
+    };
+    let digest = layer.blob.digest;
+    if let Some(_turn) = turn(kind, digest, source)?
+        && store.tree(kind, digest).map_err(failed)?.is_none()
+    {
+        let kept = store.keep_tree(kind, digest, unpacked.size, scratch);
+        kept.map_err(failed)?;
     }
-    needed.reverse();
-    Ok(needed)
+    Ok(layer)
+}
+
+/// The turn to unpack a layer; `None` if the build is cancelled.
+fn turn(kind: &str, layer: Digest, source: &Source<'_>) -> Result<Option<Turn>, BuildError> {
+    let name = format!("tree-{kind}-{}", layer.hex());
+    let whom = format!("another run that is unpacking {layer}");
+    source.turn(&name, &whom).map_err(failed)
 }
 
 /// The directory of a layer.
@@ -62,10 +72,7 @@ pub(super) fn tree(
     if let Some(known) = store.tree(kind, layer).map_err(failed)? {
         return Ok(known);
     }
-    let name = format!("tree-{kind}-{}", layer.hex());
-    let whom = format!("another run that is unpacking {layer}");
-    let turn = source.turn(&name, &whom).map_err(failed)?;
-    let _turn = turn.ok_or(BuildError::Cancelled)?;
+    let _turn = turn(kind, layer, source)?.ok_or(BuildError::Cancelled)?;
     if let Some(known) = store.tree(kind, layer).map_err(failed)? {
         return Ok(known);
     }

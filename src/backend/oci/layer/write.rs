@@ -1,6 +1,6 @@
 //! Writes a layer into the store: tar, hashes and index in one pass.
 
-use std::io;
+use std::io::{self, BufWriter, PipeWriter, Write};
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,6 +10,9 @@ use super::kept;
 use super::tar::{self, Entry, EntryKind, Xattr};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::{Blob, Store, StoreError, Writer};
+
+/// What is passed on at once.
+const TAPPED: usize = 64 << 10;
 
 /// A finished layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub(in crate::backend) struct LayerWriter {
     padding: usize,
     /// The content of the current file, if its text is kept in the index.
     text: Option<Vec<u8>>,
+    /// Where all bytes of the tar go too.
+    tap: Option<BufWriter<PipeWriter>>,
 }
 
 impl LayerWriter {
@@ -48,7 +53,14 @@ impl LayerWriter {
             left: 0,
             padding: 0,
             text: None,
+            tap: None,
         })
+    }
+
+    /// Passes on all bytes of the tar too, as long as somebody reads them.
+    pub(in crate::backend) fn tapped(mut self, tap: PipeWriter) -> Self {
+        self.tap = Some(BufWriter::with_capacity(TAPPED, tap));
+        self
     }
 
     /// Begins an entry. Entries must be sorted so that directories come before what is in them.
@@ -113,6 +125,8 @@ impl LayerWriter {
     /// Completes the layer.
     pub(in crate::backend) fn finish(mut self) -> Result<Layer, StoreError> {
         self.bytes(&tar::END)?;
+        // Flushed, and closed: whoever reads it comes to the end while the rest is compressed.
+        drop(self.tap.take());
         for member in self.compressor.finish().map_err(StoreError::Files)? {
             self.blob.add(&member)?;
         }
@@ -138,10 +152,15 @@ impl LayerWriter {
         Ok(())
     }
 
-    /// Hashes bytes of the tar that are in the blob already.
+    /// Hashes bytes of the tar, which the blob has or gets in another way.
     pub(super) fn hash(&mut self, bytes: &[u8]) {
         self.plain.update(bytes);
         self.size += bytes.len() as u64;
+        if let Some(tap) = &mut self.tap
+            && tap.write_all(bytes).is_err()
+        {
+            self.tap = None;
+        }
     }
 
     pub(super) fn pad(&mut self) -> Result<(), StoreError> {

@@ -55,13 +55,21 @@ fn layer(
         UnpackError::Unclear(why) => format!("unclear: {why}"),
         UnpackError::Failed(error) => error.to_string(),
     };
-    let unpacked = Unpacked::read(&packages, &source).map_err(told)?;
+    let unpacked = Unpacked::read(&packages, &source, |ready| {
+        (0..packages.len()).for_each(ready);
+        Ok(())
+    })
+    .map_err(told)?;
     let incoming = unpacked.incoming().map_err(told)?;
     let mut laid = Laid::on(Tree::default());
     let sources = boot::sources(&Debian::new("bookworm"));
     boot::begin(&mut laid, "amd64", &sources).unwrap();
     let made = unpacked.layer(laid, &incoming, &Before::default(), encoding);
     let made = made.map_err(told)?;
+    let unpacked = store.tree(Owners::here().kind(), made.blob.digest);
+    let unpacked = unpacked
+        .unwrap()
+        .expect("it was unpacked while it was written");
     let (file, _) = store.read(made.blob.digest).unwrap();
     let mut tar = tar::Archive::new(layer::plain(file).unwrap());
     let mut entries = BTreeMap::new();
@@ -73,6 +81,12 @@ fn layer(
             content = format!("-> {}", target.display());
         }
         entry.read_to_string(&mut content).unwrap();
+        if entry.header().entry_type().is_file() {
+            assert_eq!(
+                std::fs::read_to_string(unpacked.join(&path)).unwrap(),
+                content
+            );
+        }
         let head = entry.header();
         content = format!("{:o} {content}", head.mode().unwrap());
         assert!(entries.insert(path, content).is_none());
