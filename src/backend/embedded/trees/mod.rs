@@ -1,5 +1,6 @@
 //! The layers of an image as directories, for steps that run something. Each is unpacked once.
 
+mod attributes;
 #[cfg(test)]
 mod tests;
 mod unpack;
@@ -12,8 +13,9 @@ use super::common::{at_once, failed, stored};
 use crate::backend::BuildError;
 use crate::backend::oci::layer::{LayerError, NodeKind, plain};
 use crate::backend::oci::store::StoreError;
+use crate::backend::sandbox;
 use crate::disk::dir::DirError;
-pub(super) use unpack::{OPAQUE, Owners, is_carried};
+pub(super) use attributes::{OPAQUE, Owners, is_carried};
 
 /// The directories of an image's layers, the lowest first.
 pub(super) fn of(
@@ -58,7 +60,7 @@ pub(super) fn tree(
     owners: Owners,
     source: &Source<'_>,
 ) -> Result<PathBuf, BuildError> {
-    let (store, kind, layer) = (source.store, owners.kind(), part.digest);
+    let (store, kind, layer) = (source.store, &owners.kind(), part.digest);
     if let Some(known) = store.tree(kind, layer).map_err(failed)? {
         return Ok(known);
     }
@@ -88,6 +90,21 @@ pub(super) fn tree(
         let line =
             format!("commands do not see the base's device `/{path}`: making it takes root's rights");
         source.notes.log(&line);
+    }
+    if let Owners::Given { mode, .. } = owners
+        && !unpacked.owned.is_empty()
+    {
+        let left = sandbox::give(mode, files.path(), &unpacked.owned);
+        let left = left.map_err(|error| {
+            failed(format!(
+                "the files of layer `{layer}` cannot be given to their owners: {error}"
+            ))
+        })?;
+        if let Some(path) = left {
+            source.notes.log(&format!(
+                "for commands, files such as `/{path}` are root's: you have no subordinate ids for their owners"
+            ));
+        }
     }
     store
         .keep_tree(kind, layer, unpacked.size, scratch)

@@ -1,13 +1,13 @@
 //! What changed in an upper directory, as a layer: a test for each rule.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::super::unpack::OPAQUE;
+use super::super::attributes::OPAQUE;
 use super::{Content, D, F, dir, is_root, tar};
-use crate::backend::embedded::capture::{Capture, CaptureError};
+use crate::backend::embedded::capture::{Capture, CaptureError, Device};
 use crate::backend::embedded::owner::Owner;
 use crate::backend::oci::layer::{self, Encoding, Index, LayerWriter, NodeKind};
 use crate::backend::oci::store::Store;
@@ -20,6 +20,7 @@ struct Bench {
     _folder: tempfile::TempDir,
     store: Store,
     made: HashSet<String>,
+    devices: HashMap<String, Device>,
 }
 
 impl Bench {
@@ -35,6 +36,7 @@ impl Bench {
             _folder: folder,
             store,
             made: HashSet::new(),
+            devices: HashMap::new(),
         }
     }
 
@@ -75,6 +77,7 @@ impl Bench {
             below: &self.below,
             owner: &owner,
             made: &self.made,
+            devices: &self.devices,
             left_out: &["var/log"],
             is_cancelled: &|| false,
         };
