@@ -73,8 +73,8 @@ impl From<Device> for EntryKind<'_> {
 pub(super) struct Capture<'a> {
     /// The image that the command ran in.
     pub(super) below: &'a Tree,
-    /// The owner of a path in the image, by the numbers of its file.
-    pub(super) owner: &'a dyn Fn(&str, Owner) -> Owner,
+    /// The owner of a path in the image, by the numbers of its file and by the owner that the file had in a layer, if it tells.
+    pub(super) owner: &'a dyn Fn(&str, Owner, Option<Owner>) -> Owner,
     /// What exists only as a place to mount something, and the directories that were made for that.
     pub(super) made: &'a HashSet<String>,
     /// Files that stand for devices, which only root can make.
@@ -208,7 +208,7 @@ impl Walk<'_> {
         if stat.st_mode & needed != needed {
             place.dir.unlock(name);
         }
-        let (xattrs, is_opaque) = xattrs::read(&place.dir, name).map_err(|unfit| match unfit {
+        let read = xattrs::read(&place.dir, name).map_err(|unfit| match unfit {
             Unfit::Unread(error) => system(error),
             Unfit::Overlay(attribute) => CaptureError::Incomplete {
                 path: path.clone(),
@@ -221,12 +221,12 @@ impl Walk<'_> {
         };
         let found = Found {
             mode: stat.st_mode & 0o7777,
-            owner: (self.how.owner)(&path, owner),
-            xattrs,
+            owner: (self.how.owner)(&path, owner, read.owner),
+            xattrs: read.xattrs,
             path,
         };
         match kind {
-            FileType::Directory => self.opened(found, place, name, is_opaque, depth),
+            FileType::Directory => self.opened(found, place, name, read.is_opaque, depth),
             FileType::RegularFile if let Some(device) = self.how.devices.get(&found.path) => {
                 self.write(&found, (*device).into())
             }

@@ -198,7 +198,7 @@ impl Program<'_> {
         let stubs = exit.made.iter().filter_map(|path| inside(path)).collect();
         let capture = Capture {
             below: &image.tree,
-            owner: &|path, own| owners.of(path, own, image),
+            owner: &|path, own, noted| owners.of(path, own, noted, image),
             made: &stubs,
             devices: &devices(&exit),
             left_out: self.left_out,
@@ -314,7 +314,7 @@ impl Whose {
         }
     }
 
-    fn of(&self, path: &str, own: Owner, image: &Image) -> Owner {
+    fn of(&self, path: &str, own: Owner, noted: Option<Owner>, image: &Image) -> Owner {
         let old = image.tree.get(path).map(|node| Owner {
             user: node.uid,
             group: node.gid,
@@ -328,8 +328,8 @@ impl Whose {
                     |old: &Owner| old.user > uids.1.into() || old.group > gids.1.into();
                 old.filter(is_strange).unwrap_or(self.new)
             }
-            // A file of the image that was changed stays whose it is.
-            Mode::Single => old.unwrap_or(self.new),
+            // A file of the image that was changed, moved or replaced stays whose it is.
+            Mode::Single => noted.or(old).unwrap_or(self.new),
         };
         Owner {
             user: told.0.map_or(other.user, u64::from),

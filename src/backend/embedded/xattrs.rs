@@ -7,7 +7,8 @@ use std::path::Path;
 use rustix::fs::{lgetxattr, llistxattr};
 use rustix::io::Errno;
 
-use super::trees::{OPAQUE, is_carried};
+use super::owner::Owner;
+use super::trees::{OPAQUE, OWNER, is_carried};
 use crate::backend::oci::layer::Xattr;
 use crate::disk::dir::Dir;
 
@@ -22,8 +23,18 @@ pub(super) enum Unfit {
     Overlay(String),
 }
 
-/// The attributes of an entry that belong into a layer, and whether it is a directory that hides what is below it.
-pub(super) fn read(above: &Dir, name: &OsStr) -> Result<(Vec<Xattr>, bool), Unfit> {
+/// What the attributes of an entry say.
+pub(super) struct Read {
+    /// Those that belong into a layer.
+    pub(super) xattrs: Vec<Xattr>,
+    /// Whether it is a directory that hides what is below it.
+    pub(super) is_opaque: bool,
+    /// The owner that it had in a layer.
+    pub(super) owner: Option<Owner>,
+}
+
+/// Reads the attributes of an entry.
+pub(super) fn read(above: &Dir, name: &OsStr) -> Result<Read, Unfit> {
     // Links are not followed, and nothing has to be opened.
     let at = Path::new("/proc/self/fd")
         .join(above.handle().as_raw_fd().to_string())
@@ -36,6 +47,7 @@ pub(super) fn read(above: &Dir, name: &OsStr) -> Result<(Vec<Xattr>, bool), Unfi
     };
     let mut found = Vec::new();
     let mut is_opaque = false;
+    let mut owner = None;
     for name in names[..length].split(|byte| *byte == 0) {
         let name = String::from_utf8_lossy(name);
         let own = name.strip_prefix("user.overlay.");
@@ -46,7 +58,7 @@ pub(super) fn read(above: &Dir, name: &OsStr) -> Result<(Vec<Xattr>, bool), Unfi
             if own != "opaque" {
                 continue;
             }
-        } else if !is_carried(&name) {
+        } else if name != OWNER && !is_carried(&name) {
             continue;
         }
         let mut value = vec![0; LARGEST];
@@ -54,12 +66,26 @@ pub(super) fn read(above: &Dir, name: &OsStr) -> Result<(Vec<Xattr>, bool), Unfi
         value.truncate(length);
         match name.as_ref() {
             OPAQUE | "trusted.overlay.opaque" => is_opaque |= value == b"y",
+            OWNER => owner = read_owner(&value),
             "security.capability" => found.push((name.into_owned(), without_root(value))),
             _ => found.push((name.into_owned(), value)),
         }
     }
     found.sort();
-    Ok((found, is_opaque))
+    Ok(Read {
+        xattrs: found,
+        is_opaque,
+        owner,
+    })
+}
+
+fn read_owner(value: &[u8]) -> Option<Owner> {
+    let (user, group) = std::str::from_utf8(value).ok()?.split_once(':')?;
+    let number = |text: &str| text.parse::<u32>().ok().map(u64::from);
+    Some(Owner {
+        user: number(user)?,
+        group: number(group)?,
+    })
 }
 
 /// Capabilities in the form that any root understands: those of a file in a user namespace name the namespace's root.

@@ -18,7 +18,7 @@ use std::thread::{self, JoinHandle};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode as FileMode, OFlags, ResolveFlags, StatxFlags, Uid, chownat,
-    major, minor, mknodat, openat, openat2, readlinkat, stat, statx,
+    lgetxattr, major, minor, mknodat, openat, openat2, readlinkat, stat, statx,
 };
 use rustix::io::Errno;
 use rustix::net::{
@@ -31,6 +31,9 @@ use super::sys::{self, Call};
 
 /// The longest path that the system takes, in bytes.
 const LONGEST: usize = 4096;
+
+/// The attribute by which overlayfs knows what it has copied.
+const ORIGIN: &str = "user.overlay.origin";
 
 /// The length of what memory is read in.
 const PAGE: u64 = 4096;
@@ -212,14 +215,33 @@ impl Desk {
             // It does not become part of the image.
             return Ok(());
         }
+        let is_of_layer = self.is_of_layer(file)?;
         // So the file is in `upper`, and loses the rights that it loses with any new owner.
         let own = (Uid::from_raw(self.own.0), Gid::from_raw(self.own.1));
         let none = AtFlags::EMPTY_PATH;
         chownat(file, "", uid.map(|_| own.0), gid.map(|_| own.1), none)?;
+        let (own_uid, own_gid) = self.own;
+        // Who gives a new file to the own id may have read it from another file, which shows nothing else: that is no wish.
+        let add = |wish: &mut Option<u32>, asked: Option<u32>, own: u32| {
+            if is_of_layer || wish.is_some() || asked != Some(own) {
+                *wish = asked.or(*wish);
+            }
+        };
         self.note(file, |wish| {
-            wish.uid = uid.or(wish.uid);
-            wish.gid = gid.or(wish.gid);
+            add(&mut wish.uid, uid, own_uid);
+            add(&mut wish.gid, gid, own_gid);
         })
+    }
+
+    /// Whether a file is one of the image, changed or not.
+    fn is_of_layer(&self, file: &OwnedFd) -> Result<bool, Errno> {
+        let path = path_of(file)?;
+        if let Err(Errno::NOENT | Errno::NOTDIR) = key(self.upper.as_fd(), &path) {
+            return Ok(true);
+        }
+        // Overlayfs notes it with what it copies.
+        let copied = lgetxattr(link_of(&self.upper).join(&path), ORIGIN, &mut [0u8; 512]);
+        Ok(matches!(copied, Ok(_) | Err(Errno::RANGE)))
     }
 
     /// Makes an empty file where a device is asked for.
@@ -259,14 +281,12 @@ impl Desk {
 
     /// Remembers something about a file that is in `upper`.
     fn note(&mut self, file: &OwnedFd, change: impl FnOnce(&mut Wish)) -> Result<(), Errno> {
-        let path = readlinkat(CWD, link_of(file), Vec::new())?;
-        let path = path.as_bytes().strip_prefix(b"/").unwrap_or_default();
-        let path = Path::new(std::ffi::OsStr::from_bytes(path));
+        let path = path_of(file)?;
         if path.as_os_str().is_empty() {
             // The root itself is no entry of a layer.
             return Ok(());
         }
-        match key(self.upper.as_fd(), path) {
+        match key(self.upper.as_fd(), &path) {
             Ok(key) => change(self.wishes.entry(key).or_default()),
             // It has no name any more, and so is in no layer.
             Err(Errno::NOENT | Errno::NOTDIR) => {}
@@ -287,6 +307,13 @@ fn word_of(argument: u64) -> u32 {
 
 fn link_of(file: &OwnedFd) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+/// The path of an open file, without a leading slash.
+fn path_of(file: &OwnedFd) -> Result<PathBuf, Errno> {
+    let path = readlinkat(CWD, link_of(file), Vec::new())?;
+    let path = path.as_bytes().strip_prefix(b"/").unwrap_or_default();
+    Ok(std::ffi::OsStr::from_bytes(path).into())
 }
 
 /// A thread that waits for an answer.

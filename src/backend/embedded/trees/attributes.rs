@@ -10,6 +10,9 @@ use crate::backend::sandbox;
 /// The attribute by which overlayfs, mounted with `userxattr`, knows a directory that hides those below it.
 pub(in crate::backend::embedded) const OPAQUE: &str = "user.overlay.opaque";
 
+/// The attribute that tells the owner of a file that belongs to the user that builds: it goes where the file goes.
+pub(in crate::backend::embedded) const OWNER: &str = "user.imgspec.owner";
+
 /// How the owners of files are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::backend::embedded) enum Owners {
@@ -90,7 +93,7 @@ pub(super) fn attributes(entry: &mut tar::Entry<'_, impl Read>) -> Result<Attrib
 
 /// Whether an attribute belongs to a file wherever it is. Others are those of a machine, or of its overlayfs.
 pub(in crate::backend::embedded) fn is_carried(name: &str) -> bool {
-    let is_users = name.starts_with("user.") && !name.starts_with("user.overlay.");
+    let is_users = name.starts_with("user.") && !name.starts_with("user.overlay.") && name != OWNER;
     is_users || name == "security.capability"
 }
 

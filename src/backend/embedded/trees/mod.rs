@@ -15,7 +15,7 @@ use crate::backend::oci::layer::{LayerError, NodeKind, plain};
 use crate::backend::oci::store::StoreError;
 use crate::backend::sandbox;
 use crate::disk::dir::DirError;
-pub(super) use attributes::{OPAQUE, Owners, is_carried};
+pub(super) use attributes::{OPAQUE, OWNER, Owners, is_carried};
 
 /// The directories of an image's layers, the lowest first.
 pub(super) fn of(

@@ -18,7 +18,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use tar::{Archive, EntryType};
 
-use super::attributes::{Attributes, OPAQUE, Owners, attributes, mode_of, owner, times};
+use super::attributes::{Attributes, OPAQUE, OWNER, Owners, attributes, mode_of, owner, times};
 use crate::backend::oci::layer::{LayerError, inside};
 use crate::backend::sandbox::Owned;
 use crate::disk::FileKind;
@@ -283,6 +283,15 @@ impl Unpacking {
             let is_own = self.owners == Owners::Kept || name.starts_with("user.");
             if is_own {
                 fsetxattr(&file, name.as_str(), value, XattrFlags::empty())?;
+            }
+        }
+        let (user, group) = owner(attributes);
+        if self.owners == Owners::Own && !(user.is_root() && group.is_root()) {
+            let text = format!("{}:{}", user.as_raw(), group.as_raw());
+            match fsetxattr(&file, OWNER, text.as_bytes(), XattrFlags::empty()) {
+                // Then its path is all that tells its owner.
+                Err(Errno::OPNOTSUPP) => {}
+                noted => noted?,
             }
         }
         fchmod(&file, mode_of(attributes))?;
