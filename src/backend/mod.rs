@@ -79,6 +79,12 @@ pub trait Backend: Send + Sync {
         Vec::new()
     }
 
+    /// The parts of a recipe that it could carry out, but not on this machine; may start a process, so it is asked only about images
+    /// that are to be built.
+    fn forbidden(&self, _: &Recipe) -> Vec<Unsupported> {
+        Vec::new()
+    }
+
     /// Writes what a build would send: the Dockerfile and the context.
     ///
     /// # Errors

@@ -55,6 +55,7 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     let exporter = exporter.transpose()?;
     let loader = args.load.then(|| Loader::new(&session, &planned));
     let loader = loader.transpose()?;
+    session.verify_allowed(&planned.plan)?;
     session.ready(&planned.plan, notifier.asker())?;
     args.choice.tell_doubts(&session, &planned, &notifier);
     let options = args.how.options(&args.choice);

@@ -60,7 +60,8 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
     let (workspace, mut found) = match &mut *examined {
         Ok(session) => {
             session.leave_index();
-            let found = mem::take(&mut session.warnings);
+            let mut found = mem::take(&mut session.warnings);
+            found.extend(session.forbidden(session.world.graph.ids()));
             (&session.world.workspace, found)
         }
         Err(wrong) => {

@@ -178,6 +178,7 @@ fn start(args: &WatchArgs, request: &mut Request, context: &Context) -> Result<S
     let notifier = Notifier::new(context);
     request.selection = context.selection(&session, &args.selection.images);
     let planned = args.choice.plan(&session, &request.selection, &notifier)?;
+    session.verify_allowed(&planned.plan)?;
     let missing = session.missing_backends(&planned.plan, notifier.asker());
     if let Some((why, mend)) = missing.into_iter().next() {
         return Err(Failure::usage(why, mend));

@@ -141,6 +141,10 @@ impl Backend for Registered {
         self.backend.check_files(recipe, files)
     }
 
+    fn forbidden(&self, recipe: &Recipe) -> Vec<Unsupported> {
+        self.backend.forbidden(recipe)
+    }
+
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
         self.backend.render(job, to)
     }

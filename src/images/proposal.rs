@@ -102,6 +102,7 @@ impl Proposal {
         mailbox: Mailbox,
         mut on_event: impl FnMut(&Event),
     ) -> Result<Summary, Refusal> {
+        self.session.verify_allowed(&self.planned.plan)?;
         self.session.ready(&self.planned.plan, Asker::silent())?;
         for warning in &self.session.warnings {
             on_event(&Event::Warning {

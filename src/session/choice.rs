@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::backend::{Backend, Unsupported};
 use crate::diagnostic::Diagnostic;
 use crate::fingerprint::Fingerprints;
+use crate::graph::ImageId;
 use crate::recipe::Recipe;
 use crate::spec::Base;
 use crate::suggest;
@@ -162,6 +163,28 @@ fn unsupported(
 ) -> Vec<Diagnostic> {
     let able = |other: &dyn Backend| other.check(recipe).is_empty();
     told(image, backend, backend.check(recipe), known, &able)
+}
+
+/// The fields of these images that their builders cannot carry out on this machine.
+pub(super) fn forbidden(
+    world: &World,
+    known: &Backends,
+    images: impl Iterator<Item = ImageId>,
+) -> Vec<Diagnostic> {
+    let mut mistakes = Vec::new();
+    for id in images {
+        let (image, recipe) = (
+            &world.workspace.images[id.index()],
+            &world.recipes[id.index()],
+        );
+        let backend = world.backends[id.index()].as_ref();
+        let able = |other: &dyn Backend| {
+            other.check(recipe).is_empty() && other.forbidden(recipe).is_empty()
+        };
+        let found = backend.forbidden(recipe);
+        mistakes.extend(told(image, backend, found, known, &able));
+    }
+    mistakes
 }
 
 /// The files that the builders of images cannot use; they are known only after all files have been read.

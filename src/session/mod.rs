@@ -340,6 +340,21 @@ impl Session {
         missing.collect()
     }
 
+    /// What this machine keeps the builders of these images from; may start a process.
+    pub fn forbidden(&self, images: impl Iterator<Item = ImageId>) -> Vec<Diagnostic> {
+        diagnostic::in_order(choice::forbidden(&self.world, &self.known, images))
+    }
+
+    /// Refuses a plan that builds what this machine keeps its builders from.
+    pub fn verify_allowed(&self, plan: &Plan) -> Result<(), Refusal> {
+        let forbidden = self.forbidden(plan.builds().map(|image| image.id));
+        if forbidden.is_empty() {
+            return Ok(());
+        }
+        let sources = self.world.workspace.sources.clone();
+        Err(Refusal::Wrong(forbidden, sources))
+    }
+
     /// Secrets that the plan's builds need and that are not available, one line each.
     pub fn missing_secrets(&self, plan: &Plan) -> Vec<String> {
         let variable = |name: &str| std::env::var(name).ok();

@@ -8,6 +8,7 @@ mod packages;
 mod podman;
 mod python;
 mod taken;
+mod users;
 mod uv;
 
 use std::os::unix::fs::PermissionsExt;

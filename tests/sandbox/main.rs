@@ -30,6 +30,8 @@ mod backend {
     mod isolation;
     #[path = "../../tests/sandbox/overlay.rs"]
     mod overlay;
+    #[path = "../../tests/sandbox/owners.rs"]
+    mod owners;
     #[path = "../../tests/sandbox/stage.rs"]
     mod stage;
 }

@@ -1,7 +1,7 @@
 //! What becomes of changes: the traps of overlayfs, and stacks as high as the kernel allows.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use super::sandbox::SandboxError;
 use super::stage::{Stage, entries, everyone};
@@ -15,7 +15,6 @@ everyone!(
     five_hundred_layers_are_seen,
     more_layers_are_an_error,
     layers_at_long_paths_with_odd_names_are_seen,
-    owners_and_rights_are_told,
 );
 
 fn a_directory_of_a_layer_can_be_removed_and_made_again(stage: &mut Stage) {
@@ -105,42 +104,4 @@ fn layers_at_long_paths_with_odd_names_are_seen(stage: &mut Stage) {
     let layer = stage.layer(&odd);
     fs::write(layer.join("seen"), "yes").unwrap();
     assert_eq!(stage.sh("cat /seen").ok(), "yes");
-}
-
-fn owners_and_rights_are_told(stage: &mut Stage) {
-    let ran = stage.sh(
-        "cp /usr/bin/true /suid; chown 1000:5 /suid; chmod 4755 /suid; ln -s nowhere /link; chown -h 7:7 /link; \
-         mkdir -m 750 /own; chown 7:1 /own; touch /own/plain; mkfifo /pipe; mknod /dev1 c 1 3 && echo done || echo refused",
-    );
-    // The kernel makes device nodes only for root; with one id it is pretended.
-    let has_ids = std::env::var(super::stage::TURN).is_ok_and(|turn| turn == "ids");
-    assert_eq!(ran.ok(), if has_ids { "refused" } else { "done" });
-    let mode = |name: &str| fs::symlink_metadata(ran.upper.join(name)).unwrap();
-    assert_eq!(mode("suid").mode() & 0o7777, 0o4755);
-    assert_eq!(mode("own").mode() & 0o7777, 0o750);
-    assert!(mode("pipe").file_type().is_fifo());
-    let mut owners: Vec<String> = ran.exit.owners.iter().map(|it| format!("{it:?}")).collect();
-    owners.sort();
-    if super::stage::is_root() {
-        assert_eq!(owners, [""; 0]);
-        let owner = |name: &str| (mode(name).uid(), mode(name).gid());
-        assert_eq!(
-            [owner("suid"), owner("link"), owner("own")],
-            [(1000, 5), (7, 7), (7, 1)]
-        );
-    } else if !has_ids {
-        assert_eq!(owners, [""; 0]);
-    } else {
-        assert_eq!(
-            owners,
-            [
-                r#"("/link", 7, 7)"#,
-                r#"("/own", 7, 1)"#,
-                r#"("/suid", 1000, 5)"#
-            ]
-        );
-    }
-    // Whoever runs this can read and remove all of it.
-    fs::set_permissions(ran.upper.join("own"), Permissions::from_mode(0o700)).unwrap();
-    fs::remove_dir_all(&ran.upper).unwrap();
 }

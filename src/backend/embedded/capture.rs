@@ -7,16 +7,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsRawFd;
 
-use rustix::fs::{
-    AtFlags, FileType, SeekFrom, Stat, lgetxattr, llistxattr, major, minor, readlinkat, seek,
-    statat,
-};
+use rustix::fs::{AtFlags, FileType, SeekFrom, Stat, major, minor, readlinkat, seek, statat};
 use rustix::io::Errno;
 
 use super::owner::Owner;
-use super::trees::{OPAQUE, is_carried};
+use super::xattrs::{self, Unfit};
 use crate::backend::oci::layer::{Entry, EntryKind, Layer, LayerWriter, NodeKind, Xattr};
 use crate::backend::oci::store::StoreError;
 use crate::backend::oci::tree::Tree;
@@ -27,9 +23,6 @@ const DEEPEST: usize = 256;
 
 /// What is read of a file at once.
 const PIECE: usize = 256 << 10;
-
-/// The largest attribute that Linux knows, in bytes.
-const LARGEST: usize = 64 << 10;
 
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
@@ -53,14 +46,39 @@ pub(super) enum CaptureError {
     Cancelled,
 }
 
+/// The kind and the numbers of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Device {
+    pub(super) is_block: bool,
+    pub(super) major: u32,
+    pub(super) minor: u32,
+}
+
+impl From<Device> for EntryKind<'_> {
+    fn from(device: Device) -> Self {
+        let Device {
+            is_block,
+            major,
+            minor,
+        } = device;
+        Self::Device {
+            is_block,
+            major,
+            minor,
+        }
+    }
+}
+
 /// How changes are read.
 pub(super) struct Capture<'a> {
     /// The image that the command ran in.
     pub(super) below: &'a Tree,
-    /// The owner of a path in the image, by the numbers of its file.
-    pub(super) owner: &'a dyn Fn(&str, Owner) -> Owner,
+    /// The owner of a path in the image, by the numbers of its file and by the owner that the file had in a layer, if it tells.
+    pub(super) owner: &'a dyn Fn(&str, Owner, Option<Owner>) -> Owner,
     /// What exists only as a place to mount something, and the directories that were made for that.
     pub(super) made: &'a HashSet<String>,
+    /// Files that stand for devices, which only root can make.
+    pub(super) devices: &'a HashMap<String, Device>,
     /// What does not become part of the image, with everything below it.
     pub(super) left_out: &'a [&'a str],
     pub(super) is_cancelled: &'a dyn Fn() -> bool,
@@ -190,19 +208,28 @@ impl Walk<'_> {
         if stat.st_mode & needed != needed {
             place.dir.unlock(name);
         }
-        let (xattrs, is_opaque) = attributes(&place.dir, name, &path)?;
+        let read = xattrs::read(&place.dir, name).map_err(|unfit| match unfit {
+            Unfit::Unread(error) => system(error),
+            Unfit::Overlay(attribute) => CaptureError::Incomplete {
+                path: path.clone(),
+                attribute,
+            },
+        })?;
         let owner = Owner {
             user: stat.st_uid.into(),
             group: stat.st_gid.into(),
         };
         let found = Found {
             mode: stat.st_mode & 0o7777,
-            owner: (self.how.owner)(&path, owner),
-            xattrs,
+            owner: (self.how.owner)(&path, owner, read.owner),
+            xattrs: read.xattrs,
             path,
         };
         match kind {
-            FileType::Directory => self.opened(found, place, name, is_opaque, depth),
+            FileType::Directory => self.opened(found, place, name, read.is_opaque, depth),
+            FileType::RegularFile if let Some(device) = self.how.devices.get(&found.path) => {
+                self.write(&found, (*device).into())
+            }
             FileType::RegularFile => self.file(&found, &place.dir, name, &stat),
             FileType::Symlink => {
                 let target = readlinkat(place.dir.handle(), name, Vec::new());
@@ -213,13 +240,12 @@ impl Walk<'_> {
             }
             FileType::Fifo => self.write(&found, EntryKind::Pipe),
             FileType::CharacterDevice | FileType::BlockDevice => {
-                let is_block = kind == FileType::BlockDevice;
-                let device = EntryKind::Device {
-                    is_block,
+                let device = Device {
+                    is_block: kind == FileType::BlockDevice,
                     major,
                     minor,
                 };
-                self.write(&found, device)
+                self.write(&found, device.into())
             }
             // A socket is nothing without the process that made it; no archive has any.
             _ => Ok(()),
@@ -367,58 +393,6 @@ fn next_data(file: &File, at: u64, size: u64) -> io::Result<u64> {
         // A file system that knows no holes.
         Err(_) => seek(file, SeekFrom::Start(at)).map_err(Into::into),
     }
-}
-
-/// The attributes of an entry that belong into a layer, and whether it is a directory that hides what is below it.
-fn attributes(above: &Dir, name: &OsStr, path: &str) -> Result<(Vec<Xattr>, bool), CaptureError> {
-    let system = |error: Errno| unread(path, error.into());
-    // Links are not followed, and nothing has to be opened.
-    let at = std::path::Path::new("/proc/self/fd")
-        .join(above.handle().as_raw_fd().to_string())
-        .join(name);
-    let mut names = vec![0; LARGEST];
-    let length = match llistxattr(&at, &mut names) {
-        Ok(length) => length,
-        Err(Errno::OPNOTSUPP) => 0,
-        Err(error) => return Err(system(error)),
-    };
-    let mut found = Vec::new();
-    let mut is_opaque = false;
-    for name in names[..length].split(|byte| *byte == 0) {
-        let name = String::from_utf8_lossy(name);
-        let own = name.strip_prefix("user.overlay.");
-        if let Some(own) = own.or(name.strip_prefix("trusted.overlay.")) {
-            if matches!(own, "redirect" | "metacopy") {
-                let (path, attribute) = (path.to_owned(), name.into_owned());
-                return Err(CaptureError::Incomplete { path, attribute });
-            }
-            if own != "opaque" {
-                continue;
-            }
-        } else if !is_carried(&name) {
-            continue;
-        }
-        let mut value = vec![0; LARGEST];
-        let length = lgetxattr(&at, name.as_ref(), &mut value).map_err(system)?;
-        value.truncate(length);
-        match name.as_ref() {
-            OPAQUE | "trusted.overlay.opaque" => is_opaque |= value == b"y",
-            "security.capability" => found.push((name.into_owned(), without_root(value))),
-            _ => found.push((name.into_owned(), value)),
-        }
-    }
-    found.sort();
-    Ok((found, is_opaque))
-}
-
-/// Capabilities in the form that any root understands: those of a file in a user namespace name the namespace's root.
-fn without_root(mut value: Vec<u8>) -> Vec<u8> {
-    const REVISION: usize = 3;
-    if value.len() == 24 && value[REVISION] == 3 {
-        value[REVISION] = 2;
-        value.truncate(20);
-    }
-    value
 }
 
 fn text(name: &OsStr, above: &str) -> Result<String, CaptureError> {

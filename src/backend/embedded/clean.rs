@@ -9,7 +9,6 @@ use crate::backend::oci::manifest::Manifest;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::origin::Origin;
 use crate::backend::oci::store::{CacheUsage, StoreError, Sweep, TreeUsage, Usage};
-use crate::backend::sandbox;
 use crate::backend::{CleanUp, Cleaned};
 use crate::disk::dir::Rooted;
 
@@ -292,11 +291,7 @@ impl<'a> Plan<'a> {
             self.sweep.remove_tree(tree)?;
         }
         for cache in &self.gone_caches {
-            let removed = self.sweep.remove_cache(cache);
-            removed.or_else(|error| match sandbox::take_back(&cache.files) {
-                true => self.sweep.remove_cache(cache),
-                false => Err(error),
-            })?;
+            self.sweep.remove_cache(cache)?;
         }
         Ok(())
     }

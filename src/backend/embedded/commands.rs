@@ -285,14 +285,16 @@ fn field(step: &Step) -> Option<&'static str> {
     }
 }
 
-/// What keeps this machine from running the steps of a recipe, if anything does.
-pub(super) fn refused(recipe: &Recipe) -> Vec<Unsupported> {
+/// The fields of a recipe for which something runs in the image.
+fn running(recipe: &Recipe) -> Vec<&'static str> {
     let system = matches!(recipe.base, Base::Debian(_)).then_some("base-image");
-    let fields: Vec<&str> = system
-        .into_iter()
-        .chain(recipe.steps.iter().filter_map(field))
-        .collect();
-    if fields.is_empty() {
+    let steps = recipe.steps.iter().filter_map(field);
+    system.into_iter().chain(steps).collect()
+}
+
+/// The platforms for which the steps of a recipe cannot be run here.
+pub(super) fn refused(recipe: &Recipe) -> Vec<Unsupported> {
+    if running(recipe).is_empty() {
         return Vec::new();
     }
     let foreign = recipe
@@ -303,18 +305,27 @@ pub(super) fn refused(recipe: &Recipe) -> Vec<Unsupported> {
         field: "platform".to_owned(),
         why: format!("commands cannot run for {platform}: {NO_EMULATOR}"),
     });
-    let mut refused: Vec<Unsupported> = foreign.collect();
-    if let Err(forbidden) = sandbox::probe() {
-        let mut commands = 0..;
-        refused.extend(fields.into_iter().map(|field| Unsupported {
-            field: match field {
-                "commands" => format!("commands[{}]", commands.next().unwrap_or(0)),
-                field => field.to_owned(),
-            },
-            why: format!(
-                "commands cannot run on this machine: {forbidden}. What runs nothing still works: copies, Python and its wheels"
-            ),
-        }));
+    foreign.collect()
+}
+
+/// The fields of a recipe for which something runs, if this machine lets nothing run.
+pub(super) fn forbidden(recipe: &Recipe) -> Vec<Unsupported> {
+    let fields = running(recipe);
+    if fields.is_empty() {
+        return Vec::new();
     }
-    refused
+    let Err(forbidden) = sandbox::probe() else {
+        return Vec::new();
+    };
+    let mut commands = 0..;
+    let fields = fields.into_iter().map(|field| Unsupported {
+        field: match field {
+            "commands" => format!("commands[{}]", commands.next().unwrap_or(0)),
+            field => field.to_owned(),
+        },
+        why: format!(
+            "commands cannot run on this machine: {forbidden}. What runs nothing still works: copies, Python and its wheels"
+        ),
+    });
+    fields.collect()
 }

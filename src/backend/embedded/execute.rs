@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::account::Account;
 use super::base::{Image, Source};
-use super::capture::{Capture, CaptureError};
+use super::capture::{Capture, CaptureError, Device};
 use super::common::failed;
 use super::helper::Helper;
 use super::made::Key;
@@ -27,7 +27,7 @@ use crate::cancel::Cancel;
 use crate::process::{Lines, Stream};
 
 /// The version of how programs are run; part of the keys of their layers.
-const FORMAT: &str = "run 1";
+const FORMAT: &str = "run 2";
 
 /// The name of the machine that programs see.
 const HOST: &str = "imgspec";
@@ -153,7 +153,7 @@ impl Program<'_> {
         let mode = mode()?;
         let caches = self.borrow(&mut lent, source)?;
         let account = Account::read(self.user, &image.tree).map_err(BuildError::Failed)?;
-        let lower = trees::of(image, Owners::here(), source)?;
+        let lower = trees::of(image, Owners::of(mode), source)?;
         let scratch = source.store.scratch().map_err(failed)?;
         let upper = scratch.dir().make("upper").map_err(failed)?;
         let work = scratch.dir().make("work").map_err(failed)?;
@@ -190,8 +190,9 @@ impl Program<'_> {
         let stubs = exit.made.iter().filter_map(|path| inside(path)).collect();
         let capture = Capture {
             below: &image.tree,
-            owner: &|path, own| owners.of(path, own, image),
+            owner: &|path, own, noted| owners.of(path, own, noted, image),
             made: &stubs,
+            devices: &devices(&exit),
             left_out: self.left_out,
             is_cancelled: &|| source.cancel.is_requested(),
         };
@@ -275,24 +276,33 @@ fn listen(run: &Run<'_>, cancel: &Cancel, log: &dyn Fn(&str)) -> Result<Exit, Sa
     ended
 }
 
+/// The entries that stand for devices.
+fn devices(exit: &Exit) -> HashMap<String, Device> {
+    let each = exit.devices.iter();
+    let each = each.filter_map(|(path, is_block, major, minor)| {
+        let device = Device {
+            is_block: *is_block,
+            major: *major,
+            minor: *minor,
+        };
+        Some((inside(path)?, device))
+    });
+    each.collect()
+}
+
 /// To whom the files belong that a program made or changed.
 struct Whose {
     mode: Mode,
-    /// Those that the sandbox tells.
-    told: HashMap<String, Owner>,
+    /// Those that the sandbox tells, as far as it does.
+    told: HashMap<String, (Option<u32>, Option<u32>)>,
     /// To whom new files belong where everything is the builder's.
     new: Owner,
 }
 
 impl Whose {
     fn new(exit: &Exit, mode: Mode, ids: &Ids) -> Self {
-        let told = exit.owners.iter().filter_map(|(path, user, group)| {
-            let owner = Owner {
-                user: (*user).into(),
-                group: (*group).into(),
-            };
-            Some((inside(path)?, owner))
-        });
+        let told = exit.owners.iter();
+        let told = told.filter_map(|(path, user, group)| Some((inside(path)?, (*user, *group))));
         Self {
             mode,
             told: told.collect(),
@@ -306,19 +316,27 @@ impl Whose {
         }
     }
 
-    fn of(&self, path: &str, own: Owner, image: &Image) -> Owner {
-        if self.mode == Mode::Root {
-            return own;
-        }
-        if let Some(told) = self.told.get(path) {
-            return *told;
-        }
-        // A file of the image that was changed stays whose it is.
-        let old = image.tree.get(path);
-        old.map_or(self.new, |node| Owner {
+    fn of(&self, path: &str, own: Owner, noted: Option<Owner>, image: &Image) -> Owner {
+        let old = image.tree.get(path).map(|node| Owner {
             user: node.uid,
             group: node.gid,
-        })
+        });
+        let told = self.told.get(path).copied().unwrap_or_default();
+        let other = match self.mode {
+            Mode::Root => return own,
+            // Only what cannot be given to its owner is another's although the sandbox says nothing.
+            Mode::Subordinate { uids, gids } => {
+                let is_strange =
+                    |old: &Owner| old.user > uids.1.into() || old.group > gids.1.into();
+                old.filter(is_strange).unwrap_or(self.new)
+            }
+            // A file of the image that was changed, moved or replaced stays whose it is.
+            Mode::Single => noted.or(old).unwrap_or(self.new),
+        };
+        Owner {
+            user: told.0.map_or(other.user, u64::from),
+            group: told.1.map_or(other.group, u64::from),
+        }
     }
 }
 

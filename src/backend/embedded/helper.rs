@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::base::{Part, Source};
 use super::common::failed;
 use super::contents::Layers;
+use super::execute::mode;
 use super::trees::{self, Owners};
 use crate::backend::BuildError;
 use crate::backend::oci::layer::NodeKind;
@@ -58,7 +59,7 @@ impl Helper<'_> {
 
 /// The path of a file in the directory of its layer.
 fn unpacked(part: &Part, path: &str, source: &Source<'_>) -> Result<PathBuf, BuildError> {
-    let tree = trees::tree(part, Owners::here(), source)?;
+    let tree = trees::tree(part, Owners::of(mode()?), source)?;
     let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
     let is_there = || {
         let dir = cache::below(&tree).open()?;

@@ -38,6 +38,7 @@ mod taken;
 mod tests;
 mod trees;
 mod web;
+mod xattrs;
 
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -228,6 +229,10 @@ impl Backend for Embedded {
 
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {
         check::check(recipe)
+    }
+
+    fn forbidden(&self, recipe: &Recipe) -> Vec<Unsupported> {
+        commands::forbidden(recipe)
     }
 
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::plan::{Bounds, Ids, Network, Status};
+use super::plan::{Bounds, Device, Ids, Network, Owner, Status};
 
 /// How many layers a sandbox can be given; the kernel's limit for an overlay.
 pub(in crate::backend) const MOST_LAYERS: usize = 500;
@@ -85,7 +85,9 @@ pub(in crate::backend) struct Exit {
     pub(in crate::backend) status: Status,
     /// Entries of `upper` that exist only as places to mount something, by absolute path inside: not the program's doing.
     pub(in crate::backend) made: Vec<PathBuf>,
-    /// Entries of `upper` that belong to others than 0:0, by absolute path inside, where the files themselves cannot say it: with
-    /// subordinate ids they are handed over to the user who runs this. Empty where the files tell their owners.
-    pub(in crate::backend) owners: Vec<(PathBuf, u32, u32)>,
+    /// The owners of entries of `upper` where the files themselves cannot say it: with subordinate ids those that belong to others
+    /// than 0:0, since they are handed over to the user who runs this; with a single id those whose owner was changed.
+    pub(in crate::backend) owners: Vec<Owner>,
+    /// Entries of `upper` that stand for devices, since only root can make these.
+    pub(in crate::backend) devices: Vec<Device>,
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -71,8 +72,6 @@ const UNKNOWN: &[i64] = &[
 /// What needs more ids than one and is answered as done.
 const PRETENDED: &[i64] = &[
     libc::SYS_capset,
-    libc::SYS_fchown,
-    libc::SYS_fchownat,
     libc::SYS_setfsgid,
     libc::SYS_setfsuid,
     libc::SYS_setgid,
@@ -82,6 +81,12 @@ const PRETENDED: &[i64] = &[
     libc::SYS_setresuid,
     libc::SYS_setreuid,
     libc::SYS_setuid,
+];
+
+/// What changes owners; with a single id another process answers it.
+const OWNERS: &[i64] = &[
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
     #[cfg(target_arch = "x86_64")]
     libc::SYS_chown,
     #[cfg(target_arch = "x86_64")]
@@ -104,11 +109,12 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 /// Installs the filters in this process, for all that it starts.
 pub(super) fn install(mode: Mode) -> io::Result<()> {
     if mode == Mode::Single {
-        sys::filter(&compile(pretended()?, 0)?)?;
+        let pretended = PRETENDED.iter().map(|call| (*call, Vec::new())).collect();
+        sys::filter(&compile(pretended, errno(0))?)?;
     }
-    sys::filter(&compile(refused()?, libc::EPERM)?)?;
+    sys::filter(&compile(refused()?, errno(libc::EPERM))?)?;
     let unknown = UNKNOWN.iter().map(|call| (*call, Vec::new())).collect();
-    sys::filter(&without_x32(compile(unknown, libc::ENOSYS)?))
+    sys::filter(&without_x32(compile(unknown, errno(libc::ENOSYS))?))
 }
 
 fn refused() -> io::Result<Rules> {
@@ -123,8 +129,13 @@ fn refused() -> io::Result<Rules> {
     Ok(rules)
 }
 
-fn pretended() -> io::Result<Rules> {
-    let mut rules: Rules = PRETENDED.iter().map(|call| (*call, Vec::new())).collect();
+/// Makes the calls of this process, and of all that it starts, that need more rights than it has wait for an answer from whoever has
+/// the returned file.
+pub(super) fn listen(mode: Mode) -> io::Result<OwnedFd> {
+    let mut rules = Rules::new();
+    if mode == Mode::Single {
+        rules.extend(OWNERS.iter().map(|call| (*call, Vec::new())));
+    }
     // Device nodes only: anyone may make pipes.
     let kinds = u64::from(libc::S_IFMT);
     let devices = |argument| -> io::Result<Vec<SeccompRule>> {
@@ -136,7 +147,15 @@ fn pretended() -> io::Result<Rules> {
     rules.insert(libc::SYS_mknodat, devices(2)?);
     #[cfg(target_arch = "x86_64")]
     rules.insert(libc::SYS_mknod, devices(1)?);
-    Ok(rules)
+    // The library does not know this answer: another one takes its place until here.
+    let mut program = compile(rules, SeccompAction::Trace(0))?;
+    for instruction in &mut program {
+        if u32::from(instruction.code) == libc::BPF_RET && instruction.k == libc::SECCOMP_RET_TRACE
+        {
+            instruction.k = libc::SECCOMP_RET_USER_NOTIF;
+        }
+    }
+    sys::filter_with_listener(&program)
 }
 
 /// A call whose argument is this.
@@ -146,10 +165,13 @@ fn rule(argument: u8, operator: SeccompCmpOp, value: u64) -> io::Result<SeccompR
     rule.map_err(io::Error::other)
 }
 
-fn compile(rules: Rules, errno: i32) -> io::Result<BpfProgram> {
+fn errno(number: i32) -> SeccompAction {
+    SeccompAction::Errno(number.cast_unsigned())
+}
+
+fn compile(rules: Rules, found: SeccompAction) -> io::Result<BpfProgram> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
-    let refuse = SeccompAction::Errno(errno.cast_unsigned());
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch);
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, found, arch);
     let program = filter.and_then(BpfProgram::try_from);
     program.map_err(io::Error::other)
 }

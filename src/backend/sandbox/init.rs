@@ -17,7 +17,8 @@ use rustix::process::{
 
 use super::frames::send;
 use super::mounts::Sources;
-use super::plan::{At, Kind, Mode, Network, Plan, Report, Status, Trouble};
+use super::plan::{At, Ids, Kind, Mode, Network, Plan, Report, Status, Trouble};
+use super::witness::Witness;
 use super::{devices, mounts, network, overlay, owners, restrict, sys};
 
 /// Runs the program of a plan.
@@ -39,21 +40,27 @@ pub(super) fn run(
         let status = Status::Code(0);
         return Ok(ended(status, made));
     }
-    let status = match sys::fork().at("start a process")? {
-        sys::Forked::Child => start(wire, plan),
-        sys::Forked::Parent(program) => reap(program).at("wait for the program")?,
+    let (ours, theirs) = UnixStream::pair().at("make a socket")?;
+    let (status, answering) = match sys::fork().at("start a process")? {
+        sys::Forked::Child => {
+            drop(ours);
+            start(wire, plan, &theirs)
+        }
+        sys::Forked::Parent(program) => {
+            drop(theirs);
+            let answering = witness(plan, ours, &upper).at("answer for the system")?;
+            (reap(program).at("wait for the program")?, answering)
+        }
     };
     take_back(&caches)?;
-    let owners = match plan.mode {
-        Mode::Subordinate { .. } => {
-            owners::hand_over(&upper).at("hand over what the program made")?
-        }
-        Mode::Root | Mode::Single => Vec::new(),
-    };
+    let wishes = answering.map(Witness::end).transpose();
+    let wishes = wishes.at("answer for the system")?.unwrap_or_default();
+    let told = owners::tell(&upper, plan.mode, &wishes).at("hand over what the program made")?;
     Ok(Report::Ended {
         status,
         made,
-        owners,
+        owners: told.owners,
+        devices: told.devices,
     })
 }
 
@@ -80,11 +87,25 @@ fn take_back(caches: &[OwnedFd]) -> Result<(), Trouble> {
         .at("hand over what is in a cache")
 }
 
+/// Root needs nobody to answer for it.
+fn witness(plan: &Plan, wire: UnixStream, upper: &OwnedFd) -> io::Result<Option<Witness>> {
+    if plan.mode == Mode::Root {
+        return Ok(None);
+    }
+    // With subordinate ids a file that belongs to the root inside stays so.
+    let own = match plan.mode {
+        Mode::Single => plan.user.clone(),
+        Mode::Root | Mode::Subordinate { .. } => Ids::default(),
+    };
+    Witness::start(wire, upper.try_clone()?, &own).map(Some)
+}
+
 fn ended(status: Status, made: Vec<std::path::PathBuf>) -> Report {
     Report::Ended {
         status,
         made,
         owners: Vec::new(),
+        devices: Vec::new(),
     }
 }
 
@@ -124,8 +145,8 @@ fn build_root(plan: &Plan, secrets: &[Vec<u8>]) -> Result<Vec<std::path::PathBuf
 }
 
 /// The rest of the program's process until it is the program.
-fn start(wire: &mut UnixStream, plan: &Plan) -> ! {
-    let trouble = match restrict::start(plan) {
+fn start(wire: &mut UnixStream, plan: &Plan, answers: &UnixStream) -> ! {
+    let trouble = match restrict::start(plan, answers) {
         Ok(never) => match never {},
         Err(trouble) => trouble,
     };

@@ -16,8 +16,10 @@ use rustix::process::{
 use rustix::thread::UnshareFlags;
 
 use super::frames::{receive, receive_bytes, send};
-use super::plan::{At, Kind, Mode, Network, Plan, Report, Trouble};
-use super::{ids, init, sys};
+use super::plan::{At, Ids, Kind, Mode, Network, Plan, Report, Task, Trouble};
+use super::{errands, ids, init, sys};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Does what the plan on standard input says, and ends the process.
 pub(super) fn enter() -> ! {
@@ -34,20 +36,38 @@ pub(super) fn enter() -> ! {
 fn serve() -> io::Result<()> {
     sys::close_inherited(3)?;
     let mut wire = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let plan: Plan = receive(&mut wire)?;
-    if plan.version != env!("CARGO_PKG_VERSION") {
-        let other = io::Error::other(format!("it is version {}", env!("CARGO_PKG_VERSION")));
-        return send(&mut wire, &Report::Failed(Trouble::new("start", &other)));
+    match receive(&mut wire)? {
+        Task::Run(plan) if plan.version == VERSION => run(&mut wire, &plan),
+        Task::Errand {
+            version,
+            mode,
+            directory,
+            errand,
+        } if version == VERSION => {
+            let done = enter_user(&mut wire, mode, &Ids::default())
+                .and_then(|()| errands::run(&mut wire, &directory, errand));
+            match done {
+                Ok(left) => send(&mut wire, &Report::Done(left)),
+                Err(trouble) => send(&mut wire, &Report::Failed(trouble)),
+            }
+        }
+        Task::Run(_) | Task::Errand { .. } => {
+            let other = io::Error::other(format!("it is version {VERSION}"));
+            send(&mut wire, &Report::Failed(Trouble::new("start", &other)))
+        }
     }
+}
+
+fn run(wire: &mut UnixStream, plan: &Plan) -> io::Result<()> {
     let mut secrets = Vec::new();
     for place in &plan.mounts {
         if matches!(place.kind, Kind::Secret { .. }) {
-            secrets.push(receive_bytes(&mut wire)?);
+            secrets.push(receive_bytes(wire)?);
         }
     }
-    match isolate(&mut wire, &plan, &secrets) {
+    match isolate(wire, plan, &secrets) {
         Ok(()) => Ok(()),
-        Err(trouble) => send(&mut wire, &Report::Failed(trouble)),
+        Err(trouble) => send(wire, &Report::Failed(trouble)),
     }
 }
 
@@ -66,7 +86,6 @@ fn isolate(wire: &mut UnixStream, plan: &Plan, secrets: &[Vec<u8>]) -> Result<()
 }
 
 fn enter_namespaces(wire: &mut UnixStream, plan: &Plan) -> Result<(), Trouble> {
-    let own = (getuid().as_raw(), getgid().as_raw());
     let mut flags = UnshareFlags::NEWNS
         | UnshareFlags::NEWPID
         | UnshareFlags::NEWIPC
@@ -78,19 +97,25 @@ fn enter_namespaces(wire: &mut UnixStream, plan: &Plan) -> Result<(), Trouble> {
     if let Some(group) = &plan.cgroup {
         std::fs::write(group.join("cgroup.procs"), "0").at("enter a control group")?;
     }
-    if plan.mode != Mode::Root {
+    enter_user(wire, plan.mode, &plan.user)?;
+    sys::unshare(flags).at("enter namespaces")
+}
+
+/// Enters the user namespace of a mode and becomes its root, or its user where there is only one.
+fn enter_user(wire: &mut UnixStream, mode: Mode, user: &Ids) -> Result<(), Trouble> {
+    let own = (getuid().as_raw(), getgid().as_raw());
+    if mode != Mode::Root {
         sys::unshare(UnshareFlags::NEWUSER).at("enter a user namespace")?;
     }
-    match plan.mode {
-        Mode::Root => {}
-        Mode::Single => ids::map_own(own, &plan.user).at("map its own id")?,
+    match mode {
+        Mode::Root => Ok(()),
+        Mode::Single => ids::map_own(own, user).at("map its own id"),
         Mode::Subordinate { .. } => {
             send(wire, &Report::Unshared).at("ask for ids")?;
             receive_bytes(wire).at("wait for ids")?;
-            ids::become_root().at("become the root of the user namespace")?;
+            ids::become_root().at("become the root of the user namespace")
         }
     }
-    sys::unshare(flags).at("enter namespaces")
 }
 
 /// The rest of the first process of the namespace.

@@ -7,6 +7,7 @@
 mod asked;
 mod error;
 mod frames;
+mod others;
 mod plan;
 mod probe;
 #[cfg(target_os = "linux")]
@@ -16,6 +17,8 @@ mod supervise;
 
 #[cfg(target_os = "linux")]
 mod devices;
+#[cfg(target_os = "linux")]
+mod errands;
 #[cfg(target_os = "linux")]
 mod filter;
 #[cfg(target_os = "linux")]
@@ -38,11 +41,14 @@ mod owners;
 mod restrict;
 #[cfg(target_os = "linux")]
 mod sys;
+#[cfg(target_os = "linux")]
+mod witness;
 
 pub(in crate::backend) use asked::{Exit, MOST_LAYERS, Mount, Run};
 pub(in crate::backend) use error::SandboxError;
+pub(in crate::backend) use others::{Owned, empty, give};
 pub(in crate::backend) use plan::{Bounds, Ids, Mode, Network, Status};
-pub(in crate::backend) use probe::{probe, remark, take_back};
+pub(in crate::backend) use probe::{probe, remark};
 
 use asked::ARGUMENT;
 

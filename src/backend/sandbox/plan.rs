@@ -74,6 +74,12 @@ pub(in crate::backend) enum Status {
     Signal(i32),
 }
 
+/// An entry, by absolute path inside, with its user and group as far as they are known.
+pub(in crate::backend) type Owner = (PathBuf, Option<u32>, Option<u32>);
+
+/// An entry, by absolute path inside, whether it is a block device, and its numbers.
+pub(in crate::backend) type Device = (PathBuf, bool, u32, u32);
+
 /// Everything that a sandbox needs to know. Secrets follow it, in the order of their mounts.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Plan {
@@ -93,6 +99,29 @@ pub(super) struct Plan {
     pub(super) bounds: Bounds,
     /// A control group that limits the number of processes.
     pub(super) cgroup: Option<PathBuf>,
+}
+
+/// What a sandbox is started for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Task {
+    /// A program is to be run.
+    Run(Box<Plan>),
+    /// Something is to be done with files of subordinate ids.
+    Errand {
+        version: String,
+        mode: Mode,
+        directory: PathBuf,
+        errand: Errand,
+    },
+}
+
+/// What is to be done with a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Errand {
+    /// Entries are given to their owners, who follow one by one.
+    Give,
+    /// All that is in it is removed.
+    Empty,
 }
 
 /// A mount without what is secret.
@@ -124,8 +153,11 @@ pub(super) enum Report {
     Ended {
         status: Status,
         made: Vec<PathBuf>,
-        owners: Vec<(PathBuf, u32, u32)>,
+        owners: Vec<Owner>,
+        devices: Vec<Device>,
     },
+    /// Files were given or removed; what could not be given, if anything.
+    Done(Option<String>),
 }
 
 /// What did not work while a sandbox was made.

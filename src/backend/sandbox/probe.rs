@@ -1,9 +1,8 @@
 //! Whether and how this machine isolates programs: tried once a process, because no setting alone tells.
 
-use std::path::Path;
 use std::sync::OnceLock;
 
-use super::asked::{Mount, Run};
+use super::asked::Run;
 use super::error::{Forbidden, SandboxError};
 use super::plan::{Bounds, Ids, Mode, Network};
 use super::reasons::{Facts, explain};
@@ -41,7 +40,7 @@ fn find() -> Result<Mode, Forbidden> {
     }
     let mut forbidden = None;
     for mode in modes() {
-        match attempt(mode, &[]) {
+        match attempt(mode) {
             Ok(()) => return Ok(mode),
             // With subordinate ids more can go wrong; what remains without them is what forbids it.
             Err(error) => forbidden = Some(error),
@@ -67,20 +66,8 @@ fn modes() -> Vec<Mode> {
     Vec::new()
 }
 
-/// Gives what is in a cache to the user who runs this, who cannot remove what a killed sandbox left there as others.
-pub(in crate::backend) fn take_back(directory: &Path) -> bool {
-    let cache = Mount::Cache {
-        directory: directory.to_owned(),
-        target: "/cache".to_owned(),
-    };
-    match probe() {
-        Ok(mode @ Mode::Subordinate { .. }) => attempt(mode, &[cache]).is_ok(),
-        _ => false,
-    }
-}
-
 /// Makes a sandbox without a program.
-fn attempt(mode: Mode, mounts: &[Mount]) -> Result<(), Forbidden> {
+fn attempt(mode: Mode) -> Result<(), Forbidden> {
     let directory = tempfile::tempdir().map_err(|error| Forbidden {
         why: format!(
             "no temporary directory can be made: {}",
@@ -102,7 +89,7 @@ fn attempt(mode: Mode, mounts: &[Mount]) -> Result<(), Forbidden> {
         cwd: "/",
         user: &Ids::default(),
         network: Network::Host,
-        mounts,
+        mounts: &[],
         hostname: "probe",
         bounds: Bounds {
             reserve: 0,

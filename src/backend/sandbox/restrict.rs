@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fs;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -15,8 +16,8 @@ use rustix::thread::{
 };
 
 use super::devices::APT_VARIABLE;
-use super::filter;
 use super::plan::{At, Ids, Mode, Plan, Trouble};
+use super::{filter, witness};
 
 /// The capabilities that Docker gives: enough to install packages, without any that reaches beyond the sandbox.
 const KEPT: CapabilitySet = CapabilitySet::CHOWN
@@ -60,13 +61,13 @@ pub(super) fn counts_by_namespace() -> bool {
 }
 
 /// Becomes the program.
-pub(super) fn start(plan: &Plan) -> Result<Infallible, Trouble> {
+pub(super) fn start(plan: &Plan, answers: &UnixStream) -> Result<Infallible, Trouble> {
     setsid().at("start a session")?;
     // Not every kernel and container lets it be written; then it is as likely as any other.
     let _ = fs::write("/proc/self/oom_score_adj", EXPENDABLE);
     limit(plan).at("limit what it may use")?;
     own_output(&plan.user);
-    drop_rights(plan)?;
+    drop_rights(plan, answers)?;
     chdir(plan.cwd.as_str()).at(format!("enter the directory {}", plan.cwd))?;
     let [program, arguments @ ..] = plan.argv.as_slice() else {
         return Err(Trouble::new("start", &io::ErrorKind::InvalidInput.into()));
@@ -112,12 +113,13 @@ fn own_output(user: &Ids) {
     }
 }
 
-fn drop_rights(plan: &Plan) -> Result<(), Trouble> {
+fn drop_rights(plan: &Plan, answers: &UnixStream) -> Result<(), Trouble> {
     bound().at("drop capabilities")?;
     if plan.mode == Mode::Single {
         // There is one id, so that no program gains rights by its owner anyway.
         keep_capabilities().at("drop capabilities")?;
         set_no_new_privs(true).at("keep it from gaining rights")?;
+        ask(plan.mode, answers)?;
         return filter::install(plan.mode).at("filter system calls");
     }
     let groups: Vec<Gid> = plan
@@ -129,6 +131,9 @@ fn drop_rights(plan: &Plan) -> Result<(), Trouble> {
     set_thread_groups(&groups).at("set the groups")?;
     let gid = Gid::from_raw(plan.user.gid);
     set_thread_res_gid(gid, gid, gid).at("set the group")?;
+    if plan.mode != Mode::Root {
+        ask(plan.mode, answers)?;
+    }
     filter::install(plan.mode).at("filter system calls")?;
     let uid = Uid::from_raw(plan.user.uid);
     set_thread_res_uid(uid, uid, uid).at("set the user")?;
@@ -136,6 +141,12 @@ fn drop_rights(plan: &Plan) -> Result<(), Trouble> {
         keep_capabilities().at("drop capabilities")?;
     }
     Ok(())
+}
+
+/// From here on the first process answers what this one may not do.
+fn ask(mode: Mode, answers: &UnixStream) -> Result<(), Trouble> {
+    let listener = filter::listen(mode).at("have system calls answered")?;
+    witness::hand_in(answers, &listener).at("have system calls answered")
 }
 
 /// Takes all capabilities but Docker's out of reach of every program, also of those that are set-user-id root.

@@ -17,7 +17,7 @@ use rustix::process::Signal;
 use super::asked::{ARGUMENT, Exit, Mount, Run};
 use super::error::SandboxError;
 use super::frames::{receive, send, send_bytes};
-use super::plan::{Kind, Mode, Place, Plan, Report, Trouble};
+use super::plan::{Kind, Mode, Place, Plan, Report, Task, Trouble};
 use crate::cancel::Cancel;
 use crate::process::{Started, Stream, start};
 
@@ -64,17 +64,7 @@ pub(super) fn supervise(
     cancel: &Cancel,
     output: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Exit, SandboxError> {
-    let program = program().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-    let (mut wire, theirs) = UnixStream::pair()?;
-    let mut command = Command::new(program);
-    command
-        .arg(ARGUMENT)
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(OwnedFd::from(theirs)));
-    let mut started = start(&mut command)?;
-    // Otherwise this process keeps the sandbox's end of the socket open.
-    drop(command);
+    let (mut started, mut wire) = spawn()?;
     // Removed when this function ends, and with it the sandbox.
     #[cfg(target_os = "linux")]
     let group = group(run, mode);
@@ -103,6 +93,20 @@ pub(super) fn supervise(
     end(watched.report, watched.stopped)
 }
 
+/// Starts a sandbox, which waits to be told what it is for.
+pub(super) fn spawn() -> io::Result<(Started, UnixStream)> {
+    let program = program().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+    let (wire, theirs) = UnixStream::pair()?;
+    let mut command = Command::new(program);
+    command
+        .arg(ARGUMENT)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(OwnedFd::from(theirs)));
+    // The command goes, too: else this process keeps the sandbox's end of the socket open.
+    Ok((start(&mut command)?, wire))
+}
+
 /// A control group that limits the number of processes, where nothing else does.
 #[cfg(target_os = "linux")]
 fn group(run: &Run<'_>, mode: Mode) -> Option<super::group::Group> {
@@ -129,7 +133,7 @@ fn clear(work: &Path) {
 }
 
 fn ask(wire: &mut UnixStream, run: &Run<'_>, mode: Mode, group: Option<&Path>) -> io::Result<()> {
-    send(wire, &plan(run, mode, group))?;
+    send(wire, &Task::Run(Box::new(plan(run, mode, group))))?;
     for mount in run.mounts {
         if let Mount::Secret { content, .. } = mount {
             send_bytes(wire, content)?;
@@ -276,7 +280,7 @@ impl Watched {
     fn hear(&mut self) {
         match receive(&mut self.wire) {
             Ok(Report::Unshared) => {
-                if let Err(error) = self.give_ids() {
+                if let Err(error) = give_ids(&mut self.wire, self.mode, self.pid) {
                     self.report = Some(Report::Failed(Trouble::new("map subordinate ids", &error)));
                     self.stop(Stop::Deaf(error));
                 }
@@ -289,14 +293,6 @@ impl Watched {
             // One that says nothing any more is lost, and its end is seen by its pipes.
             Err(_) => self.is_silent = true,
         }
-    }
-
-    fn give_ids(&mut self) -> io::Result<()> {
-        #[cfg(target_os = "linux")]
-        if let Mode::Subordinate { uids, gids } = self.mode {
-            super::ranges::map(self.pid, uids, gids)?;
-        }
-        send_bytes(&mut self.wire, &[])
     }
 
     /// Ends it if that was asked for, or if it uses up the disk.
@@ -320,6 +316,17 @@ impl Watched {
     }
 }
 
+/// Maps the ids of a sandbox that waits for them.
+pub(super) fn give_ids(wire: &mut UnixStream, mode: Mode, pid: u32) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if let Mode::Subordinate { uids, gids } = mode {
+        super::ranges::map(pid, uids, gids)?;
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (mode, pid);
+    send_bytes(wire, &[])
+}
+
 struct Ready {
     pipes: Vec<bool>,
     wire: bool,
@@ -337,18 +344,20 @@ fn end(report: Option<Report>, stopped: Option<(Stop, Instant)>) -> Result<Exit,
                 status,
                 made,
                 owners,
+                devices,
             }),
             _,
         ) => Ok(Exit {
             status,
             made,
             owners,
+            devices,
         }),
         (_, Some((Stop::Cancelled, _))) => Err(SandboxError::Cancelled),
         (_, Some((Stop::DiskFull(reserve), _))) => Err(SandboxError::DiskFull(reserve)),
         (Some(Report::Failed(trouble)), _) => Err(SandboxError::Setup(trouble)),
         (Some(Report::NotStarted(trouble)), _) => Err(SandboxError::NotStarted(trouble)),
         (_, Some((Stop::Deaf(error), _))) => Err(error.into()),
-        (Some(Report::Unshared) | None, None) => Err(SandboxError::Lost),
+        (Some(Report::Unshared | Report::Done(_)) | None, None) => Err(SandboxError::Lost),
     }
 }

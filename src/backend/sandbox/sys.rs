@@ -5,7 +5,7 @@
 )]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
@@ -61,6 +61,78 @@ pub(super) fn filter(program: &[sock_filter]) -> io::Result<()> {
     // SAFETY: the kernel reads `len` instructions at `filter`, whose layout is the kernel's own, and keeps a copy.
     let result = unsafe { libc::syscall(libc::SYS_seccomp, mode, 0u32, &raw const program) };
     done(result)
+}
+
+/// The same for a filter whose calls wait for an answer; returns the file from which they are read.
+pub(super) fn filter_with_listener(program: &[sock_filter]) -> io::Result<OwnedFd> {
+    let length = u16::try_from(program.len()).map_err(io::Error::other)?;
+    let program = libc::sock_fprog {
+        len: length,
+        filter: program.as_ptr().cast_mut().cast(),
+    };
+    let mode = libc::SECCOMP_SET_MODE_FILTER;
+    let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    // Without it, which is for kernels before 5.19, a signal makes a program ask twice.
+    let once = libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    let mut result = -1;
+    for flags in [listener | once, listener] {
+        // SAFETY: the kernel reads `len` instructions at `filter`, whose layout is the kernel's own, and keeps a copy.
+        result = unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const program) };
+        let error = io::Error::last_os_error().raw_os_error();
+        if result >= 0 || error != Some(libc::EINVAL) {
+            break;
+        }
+    }
+    done(result)?;
+    let number = i32::try_from(result).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just opened this file for this process, and nothing else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// A system call that waits for an answer.
+pub(super) struct Call {
+    id: u64,
+    /// The thread that makes it.
+    pub(super) thread: u32,
+    /// The number of the call.
+    pub(super) number: i64,
+    pub(super) arguments: [u64; 6],
+}
+
+/// The next call that waits; `None` if its thread is gone.
+pub(super) fn next_call(listener: BorrowedFd<'_>) -> io::Result<Option<Call>> {
+    // SAFETY: all of it are numbers, for which zeros are values; the kernel insists on zeros.
+    let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+    let request = libc::SECCOMP_IOCTL_NOTIF_RECV;
+    // SAFETY: the kernel writes one such structure.
+    let result = unsafe { libc::ioctl(listener.as_raw_fd(), request, &raw mut call) };
+    match done(result.into()) {
+        Ok(()) => Ok(Some(Call {
+            id: call.id,
+            thread: call.pid,
+            number: call.data.nr.into(),
+            arguments: call.data.args,
+        })),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EINTR)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Answers a call: it is done, or failed with this number. One whose thread is gone needs no answer.
+pub(super) fn answer(listener: BorrowedFd<'_>, call: &Call, error: i32) -> io::Result<()> {
+    let answer = libc::seccomp_notif_resp {
+        id: call.id,
+        val: 0,
+        error: -error,
+        flags: 0,
+    };
+    let request = libc::SECCOMP_IOCTL_NOTIF_SEND;
+    // SAFETY: the kernel reads one such structure.
+    let result = unsafe { libc::ioctl(listener.as_raw_fd(), request, &raw const answer) };
+    match done(result.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::ENOENT) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Adds attributes, `MOUNT_ATTR_…`, to a mount that is given by handle, and to all below it if `all`.

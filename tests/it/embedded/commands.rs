@@ -12,9 +12,9 @@ use super::{digest, store};
 use crate::sandbox::{Ran, Sandbox};
 
 /// Programs of this machine from which a base is made.
-const PROGRAMS: [&str; 17] = [
-    "sh", "cat", "chmod", "cp", "date", "env", "head", "id", "ln", "ls", "mkdir", "mkfifo", "mv",
-    "rm", "sleep", "touch", "true",
+const PROGRAMS: [&str; 20] = [
+    "sh", "cat", "chmod", "chown", "cp", "date", "env", "head", "id", "install", "ln", "ls",
+    "mkdir", "mkfifo", "mknod", "mv", "rm", "sleep", "touch", "true",
 ];
 
 const BASE: &str = "files.tar";
@@ -88,11 +88,11 @@ pub(super) fn base_of(programs: &[&str]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-fn manifest(lines: &str) -> String {
+pub(super) fn manifest(lines: &str) -> String {
     format!("image \"app\" {{\n    builder \"oci\"\n    base-image file=\"{BASE}\"\n{lines}\n}}\n")
 }
 
-fn sandbox(lines: &str) -> Sandbox {
+pub(super) fn sandbox(lines: &str) -> Sandbox {
     let sandbox = Sandbox::with(&[("imgspec.kdl", &manifest(lines)), ("own.txt", "own\n")]);
     std::fs::write(sandbox.path(BASE), base()).unwrap();
     sandbox

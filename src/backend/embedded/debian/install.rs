@@ -21,7 +21,7 @@ use crate::backend::BuildError;
 use crate::backend::embedded::base::{Image, LayerNote, Source};
 use crate::backend::embedded::commands::Commands;
 use crate::backend::embedded::common::failed;
-use crate::backend::embedded::execute::{Keep, Lent, Program, Tools};
+use crate::backend::embedded::execute::{Keep, Lent, Program, Tools, mode};
 use crate::backend::embedded::made::{Key, Made, Once};
 use crate::backend::embedded::trees::{self, Owners};
 use crate::backend::oci::layer::Layer;
@@ -239,7 +239,7 @@ impl Install<'_> {
         let source = self.source();
         let platform = Platform::read(self.0.platform);
         let architecture = architecture(&platform)?;
-        let layers: Vec<PathBuf> = trees::of(image, Owners::here(), source)?;
+        let layers: Vec<PathBuf> = trees::of(image, Owners::of(mode()?), source)?;
         let files = settings::read(image, &layers)?;
         let request = Request {
             files: &files,
@@ -299,7 +299,7 @@ impl Install<'_> {
         let key = program.key(image, self.0.platform, &[])?;
         self.once().get(&key.finish(self.0.encoding), words, || {
             let source = self.source();
-            let layers = trees::of(image, Owners::here(), source)?;
+            let layers = trees::of(image, Owners::of(mode()?), source)?;
             let last = image.seen.last().zip(layers.last());
             let (part, tree) = last.ok_or_else(|| failed("there is nothing to configure"))?;
             let note = LayerNote::read(source.store, part.digest)?;

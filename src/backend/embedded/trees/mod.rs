@@ -1,5 +1,6 @@
 //! The layers of an image as directories, for steps that run something. Each is unpacked once.
 
+mod attributes;
 #[cfg(test)]
 mod tests;
 mod unpack;
@@ -14,8 +15,10 @@ use crate::backend::BuildError;
 use crate::backend::oci::layer::{Layer, LayerError, plain};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::{StoreError, Turn};
-use crate::disk::dir::DirError;
-pub(super) use unpack::{OPAQUE, Owners, is_carried};
+use crate::backend::sandbox;
+use crate::disk::dir::{Dir, DirError};
+use unpack::Unpacked;
+pub(super) use attributes::{OPAQUE, OWNER, Owners, is_carried};
 
 /// The directories of an image's layers, the lowest first.
 pub(super) fn of(
@@ -32,12 +35,13 @@ pub(super) fn meanwhile(
     source: &Source<'_>,
     write: impl FnOnce(PipeWriter) -> Result<Layer, BuildError>,
 ) -> Result<Layer, BuildError> {
-    let (store, kind) = (source.store, owners.kind());
+    let (store, kind) = (source.store, &owners.kind());
     let (scratch, files) = store.new_tree().map_err(failed)?;
     let (plain, tap) = io::pipe().map_err(failed)?;
     let (layer, unpacked) = thread::scope(|scope| {
         let is_cancelled = || source.cancel.is_requested();
-        let unpacking = scope.spawn(move || unpack::unpack(plain, &files, owners, &is_cancelled));
+        let files = &files;
+        let unpacking = scope.spawn(move || unpack::unpack(plain, files, owners, &is_cancelled));
         (write(tap), unpacking.join())
     });
     let layer = layer?;
@@ -49,6 +53,7 @@ pub(super) fn meanwhile(
     if let Some(_turn) = turn(kind, digest, source)?
         && store.tree(kind, digest).map_err(failed)?.is_none()
     {
+        give(owners, &files, digest, &unpacked, source)?;
         let kept = store.keep_tree(kind, digest, unpacked.size, scratch);
         kept.map_err(failed)?;
     }
@@ -68,7 +73,7 @@ pub(super) fn tree(
     owners: Owners,
     source: &Source<'_>,
 ) -> Result<PathBuf, BuildError> {
-    let (store, kind, layer) = (source.store, owners.kind(), part.digest);
+    let (store, kind, layer) = (source.store, &owners.kind(), part.digest);
     if let Some(known) = store.tree(kind, layer).map_err(failed)? {
         return Ok(known);
     }
@@ -97,7 +102,36 @@ pub(super) fn tree(
         );
         source.notes.log(&line);
     }
+    give(owners, &files, layer, &unpacked, source)?;
     store
         .keep_tree(kind, layer, unpacked.size, scratch)
         .map_err(failed)
+}
+
+/// Gives the files of an unpacked layer to their owners, as far as those are others.
+fn give(
+    owners: Owners,
+    files: &Dir,
+    layer: Digest,
+    unpacked: &Unpacked,
+    source: &Source<'_>,
+) -> Result<(), BuildError> {
+    let Owners::Given { mode, .. } = owners else {
+        return Ok(());
+    };
+    if unpacked.owned.is_empty() {
+        return Ok(());
+    }
+    let left = sandbox::give(mode, files.path(), &unpacked.owned);
+    let left = left.map_err(|error| {
+        failed(format!(
+            "the files of layer `{layer}` cannot be given to their owners: {error}"
+        ))
+    })?;
+    if let Some(path) = left {
+        source.notes.log(&format!(
+            "for commands, files such as `/{path}` are root's: you have no subordinate ids for their owners"
+        ));
+    }
+    Ok(())
 }

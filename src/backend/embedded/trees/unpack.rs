@@ -12,49 +12,20 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown,
-    fsetxattr, futimens, linkat, makedev, mknodat, symlinkat, utimensat,
+    AtFlags, FileType, Mode, XattrFlags, chownat, fchmod, fchown, fsetxattr, futimens, linkat,
+    makedev, mknodat, symlinkat, utimensat,
 };
 use rustix::io::Errno;
 use tar::{Archive, EntryType};
 
-use crate::backend::oci::layer::{LayerError, XATTR, Xattr, inside};
+use super::attributes::{Attributes, OPAQUE, OWNER, Owners, attributes, mode_of, owner, times};
+use crate::backend::oci::layer::{LayerError, inside};
+use crate::backend::sandbox::Owned;
 use crate::disk::FileKind;
 use crate::disk::dir::Dir;
 
-/// The attribute by which overlayfs, mounted with `userxattr`, knows a directory that hides those below it.
-pub(in crate::backend::embedded) const OPAQUE: &str = "user.overlay.opaque";
-
 /// What is read of a file at once.
 const PIECE: usize = 64 << 10;
-
-/// How the owners of files are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::backend::embedded) enum Owners {
-    /// As in the layer; only root can do that.
-    Kept,
-    /// All files belong to the user that builds.
-    Own,
-}
-
-impl Owners {
-    /// Those that this process can keep.
-    pub(in crate::backend::embedded) fn here() -> Self {
-        if rustix::process::geteuid().is_root() {
-            Self::Kept
-        } else {
-            Self::Own
-        }
-    }
-
-    /// The name of trees whose owners are kept like this.
-    pub(in crate::backend::embedded) fn kind(self) -> &'static str {
-        match self {
-            Self::Kept => "root",
-            Self::Own => "user",
-        }
-    }
-}
 
 /// What was unpacked.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -63,6 +34,8 @@ pub(super) struct Unpacked {
     pub(super) size: u64,
     /// The entries that could not be made: devices, for anybody but root with all its rights.
     pub(super) left_out: Vec<String>,
+    /// The entries that are to be given to somebody else.
+    pub(super) owned: Vec<Owned>,
 }
 
 /// Unpacks the tar of a layer into an empty directory.
@@ -78,6 +51,7 @@ pub(super) fn unpack(
         folders: BTreeMap::new(),
         whiteouts: BTreeSet::new(),
         opaque: BTreeSet::new(),
+        owned: BTreeMap::new(),
         done: Unpacked::default(),
     };
     to.set_mode(0o755)?;
@@ -93,28 +67,8 @@ pub(super) fn unpack(
     io::copy(&mut plain, &mut io::sink())?;
     unpacking.hide()?;
     unpacking.folders()?;
+    unpacking.done.owned = unpacking.owned.into_values().collect();
     Ok(unpacking.done)
-}
-
-/// The attributes of an entry.
-#[derive(Debug, Clone)]
-struct Attributes {
-    mode: u32,
-    owner: (u64, u64),
-    time: i64,
-    xattrs: Vec<Xattr>,
-}
-
-impl Default for Attributes {
-    /// Those of a directory that the layer does not mention.
-    fn default() -> Self {
-        Self {
-            mode: 0o755,
-            owner: (0, 0),
-            time: 0,
-            xattrs: Vec::new(),
-        }
-    }
 }
 
 /// The parts of a path.
@@ -129,6 +83,8 @@ struct Unpacking {
     whiteouts: BTreeSet<Parts>,
     /// The directories whose contents in the layers below are removed.
     opaque: BTreeSet<Parts>,
+    /// What belongs to somebody else.
+    owned: BTreeMap<Parts, Owned>,
     done: Unpacked,
 }
 
@@ -170,6 +126,11 @@ impl Unpacking {
             let mut whole = parts.clone();
             whole.push(name.clone());
             self.folders.retain(|folder, _| !folder.starts_with(&whole));
+            self.owned.retain(|entry, _| !entry.starts_with(&whole));
+        }
+        parts.push(name.clone());
+        if kind != EntryType::Link {
+            self.note_owner(&parts, &attributes);
         }
         match kind {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
@@ -181,7 +142,7 @@ impl Unpacking {
             }
             EntryType::Link => {
                 let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-                self.hard_link(&target, &above, &name, &path)
+                self.hard_link(&target, &above, &name, parts, &path)
             }
             EntryType::Symlink => {
                 let target = entry.link_name_bytes().unwrap_or_default().into_owned();
@@ -232,9 +193,15 @@ impl Unpacking {
         target: &[u8],
         above: &Dir,
         name: &OsStr,
+        whole: Parts,
         path: &[u8],
     ) -> Result<(), LayerError> {
         let mut parts = parts(target)?;
+        // One file, one owner; but its first name may be taken by another file later on.
+        if let Some(owned) = self.owned.get(&parts).cloned() {
+            let path = joined(&whole);
+            self.owned.insert(whole, Owned { path, ..owned });
+        }
         let file = parts.pop().ok_or_else(|| outside(path))?;
         let from = self.folder(&parts, target)?;
         linkat(from.handle(), &file, above.handle(), name, AtFlags::empty())
@@ -263,7 +230,7 @@ impl Unpacking {
         // A character device of these numbers is a whiteout for overlayfs.
         let is_whiteout = kind == FileType::CharacterDevice && (major, minor) == (0, 0);
         let is_device = kind != FileType::Fifo;
-        let made = if is_whiteout || (is_device && self.owners == Owners::Own) {
+        let made = if is_whiteout || (is_device && self.owners != Owners::Kept) {
             Err(Errno::PERM)
         } else {
             let mode = Mode::RUSR | Mode::WUSR;
@@ -272,15 +239,36 @@ impl Unpacking {
         // Root of a container or of a user namespace may not make devices either.
         if is_device && made == Err(Errno::PERM) {
             self.done.left_out.push(shown(path));
+            self.owned.remove(&self::parts(path)?);
             return Ok(());
         }
         made.map_err(|error| above.unwritten(name, error.into()))?;
         self.dress_by_name(above, name, attributes)?;
         // It is no link, so the mode is that of the very file.
-        let mode = Mode::from_raw_mode(attributes.mode);
-        rustix::fs::chmodat(above.handle(), name, mode, AtFlags::empty())
+        rustix::fs::chmodat(above.handle(), name, mode_of(attributes), AtFlags::empty())
             .map_err(io::Error::from)?;
         Ok(())
+    }
+
+    /// Notes to whom an entry is to be given, if it does not stay whose it is.
+    fn note_owner(&mut self, parts: &[OsString], attributes: &Attributes) {
+        if !matches!(self.owners, Owners::Given { .. }) {
+            return;
+        }
+        let (user, group) = owner(attributes);
+        let mut xattrs = attributes.xattrs.iter();
+        let capability = xattrs.find(|(name, _)| name == "security.capability");
+        let capability = capability.map(|(_, value)| value.clone());
+        let owned = Owned {
+            path: joined(parts),
+            uid: user.as_raw(),
+            gid: group.as_raw(),
+            mode: attributes.mode,
+            capability: capability.unwrap_or_default(),
+        };
+        if (owned.uid, owned.gid) != (0, 0) || !owned.capability.is_empty() {
+            self.owned.insert(parts.to_vec(), owned);
+        }
     }
 
     /// Sets what belongs to an open file or directory. The owner comes first, since changing it takes rights away.
@@ -295,7 +283,16 @@ impl Unpacking {
                 fsetxattr(&file, name.as_str(), value, XattrFlags::empty())?;
             }
         }
-        fchmod(&file, Mode::from_raw_mode(attributes.mode))?;
+        let (user, group) = owner(attributes);
+        if self.owners == Owners::Own && !(user.is_root() && group.is_root()) {
+            let text = format!("{}:{}", user.as_raw(), group.as_raw());
+            match fsetxattr(&file, OWNER, text.as_bytes(), XattrFlags::empty()) {
+                // Then its path is all that tells its owner.
+                Err(Errno::OPNOTSUPP) => {}
+                noted => noted?,
+            }
+        }
+        fchmod(&file, mode_of(attributes))?;
         futimens(&file, &times(attributes))?;
         Ok(())
     }
@@ -344,6 +341,7 @@ impl Unpacking {
     fn folders(&mut self) -> Result<(), LayerError> {
         for (parts, attributes) in std::mem::take(&mut self.folders).into_iter().rev() {
             let folder = self.folder(&parts, &joined(&parts))?;
+            self.note_owner(&parts, &attributes);
             self.dress(folder.handle(), &attributes)
                 .map_err(|error| folder.unwritten(".", error))?;
         }
@@ -372,55 +370,6 @@ fn copy(
         if is_cancelled() {
             return Err(LayerError::Cancelled);
         }
-    }
-}
-
-fn attributes(entry: &mut tar::Entry<'_, impl Read>) -> Result<Attributes, LayerError> {
-    let mut xattrs = Vec::new();
-    for extension in entry.pax_extensions()?.into_iter().flatten() {
-        let extension = extension?;
-        let name = extension.key().ok().and_then(|key| key.strip_prefix(XATTR));
-        if let Some(name) = name.filter(|name| is_carried(name)) {
-            xattrs.push((name.to_owned(), extension.value_bytes().to_vec()));
-        }
-    }
-    let header = entry.header();
-    Ok(Attributes {
-        mode: header.mode()? & 0o7777,
-        owner: (header.uid()?, header.gid()?),
-        time: i64::try_from(header.mtime()?).unwrap_or_default(),
-        xattrs,
-    })
-}
-
-/// Whether an attribute belongs to a file wherever it is. Others are those of a machine, or of its overlayfs.
-pub(in crate::backend::embedded) fn is_carried(name: &str) -> bool {
-    let is_users = name.starts_with("user.") && !name.starts_with("user.overlay.");
-    is_users || name == "security.capability"
-}
-
-fn owner(attributes: &Attributes) -> (Uid, Gid) {
-    // Larger numbers than the system has do not occur in images that can be run.
-    let number = |number: u64| {
-        u32::try_from(number)
-            .ok()
-            .filter(|number| *number < u32::MAX)
-    };
-    let (user, group) = attributes.owner;
-    (
-        Uid::from_raw(number(user).unwrap_or_default()),
-        Gid::from_raw(number(group).unwrap_or_default()),
-    )
-}
-
-fn times(attributes: &Attributes) -> Timestamps {
-    let time = Timespec {
-        tv_sec: attributes.time,
-        tv_nsec: 0,
-    };
-    Timestamps {
-        last_access: time,
-        last_modification: time,
     }
 }
 

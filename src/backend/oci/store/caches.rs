@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use super::blobs::Store;
 use super::error::StoreError;
-use super::left::LOCKED;
+use super::left::{self, LOCKED};
 use crate::disk::FileKind;
 use crate::disk::dir::Dir;
 use crate::disk::dir::Share;
@@ -40,7 +40,6 @@ impl Cache {
 #[derive(Debug, Clone)]
 pub(in crate::backend) struct CacheUsage {
     pub(in crate::backend) name: String,
-    pub(in crate::backend) files: PathBuf,
     pub(in crate::backend) size: u64,
     pub(in crate::backend) used: SystemTime,
 }
@@ -93,7 +92,6 @@ pub(super) fn list(caches: &Dir) -> io::Result<Vec<CacheUsage>> {
         let used = own.file(MARK)?.and_then(|(_, meta)| meta.modified().ok());
         found.push(CacheUsage {
             name: name.to_owned(),
-            files: own.path().join(FILES),
             size: own.lent()?.bytes(FILES),
             used: used.unwrap_or(SystemTime::UNIX_EPOCH),
         });
@@ -103,7 +101,7 @@ pub(super) fn list(caches: &Dir) -> io::Result<Vec<CacheUsage>> {
 
 /// Removes a cache of a store that nobody is using.
 pub(super) fn remove(caches: &Dir, name: &str) -> io::Result<()> {
-    caches.lent()?.remove(name)?;
+    left::remove(&caches.lent()?, name)?;
     caches.remove_file(format!("{name}{LOCKED}"))
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 
+use crate::backend::sandbox;
 use crate::disk::FileKind;
 use crate::disk::dir::{Dir, Share, unused};
 
@@ -34,12 +35,23 @@ pub(super) fn remove_directories(folder: &Dir) -> io::Result<()> {
             continue;
         };
         if let Ok(Some(_held)) = folder.try_lock(lock, Share::Nobody)
-            && folder.remove(name).is_ok()
+            && remove(folder, name).is_ok()
         {
             let _ = folder.remove_file(lock);
         }
     }
     Ok(())
+}
+
+/// Removes a directory whose files may belong to subordinate ids of this user, as those of a tree or of a killed command.
+pub(super) fn remove(folder: &Dir, name: &str) -> io::Result<()> {
+    folder
+        .remove(name)
+        .or_else(|error| match sandbox::empty(&folder.path().join(name)) {
+            Ok(true) => folder.remove(name),
+            Ok(false) => Err(error),
+            Err(other) => Err(io::Error::other(format!("{error}; {other}"))),
+        })
 }
 
 /// What tells this start of the system from all others.

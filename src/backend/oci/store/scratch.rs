@@ -7,7 +7,7 @@ use std::io;
 
 use super::blobs::Store;
 use super::error::StoreError;
-use super::left::LOCKED;
+use super::left::{self, LOCKED};
 use crate::disk::dir::{Dir, Share, unused};
 
 /// A directory that is removed when it is dropped.
@@ -53,7 +53,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         // What cannot be removed now is left for the next process.
-        if self.above.remove(&self.name).is_ok() {
+        if left::remove(&self.above, &self.name).is_ok() {
             let _ = self.above.remove_file(format!("{}{LOCKED}", self.name));
         }
     }

@@ -165,7 +165,7 @@ impl Sweep {
     pub(in crate::backend) fn remove_tree(&self, tree: &TreeUsage) -> Result<(), StoreError> {
         let place = self.trees.as_ref().map(|trees| trees.open(&tree.kind));
         if let Some(place) = place.transpose()?.flatten() {
-            place.lent()?.remove(tree.layer.hex())?;
+            left::remove(&place.lent()?, &tree.layer.hex())?;
         }
         Ok(())
     }

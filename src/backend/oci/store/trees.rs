@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use super::blobs::Store;
 use super::checked;
 use super::error::StoreError;
+use super::left;
 use super::scratch::Scratch;
 use crate::backend::oci::name::Digest;
 use crate::disk::FileKind;
@@ -78,7 +79,7 @@ impl Store {
         mark.write_all(format!("{boot}\n{size}\n").as_bytes())
             .map_err(|error| scratch.dir().unwritten(MARK, error))?;
         // One that does not count any more.
-        place.lent()?.remove(&name)?;
+        left::remove(&place.lent()?, &name)?;
         scratch.keep(&place, &name)?;
         Ok(place.path().join(name).join(FILES))
     }

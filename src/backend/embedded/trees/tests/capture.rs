@@ -1,13 +1,13 @@
 //! What changed in an upper directory, as a layer: a test for each rule.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::super::unpack::OPAQUE;
+use super::super::attributes::OPAQUE;
 use super::{Content, D, F, dir, is_root, tar};
-use crate::backend::embedded::capture::{Capture, CaptureError};
+use crate::backend::embedded::capture::{Capture, CaptureError, Device};
 use crate::backend::embedded::owner::Owner;
 use crate::backend::oci::layer::{self, Encoding, Index, LayerWriter, NodeKind};
 use crate::backend::oci::store::Store;
@@ -20,6 +20,7 @@ struct Bench {
     _folder: tempfile::TempDir,
     store: Store,
     made: HashSet<String>,
+    devices: HashMap<String, Device>,
 }
 
 impl Bench {
@@ -35,6 +36,7 @@ impl Bench {
             _folder: folder,
             store,
             made: HashSet::new(),
+            devices: HashMap::new(),
         }
     }
 
@@ -64,7 +66,7 @@ impl Bench {
     }
 
     fn capture(&self) -> Result<layer::Layer, CaptureError> {
-        let owner = |path: &str, _: Owner| match self.below.get(path) {
+        let owner = |path: &str, _: Owner, _: Option<Owner>| match self.below.get(path) {
             Some(node) => Owner {
                 user: node.uid,
                 group: node.gid,
@@ -75,6 +77,7 @@ impl Bench {
             below: &self.below,
             owner: &owner,
             made: &self.made,
+            devices: &self.devices,
             left_out: &["var/log"],
             is_cancelled: &|| false,
         };
@@ -310,4 +313,25 @@ fn accounts_that_a_command_adds_are_known_afterwards() {
     tree.apply(&bench.capture().unwrap().contents.index);
     let owner = Owner::read("app", &tree).unwrap();
     assert_eq!((owner.user, owner.group), (5, 6));
+}
+
+#[test]
+fn files_that_stand_for_devices_are_devices() {
+    let mut bench = Bench::new(BASE);
+    bench.folder("etc", 0o755);
+    bench.file("etc/disk", "");
+    bench.file("etc/plain", "");
+    let device = Device {
+        is_block: true,
+        major: 8,
+        minor: 17,
+    };
+    bench.devices = HashMap::from([("etc/disk".to_owned(), device)]);
+    let layer = bench.capture().unwrap();
+    let node = |path: &str| {
+        let mut nodes = layer.index.nodes.iter();
+        nodes.find(|node| node.path == path).unwrap().kind.clone()
+    };
+    assert!(matches!(node("etc/plain"), NodeKind::File(_)));
+    assert_eq!(node("etc/disk"), NodeKind::Special);
 }

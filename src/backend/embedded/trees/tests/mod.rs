@@ -8,9 +8,11 @@ use std::path::Path;
 
 use tar::{EntryType, Header};
 
-use super::unpack::{OPAQUE, Owners, Unpacked, unpack};
+use super::attributes::{OPAQUE, Owners};
+use super::unpack::{Unpacked, unpack};
 use crate::backend::oci::layer::LayerError;
 use crate::backend::oci::store::Store;
+use crate::backend::sandbox::{Mode, Owned};
 use crate::disk::dir::{Dir, Rooted, Terms};
 
 type Content<'a> = (&'a str, EntryType, u32, &'a str);
@@ -47,6 +49,15 @@ fn tar(entries: &[Content<'_>]) -> Vec<u8> {
         builder.append(&head, content).unwrap();
     }
     builder.into_inner().unwrap()
+}
+
+/// How this process can keep owners itself.
+fn here() -> Owners {
+    if rustix::process::geteuid().is_root() {
+        Owners::Kept
+    } else {
+        Owners::Own
+    }
 }
 
 fn dir(path: &Path) -> Dir {
@@ -100,7 +111,7 @@ fn a_tree_has_what_the_layer_has() {
         ("was/in", F, 0o600, "gone"),
         ("was", F, 0o640, "a file"),
     ];
-    let (folder, done) = unpacked(entries, Owners::here());
+    let (folder, done) = unpacked(entries, here());
     assert_eq!(done.unwrap().left_out, Vec::<String>::new());
     let at = |path: &str| folder.path().join(path);
     let file = at("deep/er/file").metadata().unwrap();
@@ -133,7 +144,7 @@ fn what_a_layer_removes_is_hidden_as_overlayfs_does_it() {
         ("b/.wh..wh..opq", F, 0, ""),
         ("b/new", F, 0o644, "new"),
     ];
-    let (folder, done) = unpacked(entries, Owners::here());
+    let (folder, done) = unpacked(entries, here());
     done.unwrap();
     let at = |path: &str| folder.path().join(path);
     let gone = at("a/gone").symlink_metadata().unwrap();
@@ -152,7 +163,7 @@ fn attributes_of_an_overlay_are_not_taken_over() {
         ("c|user.note=kept", F, 0o644, ""),
         ("d|trusted.overlay.opaque=y", D, 0o755, ""),
     ];
-    let (folder, done) = unpacked(entries, Owners::here());
+    let (folder, done) = unpacked(entries, here());
     done.unwrap();
     let at = |path: &str| folder.path().join(path);
     assert_eq!(attribute(&at("a"), "user.overlay.redirect"), None);
@@ -178,7 +189,7 @@ fn no_entry_gets_out_of_the_tree() {
         ],
     ];
     for entries in hostile {
-        let (_folder, done) = unpacked(entries, Owners::here());
+        let (_folder, done) = unpacked(entries, here());
         done.unwrap_err();
         assert_eq!(outside.path().read_dir().unwrap().count(), 0, "{entries:?}");
     }
@@ -188,7 +199,7 @@ fn no_entry_gets_out_of_the_tree() {
         ("a", L, 0o777, &target),
         ("b", F, 0o644, "b"),
     ];
-    let (folder, done) = unpacked(entries, Owners::here());
+    let (folder, done) = unpacked(entries, here());
     done.unwrap();
     assert!(folder.path().join("a").is_symlink());
     assert_eq!(outside.path().read_dir().unwrap().count(), 0);
@@ -211,7 +222,7 @@ fn devices_are_for_root_and_never_whiteouts() {
         assert_eq!(null.mode() & 0o7777, 0o666);
     }
     let odd: &[Content<'_>] = &[("odd", EntryType::new(b'Q'), 0o644, "")];
-    let (_folder, done) = unpacked(odd, Owners::here());
+    let (_folder, done) = unpacked(odd, here());
     assert!(done.unwrap_err().to_string().contains("`odd` is of a kind"));
 }
 
@@ -225,7 +236,7 @@ fn trees_are_found_until_the_system_starts_again_and_removed_whole() {
     let make = |store: &Store| {
         let (scratch, files) = store.new_tree().unwrap();
         let entries: &[Content<'_>] = &[("closed/x", F, 0o600, "x"), ("closed", D, 0o000, "")];
-        unpack(tar(entries).as_slice(), &files, Owners::here(), &|| false).unwrap();
+        unpack(tar(entries).as_slice(), &files, here(), &|| false).unwrap();
         store.keep_tree("root", layer, 1, scratch).unwrap()
     };
     let store = Store::open(&place).unwrap();
@@ -254,4 +265,47 @@ fn trees_are_found_until_the_system_starts_again_and_removed_whole() {
     assert!(trees[0].is_whole && trees[0].layer == layer && trees[0].size == 1);
     sweep.remove_tree(&trees[0]).unwrap();
     assert_eq!(place.join("trees/root").read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_to_be_given_to_others_is_told() {
+    let mode = Mode::Subordinate {
+        uids: (1000, 65_536),
+        gids: (2000, 65_536),
+    };
+    let owners = Owners::of(mode);
+    assert_eq!(owners.kind(), "ids-1000-2000");
+    let entries = [
+        ("d/", EntryType::Directory, 0o750, ""),
+        ("d/again", EntryType::Regular, 0o600, "old"),
+        (
+            "d/file|security.capability=cap",
+            EntryType::Regular,
+            0o4755,
+            "x",
+        ),
+        ("d/again", EntryType::Regular, 0o640, "new"),
+        ("d/link", EntryType::Symlink, 0o777, "file"),
+        ("d/name", EntryType::Link, 0o777, "d/file"),
+        ("d/device", EntryType::Char, 0o666, "1:3"),
+    ];
+    let (_folder, done) = unpacked(&entries, owners);
+    let owned = |path: &str, mode, capability: &str| Owned {
+        path: path.into(),
+        uid: 70,
+        gid: 71,
+        mode,
+        capability: capability.into(),
+    };
+    assert_eq!(
+        done.owned,
+        [
+            owned("d", 0o750, ""),
+            owned("d/again", 0o640, ""),
+            owned("d/file", 0o4755, "cap"),
+            owned("d/link", 0o777, ""),
+            owned("d/name", 0o4755, "cap"),
+        ]
+    );
+    assert_eq!(done.left_out, ["d/device"]);
 }

@@ -1,0 +1,443 @@
+//! Answers the system calls of a program that need more ids or rights than it has, and remembers what they asked for: owners of files,
+//! with a single id, and device files. The files themselves stay the user's; what was asked is told with them.
+//!
+//! A file is known by its number in `upper` and the time it was made, since numbers are used again. What a program sees does not change: it
+//! still finds its own id on every file, and an empty file where it made a device.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode as FileMode, OFlags, ResolveFlags, StatxFlags, Uid, chownat,
+    lgetxattr, major, minor, mknodat, openat, openat2, readlinkat, stat, statx,
+};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+
+use super::plan::Ids;
+use super::sys::{self, Call};
+
+/// The longest path that the system takes, in bytes.
+const LONGEST: usize = 4096;
+
+/// The attribute by which overlayfs knows what it has copied.
+const ORIGIN: &str = "user.overlay.origin";
+
+/// The length of what memory is read in.
+const PAGE: u64 = 4096;
+
+/// What tells a file from all others in `upper`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    device: (u32, u32),
+    number: u64,
+    made: (i64, u32),
+}
+
+/// What a program asked for a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Wish {
+    pub(super) uid: Option<u32>,
+    pub(super) gid: Option<u32>,
+    /// Whether it is a block device, and its numbers.
+    pub(super) device: Option<(bool, u32, u32)>,
+}
+
+/// What was asked, by file.
+pub(super) type Wishes = HashMap<Key, Wish>;
+
+/// What tells this file from others.
+pub(super) fn key(directory: BorrowedFd<'_>, name: &Path) -> Result<Key, Errno> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    let found = statx(directory, name, flags, StatxFlags::INO | StatxFlags::BTIME)?;
+    let made = if found.stx_mask & StatxFlags::BTIME.bits() == 0 {
+        (0, 0)
+    } else {
+        (found.stx_btime.tv_sec, found.stx_btime.tv_nsec)
+    };
+    Ok(Key {
+        device: (found.stx_dev_major, found.stx_dev_minor),
+        number: found.stx_ino,
+        made,
+    })
+}
+
+/// Hands the file with the waiting calls of a program to whoever answers them.
+pub(super) fn hand_in(wire: &UnixStream, listener: &OwnedFd) -> io::Result<()> {
+    let files = [listener.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmRights(&files));
+    sendmsg(
+        wire,
+        &[io::IoSlice::new(b"f")],
+        &mut control,
+        SendFlags::empty(),
+    )?;
+    Ok(())
+}
+
+fn taken(wire: &UnixStream) -> io::Result<Option<OwnedFd>> {
+    let mut byte = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    recvmsg(
+        wire,
+        &mut [io::IoSliceMut::new(&mut byte)],
+        &mut control,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let file = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut files) => files.next(),
+        _ => None,
+    });
+    Ok(file)
+}
+
+/// One that answers on a thread of its own, until the last process that asks is gone.
+pub(super) struct Witness(JoinHandle<io::Result<Wishes>>);
+
+impl Witness {
+    /// Starts it; `user` is whose all files are.
+    pub(super) fn start(wire: UnixStream, upper: OwnedFd, user: &Ids) -> io::Result<Self> {
+        let own = (user.uid, user.gid);
+        let answering = thread::Builder::new().spawn(move || {
+            let Some(listener) = taken(&wire)? else {
+                return Ok(Wishes::new());
+            };
+            let mut desk = Desk {
+                upper,
+                own,
+                mount: mount_of(CWD, Path::new("/"))?,
+                wishes: Wishes::new(),
+            };
+            desk.serve(&listener)?;
+            Ok(desk.wishes)
+        });
+        Ok(Self(answering?))
+    }
+
+    /// What was asked, once nobody asks any more.
+    pub(super) fn end(self) -> io::Result<Wishes> {
+        let ended = self.0.join();
+        ended.unwrap_or_else(|_| Err(io::Error::other("what answers system calls failed")))
+    }
+}
+
+fn mount_of(directory: BorrowedFd<'_>, name: &Path) -> Result<u64, Errno> {
+    let flags = AtFlags::EMPTY_PATH;
+    Ok(statx(directory, name, flags, StatxFlags::MNT_ID)?.stx_mnt_id)
+}
+
+struct Desk {
+    upper: OwnedFd,
+    own: (u32, u32),
+    /// The number of the root's mount.
+    mount: u64,
+    wishes: Wishes,
+}
+
+impl Desk {
+    fn serve(&mut self, listener: &OwnedFd) -> io::Result<()> {
+        loop {
+            let mut asked = [PollFd::new(listener, PollFlags::IN)];
+            match poll(&mut asked, None) {
+                Err(Errno::INTR) => continue,
+                polled => polled?,
+            };
+            if !asked[0].revents().contains(PollFlags::IN) {
+                return Ok(());
+            }
+            if let Some(call) = sys::next_call(listener.as_fd())? {
+                let error = self.answer(&call).err().map_or(0, Errno::raw_os_error);
+                sys::answer(listener.as_fd(), &call, error)?;
+            }
+        }
+    }
+
+    fn answer(&mut self, call: &Call) -> Result<(), Errno> {
+        let [one, two, three, four, five, _] = call.arguments;
+        let asker = Asker(call.thread);
+        let here = libc::AT_FDCWD;
+        let nofollow = libc::AT_SYMLINK_NOFOLLOW;
+        match call.number {
+            libc::SYS_fchown => {
+                let file = asker.opened(word(one))?;
+                self.give(&asker, &file, word_of(two), word_of(three))
+            }
+            libc::SYS_fchownat => {
+                let flags = word(five);
+                if flags & !(nofollow | libc::AT_EMPTY_PATH) != 0 {
+                    return Err(Errno::INVAL);
+                }
+                let file = asker.found(word(one), &asker.text(two)?, flags)?;
+                self.give(&asker, &file, word_of(three), word_of(four))
+            }
+            libc::SYS_mknodat => self.device(&asker, word(one), &asker.text(two)?, three, four),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_chown => {
+                let file = asker.found(here, &asker.text(one)?, 0)?;
+                self.give(&asker, &file, word_of(two), word_of(three))
+            }
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_lchown => {
+                let file = asker.found(here, &asker.text(one)?, nofollow)?;
+                self.give(&asker, &file, word_of(two), word_of(three))
+            }
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_mknod => self.device(&asker, here, &asker.text(one)?, two, three),
+            _ => Err(Errno::NOSYS),
+        }
+    }
+
+    /// Answers a change of an owner.
+    fn give(&mut self, asker: &Asker, file: &OwnedFd, uid: u32, gid: u32) -> Result<(), Errno> {
+        let asked = |id: u32| (id != u32::MAX).then_some(id);
+        let (uid, gid) = (asked(uid), asked(gid));
+        let is_own = |id: Option<u32>, own: u32| id.is_none_or(|id| id == own);
+        let changes_nothing = is_own(uid, self.own.0) && is_own(gid, self.own.1);
+        if !changes_nothing && !asker.is_root()? {
+            return Err(Errno::PERM);
+        }
+        if mount_of(file.as_fd(), Path::new(""))? != self.mount {
+            // It does not become part of the image.
+            return Ok(());
+        }
+        let is_of_layer = self.is_of_layer(file)?;
+        // So the file is in `upper`, and loses the rights that it loses with any new owner.
+        let own = (Uid::from_raw(self.own.0), Gid::from_raw(self.own.1));
+        let none = AtFlags::EMPTY_PATH;
+        chownat(file, "", uid.map(|_| own.0), gid.map(|_| own.1), none)?;
+        let (own_uid, own_gid) = self.own;
+        // Who gives a new file to the own id may have read it from another file, which shows nothing else: that is no wish.
+        let add = |wish: &mut Option<u32>, asked: Option<u32>, own: u32| {
+            if is_of_layer || wish.is_some() || asked != Some(own) {
+                *wish = asked.or(*wish);
+            }
+        };
+        self.note(file, |wish| {
+            add(&mut wish.uid, uid, own_uid);
+            add(&mut wish.gid, gid, own_gid);
+        })
+    }
+
+    /// Whether a file is one of the image, changed or not.
+    fn is_of_layer(&self, file: &OwnedFd) -> Result<bool, Errno> {
+        let path = path_of(file)?;
+        if let Err(Errno::NOENT | Errno::NOTDIR) = key(self.upper.as_fd(), &path) {
+            return Ok(true);
+        }
+        // Overlayfs notes it with what it copies.
+        let copied = lgetxattr(link_of(&self.upper).join(&path), ORIGIN, &mut [0u8; 512]);
+        Ok(matches!(copied, Ok(_) | Err(Errno::RANGE)))
+    }
+
+    /// Makes an empty file where a device is asked for.
+    fn device(
+        &mut self,
+        asker: &Asker,
+        at: i32,
+        path: &[u8],
+        mode: u64,
+        device: u64,
+    ) -> Result<(), Errno> {
+        let device = u64::from(word_of(device));
+        let numbers = (major(device), minor(device));
+        let mode = word_of(mode);
+        let is_block = FileType::from_raw_mode(mode) == FileType::BlockDevice;
+        // Overlayfs keeps these numbers for itself, and refuses them to root, too.
+        if !asker.is_root()? || (!is_block && numbers == (0, 0)) {
+            return Err(Errno::PERM);
+        }
+        let split = path.iter().rposition(|byte| *byte == b'/');
+        let (above, name) = match split {
+            Some(0) => (&b"/"[..], &path[1..]),
+            Some(split) => (&path[..split], &path[split + 1..]),
+            None => (&b"."[..], path),
+        };
+        let above = asker.found(at, above, 0)?;
+        let mode = FileMode::from_raw_mode(mode & 0o7777 & !asker.umask()?);
+        mknodat(&above, name, FileType::RegularFile, mode, 0)?;
+        if mount_of(above.as_fd(), Path::new(""))? != self.mount {
+            return Ok(());
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&above, name, flags, FileMode::empty())?;
+        let device = Some((is_block, numbers.0, numbers.1));
+        self.note(&file, |wish| wish.device = device)
+    }
+
+    /// Remembers something about a file that is in `upper`.
+    fn note(&mut self, file: &OwnedFd, change: impl FnOnce(&mut Wish)) -> Result<(), Errno> {
+        let path = path_of(file)?;
+        if path.as_os_str().is_empty() {
+            // The root itself is no entry of a layer.
+            return Ok(());
+        }
+        match key(self.upper.as_fd(), &path) {
+            Ok(key) => change(self.wishes.entry(key).or_default()),
+            // It has no name any more, and so is in no layer.
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+fn word(argument: u64) -> i32 {
+    word_of(argument).cast_signed()
+}
+
+/// The half of an argument that counts where the call takes 32 bits.
+fn word_of(argument: u64) -> u32 {
+    u32::try_from(argument & u64::from(u32::MAX)).unwrap_or_default()
+}
+
+fn link_of(file: &OwnedFd) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+/// The path of an open file, without a leading slash.
+fn path_of(file: &OwnedFd) -> Result<PathBuf, Errno> {
+    let path = readlinkat(CWD, link_of(file), Vec::new())?;
+    let path = path.as_bytes().strip_prefix(b"/").unwrap_or_default();
+    Ok(std::ffi::OsStr::from_bytes(path).into())
+}
+
+/// A thread that waits for an answer.
+struct Asker(u32);
+
+impl Asker {
+    fn of(&self, what: &str) -> PathBuf {
+        format!("/proc/{}/{what}", self.0).into()
+    }
+
+    /// A line of what the system says about it.
+    fn status(&self, name: &str) -> Result<String, Errno> {
+        let text = fs::read_to_string(self.of("status")).map_err(|_| Errno::SRCH)?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        Ok(line.unwrap_or_default().trim().to_owned())
+    }
+
+    /// Whether its effective user is root.
+    fn is_root(&self) -> Result<bool, Errno> {
+        let ids = self.status("Uid:")?;
+        Ok(ids.split_whitespace().nth(1) == Some("0"))
+    }
+
+    fn umask(&self) -> Result<u32, Errno> {
+        Ok(u32::from_str_radix(&self.status("Umask:")?, 8).unwrap_or(0o022))
+    }
+
+    /// A text in its memory, which ends with a zero.
+    fn text(&self, address: u64) -> Result<Vec<u8>, Errno> {
+        let memory = File::open(self.of("mem")).map_err(|_| Errno::FAULT)?;
+        let mut text = Vec::new();
+        let mut piece = [0; PAGE as usize];
+        while text.len() < LONGEST {
+            let at = address + text.len() as u64;
+            // What follows this page need not be there.
+            let most = usize::try_from(PAGE - at % PAGE).unwrap_or_default();
+            let read = memory.read_at(&mut piece[..most], at);
+            let read = match read.map_err(|_| Errno::FAULT)? {
+                0 => return Err(Errno::FAULT),
+                read => &piece[..read],
+            };
+            if let Some(end) = read.iter().position(|byte| *byte == 0) {
+                text.extend_from_slice(&read[..end]);
+                return Ok(text);
+            }
+            text.extend_from_slice(read);
+        }
+        Err(Errno::NAMETOOLONG)
+    }
+
+    /// A file that it has open.
+    fn opened(&self, number: i32) -> Result<OwnedFd, Errno> {
+        let file = open_path(&self.of(&format!("fd/{number}")), OFlags::empty());
+        file.map_err(|error| match error {
+            Errno::NOENT => Errno::BADF,
+            error => error,
+        })
+    }
+
+    /// What a path leads to for it.
+    fn found(&self, at: i32, path: &[u8], flags: i32) -> Result<OwnedFd, Errno> {
+        let base = || match at {
+            libc::AT_FDCWD => open_path(&self.of("cwd"), OFlags::empty()),
+            number => self.opened(number),
+        };
+        if path.is_empty() {
+            let may = flags & libc::AT_EMPTY_PATH != 0;
+            return if may { base() } else { Err(Errno::NOENT) };
+        }
+        let mut how = OFlags::PATH | OFlags::CLOEXEC;
+        if flags & libc::AT_SYMLINK_NOFOLLOW != 0 {
+            how |= OFlags::NOFOLLOW;
+        }
+        let own = stat("/")?;
+        let root = stat(self.of("root"))?;
+        if (own.st_dev, own.st_ino) != (root.st_dev, root.st_ino) {
+            return self.below_its_root(at, path, how);
+        }
+        let path = match path.strip_prefix(b"/proc/self/") {
+            // For whoever answers this is another process.
+            Some(rest) => self.of("").join(std::ffi::OsStr::from_bytes(rest)),
+            None => std::ffi::OsStr::from_bytes(path).into(),
+        };
+        if path.is_absolute() {
+            return openat(CWD, &path, how, FileMode::empty());
+        }
+        openat(base()?, &path, how, FileMode::empty())
+    }
+
+    /// The same after it has changed its root.
+    fn below_its_root(&self, at: i32, path: &[u8], how: OFlags) -> Result<OwnedFd, Errno> {
+        let read = |what: &str| {
+            let link = readlinkat(CWD, self.of(what), Vec::new())?;
+            Ok::<_, Errno>(PathBuf::from(std::ffi::OsString::from_vec(
+                link.into_bytes(),
+            )))
+        };
+        let mut whole = PathBuf::from("/");
+        let path = Path::new(std::ffi::OsStr::from_bytes(path));
+        if path.is_relative() {
+            let base = match at {
+                libc::AT_FDCWD => read("cwd")?,
+                number => read(&format!("fd/{number}"))?,
+            };
+            let base = base.strip_prefix(read("root")?).map_err(|_| Errno::XDEV)?;
+            whole.push(base);
+        }
+        whole.push(path);
+        let root = open_path(&self.of("root"), OFlags::DIRECTORY)?;
+        openat2(
+            root,
+            &whole,
+            how,
+            FileMode::empty(),
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+        )
+    }
+}
+
+fn open_path(path: &Path, more: OFlags) -> Result<OwnedFd, Errno> {
+    openat(
+        CWD,
+        path,
+        OFlags::PATH | OFlags::CLOEXEC | more,
+        FileMode::empty(),
+    )
+}
