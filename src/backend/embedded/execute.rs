@@ -23,7 +23,9 @@ use crate::backend::sandbox::{
 };
 use crate::backend::secret::Hider;
 use crate::backend::steps::{exited, shell_help};
+use crate::backend::oci::store::Scratch;
 use crate::cancel::Cancel;
+use crate::disk::dir::Dir;
 use crate::process::{Lines, Stream};
 
 /// The version of how programs are run; part of the keys of their layers.
@@ -81,6 +83,16 @@ pub(super) struct Lent {
     pub(super) mounts: Vec<Mount>,
     /// What its output must not show.
     pub(super) hider: Option<Hider>,
+}
+
+/// What a program left behind, until it is dropped.
+pub(super) struct Ran {
+    /// What it made and changed, by its paths in the image.
+    pub(super) upper: Dir,
+    exit: Exit,
+    mode: Mode,
+    ids: Ids,
+    _scratch: Scratch,
 }
 
 impl Program<'_> {
@@ -150,6 +162,33 @@ impl Program<'_> {
         mut lent: Lent,
         source: &Source<'_>,
     ) -> Result<Layer, BuildError> {
+        let ran = self.execute(image, lent, source)?;
+        let writer = LayerWriter::new(source.store, encoding).map_err(failed)?;
+        let owners = Whose::new(&ran.exit, ran.mode, &ran.ids);
+        let stubs = ran.exit.made.iter().filter_map(|path| inside(path));
+        let stubs = stubs.collect();
+        let capture = Capture {
+            below: &image.tree,
+            owner: &|path, own| owners.of(path, own, image),
+            made: &stubs,
+            left_out: self.left_out,
+            is_cancelled: &|| source.cancel.is_requested(),
+        };
+        capture
+            .layer(&ran.upper, writer)
+            .map_err(|error| match error {
+                CaptureError::Cancelled => BuildError::Cancelled,
+                error => BuildError::Failed(format!("`{}`: {error}", self.words)),
+            })
+    }
+
+    /// Runs it to a successful end.
+    pub(super) fn execute(
+        &self,
+        image: &Image,
+        lent: Lent,
+        source: &Source<'_>,
+    ) -> Result<Ran, BuildError> {
         let mode = mode()?;
         if let Some(helper) = self.tools.helper {
             lent.mounts.extend(helper.mounts(source)?);
@@ -193,19 +232,12 @@ impl Program<'_> {
         // Others need not wait for the layer.
         drop(caches);
         self.verify(exit.status)?;
-        let writer = LayerWriter::new(source.store, encoding).map_err(failed)?;
-        let owners = Whose::new(&exit, mode, &account.ids);
-        let stubs = exit.made.iter().filter_map(|path| inside(path)).collect();
-        let capture = Capture {
-            below: &image.tree,
-            owner: &|path, own| owners.of(path, own, image),
-            made: &stubs,
-            left_out: self.left_out,
-            is_cancelled: &|| source.cancel.is_requested(),
-        };
-        capture.layer(&upper, writer).map_err(|error| match error {
-            CaptureError::Cancelled => BuildError::Cancelled,
-            error => BuildError::Failed(format!("`{}`: {error}", self.words)),
+        Ok(Ran {
+            upper,
+            exit,
+            mode,
+            ids: account.ids,
+            _scratch: scratch,
         })
     }
 
