@@ -17,13 +17,12 @@ use super::owner::Owner;
 use super::trees::{self, Owners};
 use crate::backend::BuildError;
 use crate::backend::oci::layer::{EPOCH, Encoding, Layer, LayerWriter};
-use crate::backend::oci::store::Cache;
+use crate::backend::oci::store::{Cache, Scratch};
 use crate::backend::sandbox::{
     self, Bounds, Exit, Ids, Mode, Mount, Network, Run, SandboxError, Status,
 };
 use crate::backend::secret::Hider;
 use crate::backend::steps::{exited, shell_help};
-use crate::backend::oci::store::Scratch;
 use crate::cancel::Cancel;
 use crate::disk::dir::Dir;
 use crate::process::{Lines, Stream};

@@ -12,32 +12,49 @@ use super::packages::index::{Index, wheel_with};
 use super::taken::{entries, layers};
 use crate::sandbox::{Ran, Sandbox};
 
+/// The files of a Python of this machine: those that a small backend needs, or all of its library. Its path comes with them.
+pub(super) fn python_of_this_machine(is_whole: bool) -> (BTreeSet<String>, String) {
+    let script = "\
+import base64, hashlib, importlib.metadata, json, os, socket, sys, sysconfig, time, zipfile, encodings.idna, encodings.latin_1
+sysconfig.get_config_vars()
+print(os.path.realpath(sys._base_executable))
+home = os.path.dirname(os.__file__)
+files = [getattr(module, '__file__', None) for module in list(sys.modules.values())]
+if sys.argv[1:] == ['all']:
+    for folder, below, names in os.walk(home):
+        left = ('site-packages', 'dist-packages', 'test', 'idlelib', 'tkinter', '__pycache__')
+        below[:] = [name for name in below if name not in left and not name.startswith('config-')]
+        files += [os.path.join(folder, name) for name in names if name.endswith(('.py', '.so'))]
+for file in sorted(file for file in set(files) if file and file.startswith(home)):
+    print(file)
+";
+    let mut command = Command::new("python3");
+    command.args(["-I", "-c", script]);
+    command.args(is_whole.then_some("all"));
+    let told = Ran::of(&mut command).success();
+    let mut files: BTreeSet<String> = told.stdout.lines().map(str::to_owned).collect();
+    let python = told.stdout.lines().next().unwrap().to_owned();
+    let mut libraries = BTreeSet::new();
+    for file in files.iter().filter(|file| !file.ends_with(".py")) {
+        let listed = Command::new("ldd").arg(file).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let words = listed.split_whitespace();
+        libraries.extend(
+            words
+                .filter(|word| word.starts_with('/'))
+                .map(str::to_owned),
+        );
+    }
+    files.extend(libraries);
+    (files, python)
+}
+
 /// A root file system with a Python of this machine, at its own paths, and the path of that Python.
 fn base() -> &'static (Vec<u8>, String) {
     static BASE: OnceLock<(Vec<u8>, String)> = OnceLock::new();
     BASE.get_or_init(|| {
-        let script = "\
-import base64, hashlib, importlib.metadata, json, os, sys, sysconfig, time, zipfile, encodings.idna, encodings.latin_1
-sysconfig.get_config_vars()
-print(os.path.realpath(sys._base_executable))
-files = [getattr(module, '__file__', None) for module in list(sys.modules.values())]
-home = os.path.dirname(os.__file__)
-for file in sorted(file for file in set(files) if file and file.startswith(home)):
-    print(file)
-";
-        let told = Ran::of(Command::new("python3").args(["-I", "-c", script])).success();
-        let mut files: BTreeSet<String> = told.stdout.lines().map(str::to_owned).collect();
-        let python = told.stdout.lines().next().unwrap().to_owned();
-        let mut libraries = BTreeSet::new();
-        for file in files.iter().filter(|file| !file.ends_with(".py")) {
-            let listed = Command::new("ldd").arg(file).output().unwrap();
-            let listed = String::from_utf8(listed.stdout).unwrap();
-            let words = listed.split_whitespace();
-            libraries.extend(words.filter(|word| word.starts_with('/')).map(str::to_owned));
-        }
-        files.extend(libraries);
+        let (files, python) = python_of_this_machine(false);
         let mut tar = tar::Builder::new(Vec::new());
-        tar.follow_symlinks(true);
         for file in &files {
             let name = Path::new(file).strip_prefix("/").unwrap();
             tar.append_path_with_name(file, name).unwrap();
@@ -84,13 +101,23 @@ def wheel(folder, name=None, version=None, value=None):
             archive.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), text)
     return file
 def build_wheel(folder, config_settings=None, metadata_directory=None):
-    print("making a wheel of", NAME)
     return wheel(folder)
 "#;
 
+/// A statement of a backend that asks the index for this path, so that the test knows when it runs.
+fn tells(index: &Index, path: &str) -> String {
+    let port = index.host.rsplit(':').next().unwrap();
+    format!(
+        "import socket\nwith socket.create_connection(('127.0.0.1', {port})) as stream:\n    \
+         stream.sendall(b'GET {path} HTTP/1.1\\r\\n\\r\\n') or stream.recv(1)\n"
+    )
+}
+
 /// Sources with a backend of their own, which `more` changes.
 fn own(name: &str, version: &str, requires: &str, more: &str) -> Vec<u8> {
-    let backend = BACKEND.replace("@NAME@", name).replace("@VERSION@", version);
+    let backend = BACKEND
+        .replace("@NAME@", name)
+        .replace("@VERSION@", version);
     let project = format!(
         "[build-system]\nrequires = [{requires}]\nbuild-backend = 'backend'\nbackend-path = ['in']\n"
     );
@@ -140,37 +167,46 @@ fn value(sandbox: &Sandbox) -> String {
 #[test]
 fn sources_with_a_backend_of_their_own_are_built_once() {
     let index = Index::new();
-    let pins = pinned(&index, "foo", "1.0", &own("foo", "1.0", "", ""));
+    let sources = own("foo", "1.0", "", &tells(&index, "/ran"));
+    let pins = pinned(&index, "foo", "1.0", &sources);
     let sandbox = sandbox(&index, &pins);
     let ran = sandbox.run(&["graph", "build"]).success();
-    assert!(ran.stderr.contains("building wheel of foo 1.0"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("building wheel of foo 1.0"),
+        "{}",
+        ran.stderr
+    );
     let mut asked = index.asked();
     asked.sort();
-    assert_eq!(asked, ["/files/foo-1.0.tar.gz", "/simple/foo/"]);
+    // Each of the two hooks loads the backend.
+    assert_eq!(
+        asked,
+        ["/files/foo-1.0.tar.gz", "/ran", "/ran", "/simple/foo/"]
+    );
     assert_eq!(value(&sandbox), "'plain'");
     // Neither asked for nor built again, and the same once more from nothing.
     sandbox.write("imgspec.kdl", &manifest(&index, "env A=\"1\""));
-    let again = sandbox.run(&["graph", "build"]).success();
-    assert!(!again.stderr.contains("making a wheel"), "{}", again.stderr);
+    sandbox.run(&["graph", "build"]).success();
     assert_eq!(index.asked(), [""; 0]);
     let first = layers(&sandbox);
-    let anew = sandbox.run(&["graph", "build", "--force"]).success();
-    assert!(anew.stderr.contains("building wheel of foo 1.0"), "{}", anew.stderr);
+    sandbox.run(&["graph", "build", "--force"]).success();
+    let asked = index.asked();
+    assert_eq!(asked.iter().filter(|path| *path == "/ran").count(), 2);
     assert_eq!(layers(&sandbox), first);
 }
 
 #[test]
 fn images_with_the_same_base_build_the_same_sources_once() {
     let index = Index::new();
-    let slow = "import time\nplain = build_wheel\ndef build_wheel(folder, *more):\n    time.sleep(1)\n    return plain(folder)\n";
-    let pins = pinned(&index, "foo", "1.0", &own("foo", "1.0", "", slow));
+    let slow = tells(&index, "/ran") + "import time\ntime.sleep(1)\n";
+    let pins = pinned(&index, "foo", "1.0", &own("foo", "1.0", "", &slow));
     let sandbox = sandbox(&index, &pins);
     let one = manifest(&index, "");
     let other = manifest(&index, "env A=\"1\"").replace("\"app\"", "\"other\"");
     sandbox.write("imgspec.kdl", &format!("{one}{other}"));
-    let ran = sandbox.run(&["graph", "build", "--jobs", "2"]).success();
-    let built = ran.stderr.matches("making a wheel of foo").count();
-    assert_eq!(built, 1, "{}", ran.stderr);
+    sandbox.run(&["graph", "build", "--jobs", "2"]).success();
+    let asked = index.asked();
+    assert_eq!(asked.iter().filter(|path| *path == "/ran").count(), 2);
 }
 
 #[test]
@@ -193,7 +229,10 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     sandbox.run(&["graph", "build"]).success();
     assert_eq!(value(&sandbox), "'from a tool and more'");
     let layers = layers(&sandbox);
-    let all: Vec<String> = layers.iter().flat_map(|layer| entries(&sandbox, layer)).collect();
+    let all: Vec<String> = layers
+        .iter()
+        .flat_map(|layer| entries(&sandbox, layer))
+        .collect();
     let is_left = |entry: &&String| entry.contains("tool") || entry.contains(".imgspec");
     assert_eq!(all.iter().find(is_left), None);
 }
@@ -218,7 +257,11 @@ fn a_backend_may_be_a_wheel_or_sources_themselves() {
     let sources = sdist("foo", "1.0", &[("pyproject.toml", project)]);
     let sandbox = sandbox(&index, &pinned(&index, "foo", "1.0", &sources));
     let ran = sandbox.run(&["graph", "build"]).success();
-    assert!(ran.stderr.contains("building wheel of tool 3.0"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("building wheel of tool 3.0"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(value(&sandbox), "'nested'");
 }
 
@@ -239,22 +282,41 @@ def build_wheel(folder, *more):
 ";
     index.offer("foo-1.0.tar.gz", &own("foo", "1.0", "", backend));
     // One of which the metadata are known: it is not built for a version that is not taken.
-    let metadata = "Metadata-Version: 2.2\nName: bar\nVersion: 2.0\nRequires-Dist: nothing-has-it\n";
+    let metadata =
+        "Metadata-Version: 2.2\nName: bar\nVersion: 2.0\nRequires-Dist: nothing-has-it\n";
     let wrong = sdist("bar", "2.0", &[("PKG-INFO", metadata), ("setup.py", "1/0")]);
     index.offer("bar-2.0.tar.gz", &wrong);
-    index.also_offer("bar-1.5-py3-none-any.whl", &wheel_with("bar", "1.5", "value = 'bar'\n"));
+    index.also_offer(
+        "bar-1.5-py3-none-any.whl",
+        &wheel_with("bar", "1.5", "value = 'bar'\n"),
+    );
     let sandbox = sandbox(&index, "foo\n");
     let ran = sandbox.run(&["graph", "build"]).success();
-    assert!(ran.stderr.contains("building wheel of foo 1.0"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("building wheel of foo 1.0"),
+        "{}",
+        ran.stderr
+    );
     assert!(!ran.stderr.contains("wheel of bar"), "{}", ran.stderr);
     let layers = layers(&sandbox);
     let all = entries(&sandbox, layers.last().unwrap());
-    assert!(all.iter().any(|entry| entry.contains("/bar-1.5.dist-info/")), "{all:?}");
+    assert!(
+        all.iter()
+            .any(|entry| entry.contains("/bar-1.5.dist-info/")),
+        "{all:?}"
+    );
     assert_eq!(value(&sandbox), "'plain'");
     // Whoever wants wheels alone gets no others.
-    sandbox.write("imgspec.kdl", &manifest(&index, "pip-extra-args \"--no-build\""));
+    sandbox.write(
+        "imgspec.kdl",
+        &manifest(&index, "pip-extra-args \"--no-build\""),
+    );
     let refused = sandbox.run(&["graph", "build", "--attempts", "1"]).code(1);
-    assert!(refused.stderr.contains("building from source is disabled"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("building from source is disabled"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]

@@ -114,7 +114,11 @@ pub(in super::super) fn plain(
         [0xfd, b'7', b'z', b'X', b'Z', 0] => Box::new(liblzma::read::XzDecoder::new(file)),
         [b'P', b'K', 3, 4, ..] => return refused("it is a zip archive, not a tar"),
         [b'B', b'Z', b'h', ..] => return refused("it is compressed with bzip2, not with gzip"),
-        _ => return refused("it is no archive that is known: a tar compressed with gzip, xz or zstd"),
+        _ => {
+            return refused(
+                "it is no archive that is known: a tar compressed with gzip, xz or zstd",
+            );
+        }
     };
     // The heads of entries come on top of what they have.
     Ok(Box::new(plain.take(shape.largest.saturating_mul(2))))

@@ -17,7 +17,6 @@ const PIP_FLAGS: [&str; 8] = [
     // Sources are not built then: what is in the image is not what they are built with here.
     "--no-build-isolation",
     // Nothing is cached that the step leaves behind.
-
     "--no-cache",
 ];
 
@@ -218,8 +217,10 @@ mod tests {
         assert!(!some.is_all() && some.may_build("d"));
         assert!(!some.may_build("a") && !some.may_build("b-c"));
         assert!(of("--only-binary :all: --only-binary :none:").may_build("a"));
-        let (rest, default, more) =
-            without_indexes(&words("--pre -i https://a --index=n=https://b -f https://c")).unwrap();
+        let (rest, default, more) = without_indexes(&words(
+            "--pre -i https://a --index=n=https://b -f https://c",
+        ))
+        .unwrap();
         assert_eq!(rest, ["--pre", "-f", "https://c"]);
         assert_eq!(default.as_deref(), Some("https://a"));
         assert_eq!(more, ["n=https://b"]);

@@ -38,8 +38,6 @@ mod zip;
 
 use std::fmt;
 
-pub(super) use locks::same_version;
-
 use super::{address, logins, web};
 use crate::backend::oci::name::Digest;
 use crate::backend::platform::Platform;

@@ -12,9 +12,7 @@ use super::places::normal;
 use crate::backend::BuildError;
 
 /// The endings of source distributions that can be unpacked.
-const ENDINGS: [&str; 6] = [
-    ".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2", ".zip",
-];
+const ENDINGS: [&str; 6] = [".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2", ".zip"];
 
 /// Makes wheels of sources, in the image that they are for.
 pub(in super::super) trait Build: Sync {
@@ -32,7 +30,9 @@ pub(in super::super) fn is_wheel(file: &str) -> bool {
 
 /// The name of a source distribution without its ending: `foo-1.0` of `foo-1.0.tar.gz`.
 pub(in super::super) fn stem(file: &str) -> Option<&str> {
-    let stem = ENDINGS.iter().find_map(|ending| file.strip_suffix(ending))?;
+    let stem = ENDINGS
+        .iter()
+        .find_map(|ending| file.strip_suffix(ending))?;
     let is_fine = |char: char| char.is_ascii_alphanumeric() || "._-+!".contains(char);
     let begins = stem.starts_with(|char: char| char.is_ascii_alphanumeric());
     (begins && stem.chars().all(is_fine)).then_some(stem)
@@ -42,10 +42,16 @@ pub(in super::super) fn stem(file: &str) -> Option<&str> {
 pub(in super::super) fn version_of(file: &str, project: &str) -> Option<String> {
     let stem = stem(file)?;
     let mut dashes = stem.match_indices('-').map(|(at, _)| stem.split_at(at));
-    let (_, version) = dashes.find(|(name, rest)| {
-        normal(name) == project && Version::from_str(&rest[1..]).is_ok()
-    })?;
+    let (_, version) = dashes
+        .find(|(name, rest)| normal(name) == project && Version::from_str(&rest[1..]).is_ok())?;
     Some(version[1..].to_owned())
+}
+
+/// Whether two spellings are the same version: `1.0` is `1.0.0`.
+pub(in super::super) fn same_version(one: &str, other: &str) -> bool {
+    // In file names, `_` stands for `-`.
+    let read = |text: &str| Version::from_str(&text.replace('_', "-")).ok();
+    one == other || matches!((read(one), read(other)), (Some(one), Some(other)) if one == other)
 }
 
 /// What a package says that it needs to be built, on one line. It comes from strangers, and is no file of this machine.
@@ -74,9 +80,14 @@ pub(in super::super) fn is_final(metadata: &str) -> bool {
         Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
     });
     let decides = |field: &str| {
-        ["requires-dist", "requires-python", "provides-extra", "version"]
-            .iter()
-            .any(|name| field.eq_ignore_ascii_case(name))
+        [
+            "requires-dist",
+            "requires-python",
+            "provides-extra",
+            "version",
+        ]
+        .iter()
+        .any(|name| field.eq_ignore_ascii_case(name))
     };
     let is_open = fields().any(|(name, value)| name == "dynamic" && decides(value));
     version.is_some_and(|version| version >= (2, 2)) && !is_open

@@ -1,5 +1,6 @@
 //! Which wheels a step wants: from a lock file as it stands, or resolved by uv, or as it was found out before.
 
+use super::arguments::{self, OnlyWheels};
 use super::environment::Environment;
 use super::given::Given;
 use super::index::Index;
@@ -9,10 +10,9 @@ use super::locks::project::Project;
 use super::locks::uv_lock::{self, Choice};
 use super::locks::{self, Locked, poetry, pylock, requirements};
 use super::places::normal;
+use super::sources::Build;
 use super::tags::Tags;
 use super::uv::{self, Request};
-use super::arguments::{self, OnlyWheels};
-use super::sources::Build;
 use super::{Target, Wheel};
 use crate::backend::BuildError;
 use crate::backend::context::{self, text_of};
@@ -287,11 +287,16 @@ impl Wanting<'_> {
         )?;
         let environment = Environment::of(self.target).map_err(failed)?;
         requested.extend(packages);
-        let requested: Vec<String> = requested.iter().filter_map(|line| name_of(line)).collect();
-        for one in &mut locked {
-            one.is_requested = requested.contains(&one.name);
-        }
+        mark(&mut locked, &requested);
         self.chosen(&locked, &environment, indexes, only)
+    }
+}
+
+/// Notes which packages these requirements name.
+fn mark(locked: &mut [Locked], requested: &[String]) {
+    let requested: Vec<String> = requested.iter().filter_map(|line| name_of(line)).collect();
+    for one in locked {
+        one.is_requested = requested.contains(&one.name);
     }
 }
 

@@ -60,7 +60,9 @@ pub(super) fn about(file: File, cancel: &Cancel) -> Result<About, ArchiveError> 
         if !matches!(kind, EntryType::Regular | EntryType::Continuous) {
             let is_long = entry.size() > LARGEST;
             if is_long && !matches!(kind, EntryType::GNUSparse) {
-                return Err(ArchiveError::Refused("it has a name without end".to_owned()));
+                return Err(ArchiveError::Refused(
+                    "it has a name without end".to_owned(),
+                ));
             }
             continue;
         }

@@ -2,8 +2,9 @@
 
 use super::super::base::Source;
 use super::super::common::failed;
+use super::super::python::sources::same_version;
 use super::super::python::tags::{Tags, WheelName};
-use super::super::python::{Target, Wheel, install, same_version};
+use super::super::python::{Target, Wheel, install};
 use super::hooks::Answered;
 use crate::backend::BuildError;
 use crate::disk::dir::Dir;
@@ -34,8 +35,9 @@ pub(super) fn take(
         size: Some(blob.size),
         ..sources.clone()
     };
-    install::verify(&wheel, target, source)
-        .map_err(|error| error.reworded(|why| format!("`build_wheel` made a wheel that is none: {why}")))?;
+    install::verify(&wheel, target, source).map_err(|error| {
+        error.reworded(|why| format!("`build_wheel` made a wheel that is none: {why}"))
+    })?;
     Ok(wheel)
 }
 
@@ -80,7 +82,9 @@ fn verified(sources: &Wheel, file: &str, target: &Target) -> Result<String, Stri
         return Err(format!("made `{shown}`, a wheel of something else"));
     }
     if Tags::of(target).rank(&name).is_none() {
-        return Err(format!("made `{shown}`, which is not for the image's Python"));
+        return Err(format!(
+            "made `{shown}`, which is not for the image's Python"
+        ));
     }
     Ok(if sources.version.is_empty() {
         name.version

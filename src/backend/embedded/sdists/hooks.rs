@@ -168,7 +168,11 @@ impl Tail<'_> {
         let last = lines.back().map(|line| format!(": {line}"));
         let help = lines.iter().rev().find_map(|line| help(line));
         let help = help.map(|help| format!("; {help}"));
-        format!("{why}{}{}", last.unwrap_or_default(), help.unwrap_or_default())
+        format!(
+            "{why}{}{}",
+            last.unwrap_or_default(),
+            help.unwrap_or_default()
+        )
     }
 }
 
@@ -187,7 +191,11 @@ fn help(line: &str) -> Option<&'static str> {
     let names = ["gcc", "g++", "cc", "c++", "clang", "make"];
     let is_compiler = line
         .split(|char: char| !(char.is_alphanumeric() || "+-_".contains(char)))
-        .any(|word| names.iter().any(|name| word == *name || word.ends_with(&format!("-{name}"))));
+        .any(|word| {
+            names
+                .iter()
+                .any(|name| word == *name || word.ends_with(&format!("-{name}")))
+        });
     if (is_gone && is_compiler) || has("CMAKE_C_COMPILER not set") || has("Unknown compiler(s)") {
         return Some(COMPILER);
     }
@@ -201,16 +209,32 @@ mod tests {
     #[test]
     fn what_is_missing_is_told_by_what_compilers_say() {
         for (line, words) in [
-            ("error: command 'gcc' failed: No such file or directory", "build-essential"),
-            ("error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory", "build-essential"),
+            (
+                "error: command 'gcc' failed: No such file or directory",
+                "build-essential",
+            ),
+            (
+                "error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory",
+                "build-essential",
+            ),
             ("/bin/sh: 1: cc: not found", "build-essential"),
-            ("a.c:1:10: fatal error: Python.h: No such file or directory", "python3-dev"),
-            ("ModuleNotFoundError: No module named 'numpy'", "does not say what it is built with"),
+            (
+                "a.c:1:10: fatal error: Python.h: No such file or directory",
+                "python3-dev",
+            ),
+            (
+                "ModuleNotFoundError: No module named 'numpy'",
+                "does not say what it is built with",
+            ),
         ] {
             let help = help(line).unwrap_or_default();
             assert!(help.contains(words), "{line}: {help}");
         }
-        for line in ["error: access denied", "success: not found", "a.c:1: error: zlib.h: No such file"] {
+        for line in [
+            "error: access denied",
+            "success: not found",
+            "a.c:1: error: zlib.h: No such file",
+        ] {
             assert_eq!(help(line), None, "{line}");
         }
     }

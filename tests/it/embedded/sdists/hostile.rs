@@ -3,6 +3,8 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use tar::EntryType::{Char, Link, Regular};
+
 use super::{Index, Sandbox, gzip, own, pinned, sandbox, sdist};
 use crate::embedded::store;
 use crate::sandbox::Ran;
@@ -28,8 +30,14 @@ fn refused_with(sources: &[u8], words: &str) -> (Index, Sandbox, Ran) {
 #[test]
 fn a_wheel_of_something_else_is_refused() {
     let made = |what: &str| format!("def build_wheel(folder, *more):\n    return {what}\n");
-    refused(&made("wheel(folder, name='bar')"), "a wheel of something else");
-    refused(&made("wheel(folder, version='2.0')"), "a wheel of something else");
+    refused(
+        &made("wheel(folder, name='bar')"),
+        "a wheel of something else",
+    );
+    refused(
+        &made("wheel(folder, version='2.0')"),
+        "a wheel of something else",
+    );
     refused(
         &made("os.rename(os.path.join(folder, wheel(folder)), os.path.join(folder, 'x')) or 'x'"),
         "which is not the name of a wheel",
@@ -41,14 +49,17 @@ fn a_wheel_of_something_else_is_refused() {
         "which is not for the image's Python",
     );
     refused(
-        &made("open(os.path.join(folder, 'foo-1.0-py3-none-any.whl'), 'w').close() or 'foo-1.0-py3-none-any.whl'"),
+        &made(
+            "open(os.path.join(folder, 'foo-1.0-py3-none-any.whl'), 'w').close() or 'foo-1.0-py3-none-any.whl'",
+        ),
         "`build_wheel` made a wheel that is none",
     );
 }
 
 #[test]
 fn an_answer_that_is_not_what_was_made_is_refused() {
-    let made = |what: &str| format!("def build_wheel(folder, *more):\n    wheel(folder)\n    {what}\n");
+    let made =
+        |what: &str| format!("def build_wheel(folder, *more):\n    wheel(folder)\n    {what}\n");
     refused(
         &made("return '../../../../etc/passwd'"),
         "but says `../../../../etc/passwd`",
@@ -142,24 +153,43 @@ fn archives_that_lead_outside_are_refused() {
         tar.append(&head, &[][..]).unwrap();
         gzip(&tar.into_inner().unwrap())
     };
-    use tar::EntryType::{Char, Link, Regular};
     let environment = "[build-system]\nrequires = []\nbackend-path = ['.']\nbuild-backend = 'b'\n";
     let with = |bad: Vec<u8>| {
         // What is hostile follows what is not, in a gzip member of its own.
         let good = sdist("foo", "1.0", &[("pyproject.toml", environment)]);
         let mut plain = Vec::new();
-        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&good[..]), &mut plain).unwrap();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&good[..]), &mut plain)
+            .unwrap();
         plain.truncate(plain.len() - 1024);
-        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&bad[..]), &mut plain).unwrap();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&bad[..]), &mut plain)
+            .unwrap();
         gzip(&plain)
     };
     for (bad, words) in [
-        (escape("foo-1.0/../../etc/x", Regular, ""), "is not in its directory `foo-1.0`"),
-        (escape("/etc/x", Regular, ""), "is not in its directory `foo-1.0`"),
-        (escape("foo-1.0/x", Link, "/etc/passwd"), "is not in its directory `foo-1.0`"),
-        (escape("foo-1.0/x", Link, "foo-1.0/none"), "which is no file before it"),
-        (escape("foo-1.0/x", Char, ""), "is no file, directory or symbolic link"),
-        (escape("foo-1.0/pyproject.toml/x", Regular, ""), "which is no directory"),
+        (
+            escape("foo-1.0/../../etc/x", Regular, ""),
+            "is not in its directory `foo-1.0`",
+        ),
+        (
+            escape("/etc/x", Regular, ""),
+            "is not in its directory `foo-1.0`",
+        ),
+        (
+            escape("foo-1.0/x", Link, "/etc/passwd"),
+            "is not in its directory `foo-1.0`",
+        ),
+        (
+            escape("foo-1.0/x", Link, "foo-1.0/none"),
+            "which is no file before it",
+        ),
+        (
+            escape("foo-1.0/x", Char, ""),
+            "is no file, directory or symbolic link",
+        ),
+        (
+            escape("foo-1.0/pyproject.toml/x", Regular, ""),
+            "which is no directory",
+        ),
     ] {
         let _ = refused_with(&with(bad), words);
     }
@@ -181,28 +211,32 @@ fn packages_that_need_themselves_to_be_built_are_told() {
 #[test]
 fn a_build_that_hangs_ends_with_its_run() {
     let index = Index::new();
-    let backend = "\
-import subprocess, sys, time
-def build_wheel(folder, *more):
-    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(3600)'], start_new_session=True)
-    print('hanging', flush=True)
+    let hangs = "\
+import time
+if os.fork() == 0:
+    os.setsid()
     time.sleep(3600)
+time.sleep(3600)
 ";
-    let pins = pinned(&index, "foo", "1.0", &own("foo", "1.0", "", backend));
+    let backend = super::tells(&index, "/hangs") + hangs;
+    let pins = pinned(&index, "foo", "1.0", &own("foo", "1.0", "", &backend));
     let sandbox = sandbox(&index, &pins);
-    let mut command = sandbox.command(&["graph", "build", "--progress", "plain"]);
-    let mut run = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut said = std::io::BufReader::new(run.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("hanging") {
-        line.clear();
-        assert_ne!(std::io::BufRead::read_line(&mut said, &mut line).unwrap(), 0);
+    let mut command = sandbox.command(&["graph", "build"]);
+    let mut run = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while !index.asked().iter().any(|path| path == "/hangs") {
+        assert_eq!(run.try_wait().unwrap(), None, "it has ended");
+        std::thread::sleep(Duration::from_millis(20));
     }
     let begun = Instant::now();
-    let killed = Command::new("kill").args(["-INT", &run.id().to_string()]).status();
+    let killed = Command::new("kill")
+        .args(["-INT", &run.id().to_string()])
+        .status();
     assert!(killed.unwrap().success());
-    std::io::Read::read_to_string(&mut said, &mut line).unwrap();
-    assert_eq!(run.wait().unwrap().code(), Some(130), "{line}");
+    assert_eq!(run.wait().unwrap().code(), Some(130));
     assert!(begun.elapsed() < Duration::from_secs(20));
     let working = store(&sandbox).join("working").read_dir().unwrap();
     assert_eq!(working.count(), 0);

@@ -11,13 +11,9 @@ pub(super) mod requirements;
 pub(super) mod uv_lock;
 mod walk;
 
-use std::str::FromStr;
-
-use pep440_rs::Version;
-
 use super::Wheel;
 use super::places::normal;
-use super::sources::is_wheel;
+use super::sources::{is_wheel, same_version};
 use super::tags::{Tags, WheelName};
 use crate::backend::oci::name::Digest;
 
@@ -135,13 +131,6 @@ fn none<'a>(locked: &Locked, tags: &Tags, there: impl Iterator<Item = &'a str>) 
         "{name} {version} has no wheel for {}{only}, {why}; choose a version that has one",
         tags.best()
     )
-}
-
-/// Whether two spellings are the same version: `1.0` is `1.0.0`.
-pub(in super::super) fn same_version(one: &str, other: &str) -> bool {
-    // In file names, `_` stands for `-`.
-    let read = |text: &str| Version::from_str(&text.replace('_', "-")).ok();
-    one == other || matches!((read(one), read(other)), (Some(one), Some(other)) if one == other)
 }
 
 /// The name of the file that a URL leads to.

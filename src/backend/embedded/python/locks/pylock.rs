@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{Locked, Offer, file_of, hash, is_wheel, project_name};
-use crate::backend::embedded::python::sources::version_of;
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
+use crate::backend::embedded::python::sources::version_of;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]

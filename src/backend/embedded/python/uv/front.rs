@@ -211,8 +211,9 @@ impl Front<'_> {
         };
         let page = index.page(project).map_err(failed)?;
         let listed = match self.web.page(&page, simple::ACCEPT) {
-            Ok((at, kind, text)) => simple::read(&kind, &text, &at)
-                .map_err(|why| failed(format!("{page}: {why}")))?,
+            Ok((at, kind, text)) => {
+                simple::read(&kind, &text, &at).map_err(|why| failed(format!("{page}: {why}")))?
+            }
             Err(TransferError::Absent) => return Ok(Err(404)),
             Err(error) => return Err(failure(project, error)),
         };

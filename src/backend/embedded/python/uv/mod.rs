@@ -292,8 +292,13 @@ impl Request<'_> {
         };
         let words = lines.map(bare).collect::<Vec<_>>().join(" ");
         let words: String = words.chars().take(LONGEST).collect();
+        let help = if words.contains("Building source distributions") {
+            NOT_BUILT
+        } else {
+            ""
+        };
         BuildError::of(
-            format!("uv: {words}"),
+            format!("uv: {words}{help}"),
             is_passing(&said) || fetch_is_passing(&said),
         )
     }
@@ -328,6 +333,10 @@ fn preferences(packages: &[(&str, &str)]) -> String {
     }
     text
 }
+
+/// What follows uv's words about sources that no index has.
+const NOT_BUILT: &str = "; the embedded builder builds sources that an index has, or those at a URL with their hash \
+     (`NAME @ URL --hash=sha256:...` in a requirements file that pins everything), not those in a repository or a directory";
 
 /// The longest message, in characters.
 const LONGEST: usize = 2000;
