@@ -282,7 +282,7 @@ fn told(one: &Listed, file: &str, url: &str, has_metadata: bool) -> Value {
         .iter()
         .map(|sha256| ("sha256", sha256.hex()))
         .collect();
-    json!({
+    let mut told = json!({
         "filename": file,
         "url": url,
         "hashes": hashes,
@@ -291,5 +291,10 @@ fn told(one: &Listed, file: &str, url: &str, has_metadata: bool) -> Value {
         "yanked": one.is_yanked,
         "upload-time": one.upload_time,
         "core-metadata": has_metadata,
-    })
+    });
+    if let Some(told) = told.as_object_mut() {
+        // What is not known is not there: uv takes no null for a number.
+        told.retain(|_, value| !value.is_null());
+    }
+    told
 }
