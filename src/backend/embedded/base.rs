@@ -253,7 +253,10 @@ impl Source<'_> {
         // Both wait for the disk, so they wait together.
         let put = |bytes: &&[u8]| self.store.put(*bytes, None);
         let stored = at_once(&[config, bytes.as_slice()], put).map_err(failed)?;
-        stored.last().copied().ok_or_else(|| failed("nothing was stored"))
+        stored
+            .last()
+            .copied()
+            .ok_or_else(|| failed("nothing was stored"))
     }
 
     fn manifest(&self, digest: Digest) -> Result<Manifest, BuildError> {

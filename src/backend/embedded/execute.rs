@@ -158,7 +158,7 @@ impl Program<'_> {
         &self,
         image: &Image,
         encoding: Encoding,
-        mut lent: Lent,
+        lent: Lent,
         source: &Source<'_>,
     ) -> Result<Layer, BuildError> {
         let ran = self.execute(image, lent, source)?;
@@ -185,7 +185,7 @@ impl Program<'_> {
     pub(super) fn execute(
         &self,
         image: &Image,
-        lent: Lent,
+        mut lent: Lent,
         source: &Source<'_>,
     ) -> Result<Ran, BuildError> {
         let mode = mode()?;

@@ -274,7 +274,10 @@ fn archives_of_python_that_are_none_are_refused() {
             "is not in its directory `python`",
         ),
         (
-            &[proper, ("python/lib/python3.12/_sysconfigdata__linux.py", "x")],
+            &[
+                proper,
+                ("python/lib/python3.12/_sysconfigdata__linux.py", "x"),
+            ],
             "cannot be read: it does not begin with a dictionary",
         ),
         (&[proper, proper], "twice"),

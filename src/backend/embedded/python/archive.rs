@@ -193,7 +193,8 @@ impl Written {
             return refused(format!("it ends within `{shown}`"));
         }
         let changed = change.changed(parts, &text);
-        let changed = changed.or_else(|why| refused(format!("its `{shown}` cannot be read: {why}")))?;
+        let changed =
+            changed.or_else(|why| refused(format!("its `{shown}` cannot be read: {why}")))?;
         let Some(text) = changed else {
             self.files.remove(path);
             return Ok(());

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 use super::super::base::{Image, Source};
 use super::super::common::failed;
-use super::super::execute::{Lent, Program, Ran};
+use super::super::execute::{Lent, Program, Ran, Tools};
 use super::super::python::Wheel;
 use super::system::System;
 use crate::backend::sandbox::Network;
@@ -105,6 +105,7 @@ impl Building<'_> {
             user: "",
             network: self.network,
             left_out: &[],
+            tools: Tools::default(),
         };
         let tail = Tail {
             notes: self.source.notes,

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::base::{Image, Source};
 use super::commands;
 use super::common::failed;
-use super::execute::{self, Program};
+use super::execute::{self, Program, Tools};
 use super::foreign;
 use super::made::Once;
 use super::python::given::Given;
@@ -159,6 +159,7 @@ impl Sdists<'_> {
             user: "",
             network: commands::network(self.job.recipe),
             left_out: &[],
+            tools: Tools::default(),
         };
         let key = program.key(self.image, self.platform, &[])?;
         let mut question = Question::new(FORMAT);

@@ -170,7 +170,9 @@ mod tests {
         let mut deflate = deflate();
         for size in [0, 1, 511, 1536, 70_000, 1_500_000] {
             let bytes = (0..size).map(|at: usize| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
                 // Noise, and what repeats itself.
                 if at / 1000 % 3 == 0 {
                     (state >> 56) as u8

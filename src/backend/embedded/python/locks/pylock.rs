@@ -217,7 +217,7 @@ sdist = { url = "https://h/sources-3.tar.gz", hashes = { sha256 = "00" } }
                     it.name.as_str(),
                     it.version.as_str(),
                     it.wheels.len(),
-                    it.sdist.as_deref(),
+                    it.sdist.as_ref().map(|sdist| sdist.file.as_str()),
                 )
             })
             .collect();

@@ -15,7 +15,8 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 const BUILT_FOR: &str = "/install";
 
 /// How the file begins.
-const HEAD: &str = "# system configuration generated and used by the sysconfig module\nbuild_time_vars";
+const HEAD: &str =
+    "# system configuration generated and used by the sysconfig module\nbuild_time_vars";
 
 /// Says that this is one of uv's builds; programs ask for it.
 const MARK: &str = "PYTHON_BUILD_STANDALONE";
