@@ -7,6 +7,7 @@ mod inspect;
 mod packages;
 mod podman;
 mod python;
+mod sdists;
 mod taken;
 mod users;
 mod uv;

@@ -135,20 +135,11 @@ impl Commands<'_> {
             argv,
             env: &[],
             user: image.config.user(),
-            network: self.network(),
+            network: network(self.job.recipe),
             left_out: &[],
             tools: Tools::default(),
         };
         self.program(&program, secrets, image)
-    }
-
-    /// What commands see of the network.
-    fn network(&self) -> Network {
-        let mut options = self.job.recipe.wishes.options.iter();
-        match options.rfind(|(name, _)| name == NETWORK) {
-            Some((_, value)) if value == "none" => Network::None,
-            _ => Network::Host,
-        }
     }
 
     /// The layer of a shell's program, which is lent what the steps of a kind are.
@@ -264,6 +255,15 @@ impl Commands<'_> {
             }
         }
         Ok(lent)
+    }
+}
+
+/// What the programs of a recipe see of the network.
+pub(super) fn network(recipe: &Recipe) -> Network {
+    let mut options = recipe.wishes.options.iter();
+    match options.rfind(|(name, _)| name == NETWORK) {
+        Some((_, value)) if value == "none" => Network::None,
+        _ => Network::Host,
     }
 }
 

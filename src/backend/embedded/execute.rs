@@ -17,13 +17,14 @@ use super::owner::Owner;
 use super::trees::{self, Owners};
 use crate::backend::BuildError;
 use crate::backend::oci::layer::{EPOCH, Encoding, Layer, LayerWriter};
-use crate::backend::oci::store::Cache;
+use crate::backend::oci::store::{Cache, Scratch};
 use crate::backend::sandbox::{
     self, Bounds, Exit, Ids, Mode, Mount, Network, Run, SandboxError, Status,
 };
 use crate::backend::secret::Hider;
 use crate::backend::steps::{exited, shell_help};
 use crate::cancel::Cancel;
+use crate::disk::dir::Dir;
 use crate::process::{Lines, Stream};
 
 /// The version of how programs are run; part of the keys of their layers.
@@ -81,6 +82,16 @@ pub(super) struct Lent {
     pub(super) mounts: Vec<Mount>,
     /// What its output must not show.
     pub(super) hider: Option<Hider>,
+}
+
+/// What a program left behind, until it is dropped.
+pub(super) struct Ran {
+    /// What it made and changed, by its paths in the image.
+    pub(super) upper: Dir,
+    exit: Exit,
+    mode: Mode,
+    ids: Ids,
+    _scratch: Scratch,
 }
 
 impl Program<'_> {
@@ -147,9 +158,37 @@ impl Program<'_> {
         &self,
         image: &Image,
         encoding: Encoding,
-        mut lent: Lent,
+        lent: Lent,
         source: &Source<'_>,
     ) -> Result<Layer, BuildError> {
+        let ran = self.execute(image, lent, source)?;
+        let writer = LayerWriter::new(source.store, encoding).map_err(failed)?;
+        let owners = Whose::new(&ran.exit, ran.mode, &ran.ids);
+        let stubs = ran.exit.made.iter().filter_map(|path| inside(path));
+        let stubs = stubs.collect();
+        let capture = Capture {
+            below: &image.tree,
+            owner: &|path, own, noted| owners.of(path, own, noted, image),
+            made: &stubs,
+            devices: &devices(&ran.exit),
+            left_out: self.left_out,
+            is_cancelled: &|| source.cancel.is_requested(),
+        };
+        capture
+            .layer(&ran.upper, writer)
+            .map_err(|error| match error {
+                CaptureError::Cancelled => BuildError::Cancelled,
+                error => BuildError::Failed(format!("`{}`: {error}", self.words)),
+            })
+    }
+
+    /// Runs it to a successful end.
+    pub(super) fn execute(
+        &self,
+        image: &Image,
+        mut lent: Lent,
+        source: &Source<'_>,
+    ) -> Result<Ran, BuildError> {
         let mode = mode()?;
         let caches = self.borrow(&mut lent, source)?;
         let account = Account::read(self.user, &image.tree).map_err(BuildError::Failed)?;
@@ -185,20 +224,12 @@ impl Program<'_> {
         // Others need not wait for the layer.
         drop(caches);
         self.verify(exit.status)?;
-        let writer = LayerWriter::new(source.store, encoding).map_err(failed)?;
-        let owners = Whose::new(&exit, mode, &account.ids);
-        let stubs = exit.made.iter().filter_map(|path| inside(path)).collect();
-        let capture = Capture {
-            below: &image.tree,
-            owner: &|path, own, noted| owners.of(path, own, noted, image),
-            made: &stubs,
-            devices: &devices(&exit),
-            left_out: self.left_out,
-            is_cancelled: &|| source.cancel.is_requested(),
-        };
-        capture.layer(&upper, writer).map_err(|error| match error {
-            CaptureError::Cancelled => BuildError::Cancelled,
-            error => BuildError::Failed(format!("`{}`: {error}", self.words)),
+        Ok(Ran {
+            upper,
+            exit,
+            mode,
+            ids: account.ids,
+            _scratch: scratch,
         })
     }
 

@@ -33,6 +33,7 @@ mod pins;
 mod publish;
 mod python;
 mod render;
+mod sdists;
 mod taken;
 #[cfg(test)]
 mod tests;

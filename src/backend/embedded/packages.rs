@@ -1,5 +1,7 @@
 //! Steps that install Python and packages for it: which wheels they want, the wheels themselves, and the layers of them.
 
+use parking_lot::Mutex;
+
 use super::base::{Image, Source};
 use super::common::failed;
 use super::made::{Made, Once};
@@ -9,12 +11,13 @@ use super::python::install;
 use super::python::managed::Mirrors;
 use super::python::onto::{Installed, Place};
 use super::python::wanted::{self, Wanting};
-use super::python::{Target, Wheel, fetch, managed, target, venv};
+use super::python::{Target, Wheel, managed, target, venv};
+use super::sdists::Sdists;
 use crate::backend::oci::layer::Encoding;
 use crate::backend::platform::Platform;
 use crate::backend::{BuildError, Job, context, secret};
 use crate::fingerprint::Files;
-use crate::recipe::{Interpreter, Lock, Pip};
+use crate::recipe::{Interpreter, Lock, Pip, VENV_HOME};
 
 /// What the steps of an image have in common on a platform.
 pub(super) struct Packages<'a> {
@@ -34,7 +37,8 @@ impl Packages<'_> {
     ) -> Result<Vec<Installed>, BuildError> {
         let target = self.target(&pip.interpreter, image)?;
         let locked = pins::of_job(self.job, pip, &target)?;
-        self.install(image, &target, |wanting| match locked {
+        let indexes = (pip.index.as_ref(), pip.extra_indexes.as_slice());
+        self.install(image, &target, indexes, |wanting| match locked {
             Some(locked) => Ok(locked),
             None => wanted::pip(pip, files, wanting),
         })
@@ -48,13 +52,16 @@ impl Packages<'_> {
         image: &Image,
     ) -> Result<Vec<Installed>, BuildError> {
         let target = self.target(&Interpreter::Venv, image)?;
-        self.install(image, &target, |wanting| wanted::lock(lock, files, wanting))
+        let indexes = (lock.index.as_ref(), lock.extra_indexes.as_slice());
+        self.install(image, &target, indexes, |wanting| {
+            wanted::lock(lock, files, wanting)
+        })
     }
 
     /// The layer of a lock file's environment.
     pub(super) fn environment(&self, lock: &Lock, image: &Image) -> Result<Made, BuildError> {
         let base = self.target(&lock.interpreter, image)?;
-        venv::layer(&base, &image.tree, &self.once())
+        venv::layer(&base, VENV_HOME, &image.tree, &self.once())
     }
 
     /// The layer of a Python of the image's own.
@@ -88,6 +95,7 @@ impl Packages<'_> {
         &self,
         image: &Image,
         target: &Target,
+        (index, extra_indexes): (Option<&String>, &[String]),
         wanted: impl FnOnce(&Wanting<'_>) -> Result<Vec<Wheel>, BuildError>,
     ) -> Result<Vec<Installed>, BuildError> {
         let (job, source) = (self.job, self.source);
@@ -95,6 +103,20 @@ impl Packages<'_> {
         let hider = secret::Hider::new(&revealed);
         let given = Given::of(job.recipe, &revealed);
         let scratch = context::scratch(job)?;
+        let sdists = Sdists {
+            job,
+            source,
+            platform: self.platform,
+            encoding: self.encoding,
+            image,
+            target,
+            given: &given,
+            index,
+            extra_indexes,
+            scratch: &scratch,
+            for_whom: Vec::new(),
+            built: Mutex::default(),
+        };
         let wanting = Wanting {
             target,
             given: &given,
@@ -102,14 +124,11 @@ impl Packages<'_> {
             scratch: &scratch,
             is_anew: job.no_cache,
             preferred: &[],
+            build: Some(&sdists),
         };
-        let wheels = wanted(&wanting);
+        let wheels = wanted(&wanting).and_then(|wanted| sdists.wheels(wanted));
         context::drop_scratch(job);
-        let fetched = wheels.and_then(|wheels| {
-            fetch::all(&wheels, &given, source)?;
-            Ok(wheels)
-        });
-        let wheels = fetched.map_err(|error| hider.hide_error(error))?;
+        let wheels = wheels.map_err(|error| hider.hide_error(error))?;
         let place = Place {
             target,
             image,

@@ -69,6 +69,8 @@ fn resolve(
         scratch: &scratch.folder,
         is_anew: true,
         preferred: &preferred,
+        // The lock has wheels only.
+        build: None,
     };
     wanted::pip(wanted.pip, wanted.files, &wanting).map_err(not_found)
 }

@@ -3,6 +3,8 @@
 //!
 //! Needs uv (`IMGSPEC_TEST_UV`) and the index; `tests/run` provides them, or says that they are left out.
 //!
+//! So are packages that have only sources, built by both with setuptools, which the index has, by a Python of this machine.
+//!
 //! What differs, all of it:
 //! * `INSTALLER` names who installed, and RECORD has its hash;
 //! * bytecode: neither compiles by default, so there is none;
@@ -100,14 +102,31 @@ impl Bench {
         inside.next().unwrap().unwrap().path().join("site-packages")
     }
 
-    /// Writes the root file system of an image with the environment, and with what tells Python and the C library.
-    fn archive(&self) {
+    /// Begins the root file system of an image with the environment.
+    fn root(&self) -> tar::Builder<std::fs::File> {
         let mut tar =
             tar::Builder::new(std::fs::File::create(self.sandbox.path("root.tar")).unwrap());
         tar.follow_symlinks(false);
-        let inside = |path: &Path| path.strip_prefix("/").unwrap().to_owned();
         tar.append_dir_all(inside(&self.environment), &self.environment)
             .unwrap();
+        tar
+    }
+
+    /// Writes that root file system with the Python itself, which can run there.
+    fn archive_with_python(&self) {
+        let mut tar = self.root();
+        tar.follow_symlinks(true);
+        let (files, _) = super::sdists::python_of_this_machine(true);
+        for file in files {
+            tar.append_path_with_name(&file, inside(Path::new(&file)))
+                .unwrap();
+        }
+        tar.finish().unwrap();
+    }
+
+    /// Writes that root file system with what tells Python and the C library.
+    fn archive(&self) {
+        let mut tar = self.root();
         let mut add = |path: &str, text: &str| {
             let mut head = tar::Header::new_ustar();
             head.set_size(text.len() as u64);
@@ -167,6 +186,10 @@ impl Bench {
         walk(&self.environment, "", &mut tree);
         tree
     }
+}
+
+fn inside(path: &Path) -> PathBuf {
+    path.strip_prefix("/").unwrap().to_owned()
 }
 
 fn hash(bytes: &[u8]) -> String {
@@ -276,6 +299,22 @@ fn what_is_installed_is_what_uv_installs() {
     bench.install(WHEELS, "all.txt");
     let theirs = bench.installed();
     assert!(theirs.len() > 10_000, "{}", theirs.len());
+    assert_same(&bench.build("all.txt"), &theirs);
+}
+
+/// Packages that have only sources.
+const SOURCES: &str = "docopt==0.6.2 sgmllib3k==1.0.0 antlr4-python3-runtime==4.9.3";
+
+#[test]
+fn what_is_built_of_sources_is_what_uv_builds() {
+    let Some(bench) = Bench::new() else { return };
+    bench.archive_with_python();
+    bench.sandbox.write("all.txt", &SOURCES.replace(' ', "\n"));
+    let python = bench.environment.join("bin/python3");
+    let python = python.display().to_string();
+    let install = ["pip", "install", "--quiet", "--no-deps", "-r", "all.txt"];
+    bench.uv(&[&install[..], &["--python", &python]].concat());
+    let theirs = bench.installed();
     assert_same(&bench.build("all.txt"), &theirs);
 }
 

@@ -14,8 +14,9 @@ const PIP_FLAGS: [&str; 8] = [
     "-U",
     "--no-index",
     "--no-build",
-    // Nothing is built, and nothing is cached that the step leaves behind.
+    // Sources are not built then: what is in the image is not what they are built with here.
     "--no-build-isolation",
+    // Nothing is cached that the step leaves behind.
     "--no-cache",
 ];
 
@@ -88,6 +89,67 @@ pub(super) fn pip(arguments: &[String]) -> Result<Vec<Given>, String> {
     read(arguments, &PIP_FLAGS, &PIP_VALUES)
 }
 
+/// Options that say which indexes are asked.
+const INDEXES: [&str; 5] = [
+    "--index",
+    "--default-index",
+    "--index-url",
+    "-i",
+    "--extra-index-url",
+];
+
+/// The arguments of a step without the indexes that they name, the one that replaces the default, and additional ones.
+pub(super) fn without_indexes(
+    arguments: &[String],
+) -> Result<(Vec<String>, Option<String>, Vec<String>), String> {
+    let (mut rest, mut default, mut more) = (Vec::new(), None, Vec::new());
+    for (name, value) in pip(arguments)? {
+        match (name.as_str(), value) {
+            ("--default-index" | "--index-url" | "-i", value) => default = value,
+            (index, Some(value)) if INDEXES.contains(&index) => more.push(value),
+            (_, Some(value)) => rest.extend([name, value]),
+            (_, None) => rest.push(name),
+        }
+    }
+    Ok((rest, default, more))
+}
+
+/// Which packages may only be installed from wheels.
+#[derive(Debug, Default)]
+pub(super) struct OnlyWheels {
+    all: bool,
+    names: BTreeSet<String>,
+}
+
+impl OnlyWheels {
+    /// By the options of `uv pip`, or of a project's tool.
+    pub(super) fn of(options: &[Given]) -> Self {
+        let mut only = Self::default();
+        for (name, value) in options {
+            match (name.as_str(), value.as_deref()) {
+                ("--no-build" | "--no-build-isolation", _) | ("--only-binary", Some(":all:")) => {
+                    only.all = true;
+                }
+                ("--only-binary", Some(":none:")) => only = Self::default(),
+                ("--only-binary", Some(names)) => {
+                    only.names.extend(names.split(',').map(normal));
+                }
+                _ => {}
+            }
+        }
+        only
+    }
+
+    pub(super) fn is_all(&self) -> bool {
+        self.all
+    }
+
+    /// Whether a wheel of this package may be built.
+    pub(super) fn may_build(&self, name: &str) -> bool {
+        !self.all && !self.names.contains(name)
+    }
+}
+
 pub(super) fn sync(arguments: &[String]) -> Result<Vec<Given>, String> {
     read(arguments, &SYNC_FLAGS, &SYNC_VALUES)
 }
@@ -141,6 +203,27 @@ mod tests {
 
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn what_may_be_built_is_said_by_options() {
+        let of = |text: &str| OnlyWheels::of(&pip(&words(text)).unwrap());
+        assert!(of("").may_build("a"));
+        for all in ["--no-build", "--only-binary :all:", "--no-build-isolation"] {
+            assert!(of(all).is_all(), "{all}");
+        }
+        assert!(!of("--no-build").may_build("a"));
+        let some = of("--only-binary=A,b_c");
+        assert!(!some.is_all() && some.may_build("d"));
+        assert!(!some.may_build("a") && !some.may_build("b-c"));
+        assert!(of("--only-binary :all: --only-binary :none:").may_build("a"));
+        let (rest, default, more) = without_indexes(&words(
+            "--pre -i https://a --index=n=https://b -f https://c",
+        ))
+        .unwrap();
+        assert_eq!(rest, ["--pre", "-f", "https://c"]);
+        assert_eq!(default.as_deref(), Some("https://a"));
+        assert_eq!(more, ["n=https://b"]);
     }
 
     #[test]

@@ -6,6 +6,14 @@ use crate::backend::secret::{Hider, Revealed};
 use crate::recipe::{Recipe, SecretPlace};
 use crate::spec::SecretStep;
 
+/// Variables that name indexes.
+pub(super) const INDEXES: [&str; 4] = [
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX_URL",
+    "UV_INDEX",
+    "UV_EXTRA_INDEX_URL",
+];
+
 /// The secrets of the steps that install Python packages. Not printable on purpose.
 pub(in super::super) struct Given {
     /// Names and values.
@@ -52,12 +60,6 @@ impl Given {
 
 /// The logins in variables that name indexes.
 fn logins_of_indexes(variables: &[(String, String)], logins: &mut Logins) {
-    const INDEXES: [&str; 4] = [
-        "UV_DEFAULT_INDEX",
-        "UV_INDEX_URL",
-        "UV_INDEX",
-        "UV_EXTRA_INDEX_URL",
-    ];
     for (name, value) in variables {
         if INDEXES.contains(&name.as_str()) {
             for url in value.split_whitespace() {

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::address::{self, Address};
 use super::given::Given;
 use super::indexes::Indexes;
-use super::locks::{Locked, Offer, same_version};
+use super::locks::{Locked, Offer};
 use super::simple::{self, Listed};
+use super::sources::{is_wheel, same_version, version_of};
 use super::tags::WheelName;
 use super::web::{Web, failure};
 use crate::backend::BuildError;
@@ -73,8 +74,12 @@ impl Locked {
         };
         let hashes: BTreeSet<_> = self.hashes.iter().collect();
         for one in listed {
-            let named = self.wheels.iter().find(|offer| offer.file == one.file);
-            let version = WheelName::read(&one.file).map(|wheel| wheel.version);
+            let mut offers = self.wheels.iter().chain(&self.sdist);
+            let named = offers.find(|offer| offer.file == one.file);
+            let version = match WheelName::read(&one.file) {
+                Some(wheel) => Some(wheel.version),
+                None => version_of(&one.file, &self.name),
+            };
             let is_version = version.is_some_and(|version| same_version(&version, &self.version));
             let is_wanted = match (named, one.sha256) {
                 (Some(offer), told) => {
@@ -84,17 +89,19 @@ impl Locked {
                 (None, None) => false,
             };
             let is_admitted = one.requires_python.as_deref().is_none_or(admits);
-            if is_wanted && is_admitted {
-                found.wheels.push(Offer {
-                    sha256: named.and_then(|offer| offer.sha256).or(one.sha256),
-                    size: one.size,
-                    url: Some(one.at.to_string()),
-                    file: one.file,
-                });
-            } else if one.sha256.is_some_and(|told| hashes.contains(&told))
-                && WheelName::read(&one.file).is_none()
-            {
-                found.sdist = Some(one.file);
+            if !is_wanted || !is_admitted {
+                continue;
+            }
+            let offer = Offer {
+                sha256: named.and_then(|offer| offer.sha256).or(one.sha256),
+                size: one.size,
+                url: Some(one.at.to_string()),
+                file: one.file,
+            };
+            if is_wheel(&offer.file) {
+                found.wheels.push(offer);
+            } else {
+                found.sdist = Some(offer);
             }
         }
         found

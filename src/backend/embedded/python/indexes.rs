@@ -55,6 +55,22 @@ impl Indexes {
         Ok(Self { all, options })
     }
 
+    /// The same with those that arguments and files name besides: another default, and additional ones, which come first.
+    pub(super) fn with(&self, default: Option<&str>, more: &[String]) -> Result<Self, String> {
+        let read = |url: &str| Ok(address::read(bare(url))?.0);
+        let mut all: Vec<Address> = more
+            .iter()
+            .map(|url| read(url))
+            .collect::<Result<_, String>>()?;
+        all.extend(self.all.iter().cloned());
+        if let Some(default) = default {
+            all.pop();
+            all.push(read(default)?);
+        }
+        let options = Vec::new();
+        Ok(Self { all, options })
+    }
+
     /// uv's options for the indexes of the manifest; it reads the variables itself.
     pub(super) fn options(&self) -> &[String] {
         &self.options

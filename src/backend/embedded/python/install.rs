@@ -171,6 +171,28 @@ fn open(wheel: &Wheel, source: &base::Source<'_>) -> Result<Zip, BuildError> {
     Zip::open(file, size).map_err(|error| told(&wheel.file, &error))
 }
 
+/// Whether a wheel of the store can be installed, as far as it shows without reading all of it.
+pub(in crate::backend::embedded) fn verify(
+    wheel: &Wheel,
+    target: &Target,
+    source: &base::Source<'_>,
+) -> Result<(), BuildError> {
+    let zip = open(wheel, source)?;
+    let planned = zip
+        .starts()
+        .and_then(|starts| Plan::new(&zip, &starts, wheel, target));
+    planned.map(drop).map_err(|error| told(&wheel.file, &error))
+}
+
+/// The metadata in a wheel of the store.
+pub(in crate::backend::embedded) fn metadata(
+    wheel: &Wheel,
+    source: &base::Source<'_>,
+) -> Result<String, BuildError> {
+    let zip = open(wheel, source)?;
+    plan::metadata(&zip, wheel).map_err(|error| told(&wheel.file, &error))
+}
+
 /// What decides the bytes of the layer: the wheels, where their parts go, and the directories above.
 fn key(wheels: &[&Wheel], zips: &[Zip], place: &Place<'_>) -> Result<String, BuildError> {
     let Target {

@@ -1,5 +1,5 @@
-//! Which wheels a step wanted last: a note of the store, named by everything that decides it, so that the same question is
-//! not asked twice.
+//! Which wheels a step wanted last, or were built of sources: a note of the store, named by everything that decides it, so that the
+//! same question is not asked twice.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::Store;
 
 /// The version of how the wheels of a step are found; part of the names of notes.
-const FORMAT: &str = "wanted 1";
+const FORMAT: &str = "wanted 2";
 
 /// What the names of these notes begin with.
 pub(in super::super) const WANTED: &str = "wanted-";
@@ -29,10 +29,10 @@ struct KeptWheel {
 
 /// All that decides what is wanted.
 #[derive(Debug)]
-pub(super) struct Question(Key);
+pub(in super::super) struct Question(Key);
 
 impl Question {
-    pub(super) fn new(kind: &str) -> Self {
+    pub(in super::super) fn new(kind: &str) -> Self {
         let mut key = Key::default();
         key.text(FORMAT);
         key.text(kind);
@@ -40,7 +40,7 @@ impl Question {
     }
 
     /// Adds values.
-    pub(super) fn add<T: AsRef<[u8]>>(&mut self, values: impl IntoIterator<Item = T>) {
+    pub(in super::super) fn add<T: AsRef<[u8]>>(&mut self, values: impl IntoIterator<Item = T>) {
         let values: Vec<T> = values.into_iter().collect();
         self.0.number(values.len() as u64);
         for value in values {
@@ -48,17 +48,18 @@ impl Question {
         }
     }
 
-    fn name(&self) -> String {
+    /// The name of the note with the answer.
+    pub(in super::super) fn name(&self) -> String {
         self.0.named(WANTED)
     }
 
     /// The answer that was kept. A damaged one counts as none.
-    pub(super) fn known(&self, store: &Store) -> Result<Option<Vec<Wheel>>, BuildError> {
+    pub(in super::super) fn known(&self, store: &Store) -> Result<Option<Vec<Wheel>>, BuildError> {
         let note = store.note(&self.name()).map_err(stored)?;
         Ok(note.and_then(|note| read(&note)))
     }
 
-    pub(super) fn keep(&self, wheels: &[Wheel], store: &Store) -> Result<(), BuildError> {
+    pub(in super::super) fn keep(&self, wheels: &[Wheel], store: &Store) -> Result<(), BuildError> {
         let kept: Vec<KeptWheel> = wheels.iter().map(KeptWheel::of).collect();
         let text = serde_json::to_vec(&kept).expect("texts and numbers are JSON");
         store.keep_note(&self.name(), &text).map_err(stored)

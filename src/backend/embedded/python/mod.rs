@@ -1,5 +1,6 @@
 //! Python packages without running Python: which Python a base has, which wheels it wants, and how they become layers.
 
+pub(super) mod archive;
 pub(super) mod arguments;
 mod entry_points;
 mod environment;
@@ -23,6 +24,7 @@ mod removal;
 mod replace;
 mod scheme;
 mod simple;
+pub(super) mod sources;
 pub(super) mod tags;
 pub(super) mod target;
 #[cfg(test)]
@@ -80,7 +82,7 @@ pub(super) struct Scheme {
     pub(super) data: String,
 }
 
-/// A wheel that was chosen for a target.
+/// A wheel that was chosen for a target, or the sources that one has to be built of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wheel {
     /// The name of the project, normalized as in PEP 503.

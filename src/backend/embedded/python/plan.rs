@@ -71,6 +71,18 @@ pub(super) fn folders(
     Ok(folders)
 }
 
+/// The metadata of a wheel.
+pub(super) fn metadata(zip: &Zip, wheel: &Wheel) -> Result<String, ZipError> {
+    let names = Names::find(zip, &wheel.name)?;
+    let name = format!("{}/METADATA", names.info);
+    let Some(at) = zip.find(&name) else {
+        return refused(format!("it has no `{name}`"));
+    };
+    let bytes = zip.content(at, zip.starts()?[at], LARGEST)?;
+    String::from_utf8(bytes)
+        .or_else(|error| Ok(String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
 impl Plan {
     /// Reads what is needed of a wheel.
     pub(super) fn new(

@@ -9,11 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Wheel;
-use super::locks::same_version;
 use super::onto::{Installed, Place};
 use super::places::normal;
 use super::present::{self, Present};
 use super::removal::{Removal, wanted};
+use super::sources::same_version;
 use crate::backend::BuildError;
 use crate::backend::embedded::base::{Image, Source};
 use crate::backend::embedded::common::{failed, stored};

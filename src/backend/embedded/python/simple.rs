@@ -18,6 +18,11 @@ pub(super) struct Listed {
     pub(super) sha256: Option<Digest>,
     pub(super) size: Option<u64>,
     pub(super) requires_python: Option<String>,
+    /// Whether its metadata are a file beside it.
+    pub(super) has_metadata: bool,
+    pub(super) is_yanked: bool,
+    /// When it was published, as the index says it.
+    pub(super) upload_time: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +46,24 @@ struct File {
     hashes: BTreeMap<String, String>,
     size: Option<u64>,
     requires_python: Option<String>,
+    #[serde(alias = "dist-info-metadata")]
+    core_metadata: Option<Told>,
+    yanked: Option<Told>,
+    upload_time: Option<String>,
+}
+
+/// A yes or no, where a yes may be more: a reason, or hashes.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Told {
+    Plain(bool),
+    More(serde::de::IgnoredAny),
+}
+
+impl Told {
+    fn is_yes(&self) -> bool {
+        matches!(self, Self::Plain(true) | Self::More(_))
+    }
 }
 
 /// Reads a page. A file whose URL cannot be used is left out.
@@ -64,6 +87,9 @@ pub(super) fn read(kind: &str, page: &[u8], at: &Address) -> Result<Vec<Listed>,
             sha256,
             size: file.size,
             requires_python: file.requires_python,
+            has_metadata: file.core_metadata.as_ref().is_some_and(Told::is_yes),
+            is_yanked: file.yanked.as_ref().is_some_and(Told::is_yes),
+            upload_time: file.upload_time,
         })
     });
     Ok(listed.collect())
@@ -104,6 +130,11 @@ fn html(page: &str, at: &Address) -> Vec<Listed> {
                 sha256: hash,
                 size: None,
                 requires_python: value("data-requires-python").map(str::to_owned),
+                has_metadata: ["data-core-metadata", "data-dist-info-metadata"]
+                    .iter()
+                    .any(|name| value(name).is_some_and(|told| told != "false")),
+                is_yanked: value("data-yanked").is_some(),
+                upload_time: None,
             });
         }
     }

@@ -17,8 +17,8 @@ pub(in super::super) struct Tags {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct WheelName {
     /// Normalized.
-    pub(super) name: String,
-    pub(super) version: String,
+    pub(in super::super) name: String,
+    pub(in super::super) version: String,
     /// The number and the rest of the build tag; a wheel with the higher one wins.
     build: (u64, String),
     python: String,

@@ -36,6 +36,14 @@ pub(in crate::backend::embedded) fn find(
     })
 }
 
+/// The same Python without the environment that it may be called from: other environments are made of this one.
+pub(in crate::backend::embedded) fn base(tree: &Tree, target: &Target) -> Target {
+    Target {
+        interpreter: real(tree, &target.interpreter),
+        ..target.clone()
+    }
+}
+
 /// The absolute path by which the interpreter is called.
 fn executable(tree: &Tree, interpreter: &Interpreter, config: &Config) -> Result<String, String> {
     let given = match interpreter {

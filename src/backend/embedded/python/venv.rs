@@ -1,4 +1,4 @@
-//! The virtual environment for a lock file's packages, as `uv venv` makes it, without the scripts that activate it in a
+//! The virtual environment for a lock file's packages, or for what builds a package, as `uv venv` makes it, without the scripts that activate it in a
 //! shell: in an image its `bin` is in PATH.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,6 @@ use crate::backend::embedded::made::{Key, Made, Once};
 use crate::backend::embedded::owner::Owner;
 use crate::backend::oci::layer::{Encoding, Entry, EntryKind, Layer, LayerWriter};
 use crate::backend::oci::tree::Tree;
-use crate::recipe::VENV_HOME;
 
 /// The version of how environments become layers; part of their keys.
 const FORMAT: &str = "venv 1";
@@ -23,13 +22,14 @@ enum Thing {
     Text(String),
 }
 
-/// The layer with an environment for this Python.
+/// The layer with an environment for this Python in the directory `place`.
 pub(in crate::backend::embedded) fn layer(
     base: &Target,
+    place: &str,
     tree: &Tree,
     once: &Once<'_>,
 ) -> Result<Made, BuildError> {
-    let home = tree.resolve(VENV_HOME).map_err(failed)?;
+    let home = tree.resolve(place).map_err(failed)?;
     let mut folders = Items::new(tree, Owner::default());
     let mut things = BTreeMap::new();
     for (path, thing) in things_of(base) {
@@ -54,7 +54,7 @@ pub(in crate::backend::embedded) fn layer(
         key.text(text);
     }
     let key = key.finish(once.encoding);
-    once.get(&key, VENV_HOME, || {
+    once.get(&key, place, || {
         write(&folders, &things, once.source, once.encoding)
     })
 }

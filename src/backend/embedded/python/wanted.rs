@@ -1,5 +1,6 @@
 //! Which wheels a step wants: from a lock file as it stands, or resolved by uv, or as it was found out before.
 
+use super::arguments::{self, OnlyWheels};
 use super::environment::Environment;
 use super::given::Given;
 use super::index::Index;
@@ -9,16 +10,17 @@ use super::locks::project::Project;
 use super::locks::uv_lock::{self, Choice};
 use super::locks::{self, Locked, poetry, pylock, requirements};
 use super::places::normal;
+use super::sources::Build;
 use super::tags::Tags;
 use super::uv::{self, Request};
-use super::{Target, Wheel, arguments};
+use super::{Target, Wheel};
 use crate::backend::BuildError;
 use crate::backend::context::{self, text_of};
 use crate::backend::embedded::base::Source;
 use crate::backend::embedded::common::{at_once, failed};
 use crate::backend::steps::{join_path, main_file};
 use crate::disk::dir::Dir;
-use crate::fingerprint::Files;
+use crate::fingerprint::{Files, index_lines};
 use crate::recipe::{Lock, LockTool, Pip, asks_for};
 use crate::spec::RequirementsKind;
 
@@ -43,6 +45,8 @@ pub(in super::super) struct Wanting<'a> {
     /// Names and versions of packages that are to stay as they are, as far as requirements allow it. What depends on them
     /// is not kept as an answer.
     pub(in super::super) preferred: &'a [(&'a str, &'a str)],
+    /// Who makes wheels of sources; without it only what has a wheel can be wanted.
+    pub(in super::super) build: Option<&'a dyn Build>,
 }
 
 /// The wheels that packages and a requirements file want.
@@ -58,11 +62,12 @@ pub(in super::super) fn pip(
     question.add(&pip.extra_args);
     let unless = pip.unless_named.iter();
     question.add(unless.flat_map(|(name, package)| [name, package]));
+    let only = OnlyWheels::of(&arguments::pip(&pip.extra_args).map_err(failed)?);
     wanting.asked(&question, || {
         let kind = files.map(|files| RequirementsKind::of(main_file(files)));
         match (kind, files) {
             (Some(RequirementsKind::Pylock), Some(files)) if pip.packages.is_empty() => {
-                wanting.in_file(files, main_file(files), pylock::read, &indexes)
+                wanting.in_file(files, main_file(files), pylock::read, &indexes, &only)
             }
             (Some(RequirementsKind::Pylock), Some(files)) => Err(failed(format!(
                 "`{}` lists everything to install; `packages` cannot be combined with it",
@@ -70,9 +75,9 @@ pub(in super::super) fn pip(
             ))),
             (Some(RequirementsKind::List), Some(files)) => match wanting.closed(pip, files)? {
                 Some(wheels) => Ok(wheels),
-                None => wanting.resolve(pip, Some(files), &indexes),
+                None => wanting.resolve(pip, Some(files), &indexes, &only),
             },
-            _ => wanting.resolve(pip, files, &indexes),
+            _ => wanting.resolve(pip, files, &indexes, &only),
         }
     })
 }
@@ -90,6 +95,10 @@ pub(in super::super) fn lock(
     let indexes = indexes.map_err(failed)?;
     let mut question = wanting.question("lock", Some(files), &indexes);
     question.add(&lock.extra_args);
+    let only = OnlyWheels::of(&match lock.tool {
+        LockTool::Uv => arguments::sync(&lock.extra_args).map_err(failed)?,
+        LockTool::Poetry => Vec::new(),
+    });
     wanting.asked(&question, || {
         let text = text(files, PROJECT)?;
         let project = Project::read(&text).map_err(failed)?;
@@ -107,7 +116,7 @@ pub(in super::super) fn lock(
             LockTool::Uv => "uv.lock",
             LockTool::Poetry => "poetry.lock",
         };
-        wanting.in_file(files, name, read, &indexes)
+        wanting.in_file(files, name, read, &indexes, &only)
     })
 }
 
@@ -150,13 +159,14 @@ impl Wanting<'_> {
         name: &str,
         read: impl FnOnce(&str, &Environment) -> Result<Vec<Locked>, String>,
         indexes: &Indexes,
+        only: &OnlyWheels,
     ) -> Result<Vec<Wheel>, BuildError> {
         let text = text(files, name)?;
         let place = shown_in(files, name);
         let named = |why: String| failed(format!("`{place}`: {why}"));
         let environment = Environment::of(self.target).map_err(failed)?;
         let locked = read(&text, &environment).map_err(named)?;
-        self.chosen(&locked, &environment, indexes)
+        self.chosen(&locked, &environment, indexes, only)
             .map_err(|error| error.reworded(|why| format!("`{place}`: {why}")))
     }
 
@@ -166,11 +176,13 @@ impl Wanting<'_> {
         locked: &[Locked],
         environment: &Environment,
         indexes: &Indexes,
+        only: &OnlyWheels,
     ) -> Result<Vec<Wheel>, BuildError> {
         let tags = Tags::of(self.target);
         let index = Index::new(self.given, indexes, self.source);
         let mut wheels = at_once(locked, |locked| {
-            let offer = locks::choose(locked, &tags);
+            let may_build = self.build.is_some() && only.may_build(&locked.name);
+            let offer = locks::choose(locked, &tags, may_build);
             if let Ok(offer) = offer
                 && offer.url.is_some()
             {
@@ -182,7 +194,7 @@ impl Wanting<'_> {
             }
             let admits = |requires: &str| environment.admits(requires).unwrap_or(true);
             let found = index.complete(locked, &admits)?;
-            let offer = locks::choose(&found, &tags).map_err(failed)?;
+            let offer = locks::choose(&found, &tags, may_build).map_err(failed)?;
             found.wheel(offer).map_err(failed)
         })?;
         wheels.sort_by(|one, other| one.name.cmp(&other.name));
@@ -211,7 +223,8 @@ impl Wanting<'_> {
         let extra = [pip.extra_indexes.as_slice(), &closed.extra_indexes].concat();
         let indexes = Indexes::of(index, &extra, self.given).map_err(failed)?;
         let place = shown_in(files, name);
-        let chosen = self.chosen(&closed.locked, &environment, &indexes);
+        let only = OnlyWheels::default();
+        let chosen = self.chosen(&closed.locked, &environment, &indexes, &only);
         chosen
             .map(Some)
             .map_err(|error| error.reworded(|why| format!("`{place}`: {why}")))
@@ -223,13 +236,15 @@ impl Wanting<'_> {
         pip: &Pip,
         files: Option<&Files>,
         indexes: &Indexes,
+        only: &OnlyWheels,
     ) -> Result<Vec<Wheel>, BuildError> {
-        arguments::pip(&pip.extra_args).map_err(failed)?;
         let mut requested: Vec<String> = pip.packages.clone();
         let mut sources = Vec::new();
+        let mut named = (None, Vec::new());
         if let Some(files) = files {
             let name = main_file(files);
             let text = text(files, name)?;
+            named = indexes_in(&text);
             let folder = context::empty(self.scratch, REQUIREMENTS)?;
             context::stage_in(files, &folder)?;
             sources.push(format!("{REQUIREMENTS}/{name}"));
@@ -255,27 +270,33 @@ impl Wanting<'_> {
                 .map_err(context::unwritten)?;
             sources.push(PACKAGES.to_owned());
         }
-        let text = uv::resolve(
+        let build = self.build.filter(|_| !only.is_all());
+        let mut locked = uv::resolve(
             &Request {
                 target: self.target,
                 given: self.given,
                 indexes,
                 arguments: &pip.extra_args,
+                named,
                 preferred: self.preferred,
                 files: &sources,
                 folder: self.scratch,
             },
+            build,
             self.source,
         )?;
         let environment = Environment::of(self.target).map_err(failed)?;
-        let told = |why: String| failed(format!("uv's answer: {why}"));
-        let mut locked = pylock::read(&text, &environment).map_err(told)?;
         requested.extend(packages);
-        let requested: Vec<String> = requested.iter().filter_map(|line| name_of(line)).collect();
-        for one in &mut locked {
-            one.is_requested = requested.contains(&one.name);
-        }
-        self.chosen(&locked, &environment, indexes)
+        mark(&mut locked, &requested);
+        self.chosen(&locked, &environment, indexes, only)
+    }
+}
+
+/// Notes which packages these requirements name.
+fn mark(locked: &mut [Locked], requested: &[String]) {
+    let requested: Vec<String> = requested.iter().filter_map(|line| name_of(line)).collect();
+    for one in locked {
+        one.is_requested = requested.contains(&one.name);
     }
 }
 
@@ -292,6 +313,25 @@ fn shown_in(files: &Files, name: &str) -> String {
         "" => name.to_owned(),
         place => format!("{place}/{name}"),
     }
+}
+
+/// The indexes that a requirements file names: one in place of the default, and additional ones.
+fn indexes_in(text: &str) -> (Option<String>, Vec<String>) {
+    let (mut default, mut more) = (None, Vec::new());
+    for line in index_lines(text) {
+        let words = shlex::split(&line).unwrap_or_default();
+        let (option, value) = match words.as_slice() {
+            [both] => both.split_once('=').unwrap_or((both, "")),
+            [option, value] => (option.as_str(), value.as_str()),
+            _ => continue,
+        };
+        match option {
+            "-i" | "--index-url" => default = Some(value.to_owned()),
+            "--extra-index-url" => more.push(value.to_owned()),
+            _ => {}
+        }
+    }
+    (default, more)
 }
 
 /// The package that a requirement names.

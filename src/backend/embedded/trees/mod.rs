@@ -17,8 +17,8 @@ use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::{StoreError, Turn};
 use crate::backend::sandbox;
 use crate::disk::dir::{Dir, DirError};
-use unpack::Unpacked;
 pub(super) use attributes::{OPAQUE, OWNER, Owners, is_carried};
+use unpack::Unpacked;
 
 /// The directories of an image's layers, the lowest first.
 pub(super) fn of(

@@ -11,12 +11,9 @@ pub(super) mod requirements;
 pub(super) mod uv_lock;
 mod walk;
 
-use std::str::FromStr;
-
-use pep440_rs::Version;
-
 use super::Wheel;
 use super::places::normal;
+use super::sources::{is_wheel, same_version};
 use super::tags::{Tags, WheelName};
 use crate::backend::oci::name::Digest;
 
@@ -32,13 +29,13 @@ pub(super) struct Locked {
     pub(super) hashes: Vec<Digest>,
     /// The URL of the only index that may have it.
     pub(super) index: Option<String>,
-    /// The file name of a source distribution.
-    pub(super) sdist: Option<String>,
+    /// A source distribution of it.
+    pub(super) sdist: Option<Offer>,
     /// Whether the project itself wants it, rather than another package.
     pub(super) is_requested: bool,
 }
 
-/// A wheel that can be had.
+/// A file that can be had.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Offer {
     pub(super) file: String,
@@ -83,8 +80,12 @@ impl Locked {
     }
 }
 
-/// The best wheel of a package for a target.
-pub(super) fn choose<'a>(locked: &'a Locked, tags: &Tags) -> Result<&'a Offer, String> {
+/// The best wheel of a package for a target, or else its sources if they may be built.
+pub(super) fn choose<'a>(
+    locked: &'a Locked,
+    tags: &Tags,
+    may_build: bool,
+) -> Result<&'a Offer, String> {
     let Locked { name, version, .. } = locked;
     let mut ranked = Vec::new();
     for offer in &locked.wheels {
@@ -100,20 +101,18 @@ pub(super) fn choose<'a>(locked: &'a Locked, tags: &Tags) -> Result<&'a Offer, S
     let best = ranked
         .into_iter()
         .min_by(|(one, _), (other, _)| one.cmp(other));
-    best.map(|(_, offer)| offer).ok_or_else(|| {
-        let there = locked.wheels.iter().map(|offer| offer.file.as_str());
-        none(name, version, tags, there.chain(locked.sdist.as_deref()))
+    let sources = locked.sdist.as_ref().filter(|_| may_build);
+    best.map(|(_, offer)| offer).or(sources).ok_or_else(|| {
+        let there = locked.wheels.iter().chain(&locked.sdist);
+        let there = there.map(|offer| offer.file.as_str());
+        none(locked, tags, there)
     })
 }
 
 /// The error for a package without a wheel for the target.
-fn none<'a>(
-    name: &str,
-    version: &str,
-    tags: &Tags,
-    there: impl Iterator<Item = &'a str>,
-) -> String {
+fn none<'a>(locked: &Locked, tags: &Tags, there: impl Iterator<Item = &'a str>) -> String {
     const ENOUGH: usize = 4;
+    let Locked { name, version, .. } = locked;
     let there: Vec<&str> = there.collect();
     let only = match there.len() {
         0 => String::new(),
@@ -124,17 +123,14 @@ fn none<'a>(
             many - ENOUGH
         ),
     };
+    let why = match locked.sdist {
+        Some(_) => "and its sources are not built here",
+        None => "and there are no sources to build one of",
+    };
     format!(
-        "{name} {version} has no wheel for {}{only}, and the embedded builder does not build packages; choose a version that has one, or another builder",
+        "{name} {version} has no wheel for {}{only}, {why}; choose a version that has one",
         tags.best()
     )
-}
-
-/// Whether two spellings are the same version: `1.0` is `1.0.0`.
-pub(super) fn same_version(one: &str, other: &str) -> bool {
-    // In file names, `_` stands for `-`.
-    let read = |text: &str| Version::from_str(&text.replace('_', "-")).ok();
-    one == other || matches!((read(one), read(other)), (Some(one), Some(other)) if one == other)
 }
 
 /// The name of the file that a URL leads to.
@@ -144,10 +140,6 @@ pub(super) fn file_of(url: &str) -> String {
     percent_encoding::percent_decode_str(name)
         .decode_utf8_lossy()
         .into_owned()
-}
-
-fn is_wheel(file: &str) -> bool {
-    file.strip_suffix(".whl").is_some()
 }
 
 /// A hash as lock files write it: `sha256:…`.

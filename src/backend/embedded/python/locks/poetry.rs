@@ -206,7 +206,7 @@ impl Package {
             Some(source) => {
                 let kind = source.kind.escape_debug();
                 return Err(format!(
-                    "{name}: it comes from a source of kind `{kind}`, and the embedded builder does not build packages; use a wheel, or another builder"
+                    "{name}: it comes from a source of kind `{kind}`, which the embedded builder does not build; use a release of it, or another builder"
                 ));
             }
         }
@@ -215,14 +215,15 @@ impl Package {
             _ => &self.files,
         };
         let is_wheel = |file: &&File| is_wheel(&file.file);
-        let wheels = files.iter().filter(is_wheel).map(|file| {
+        let offer = |file: &File| {
             Ok(Offer {
                 url: url.clone().filter(|url| file_of(url) == file.file),
                 sha256: Some(hash(&file.hash).map_err(told)?),
                 size: None,
                 file: file.file.clone(),
             })
-        });
+        };
+        let wheels = files.iter().filter(is_wheel).map(offer);
         let wheels = wheels.collect::<Result<_, String>>()?;
         let sdist = files.iter().find(|file| !is_wheel(file));
         Ok(Locked {
@@ -230,7 +231,7 @@ impl Package {
             wheels,
             hashes: Vec::new(),
             index,
-            sdist: sdist.map(|file| file.file.clone()),
+            sdist: sdist.map(offer).transpose()?,
             is_requested: direct.contains(&name),
             name,
         })

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{Locked, Offer, file_of, hash, is_wheel, project_name};
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
+use crate::backend::embedded::python::sources::version_of;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -98,10 +99,10 @@ impl Package {
         };
         if let Some(from) = from {
             return Err(format!(
-                "it comes from {from}, and the embedded builder does not build packages; use a wheel, or another builder"
+                "it comes from {from}, which the embedded builder does not build; use a release of it, or another builder"
             ));
         }
-        let mut sdist = self.sdist.map(|file| file.file());
+        let mut sdist = self.sdist.map(File::sources);
         let mut wheels = Vec::new();
         for file in self.wheels {
             wheels.push(file.offer()?);
@@ -111,12 +112,12 @@ impl Package {
             if is_wheel(&offer.file) {
                 wheels.push(offer);
             } else {
-                sdist = Some(offer.file);
+                sdist = Some(offer);
             }
         }
-        let of_file = || {
-            let file = &wheels.first()?.file;
-            Some(super::WheelName::read(file)?.version)
+        let of_file = || match wheels.first() {
+            Some(wheel) => Some(super::WheelName::read(&wheel.file)?.version),
+            None => version_of(&sdist.as_ref()?.file, &name),
         };
         let version = self.version.clone().or_else(of_file).unwrap_or_default();
         Ok(Locked {
@@ -136,6 +137,17 @@ impl File {
         let from = self.url.as_deref().or(self.path.as_deref());
         let name = self.name.clone();
         name.unwrap_or_else(|| file_of(from.unwrap_or_default()))
+    }
+
+    /// Sources, which matter only if no wheel does: what is wrong with them is told when they are wanted.
+    fn sources(self) -> Offer {
+        let file = self.file();
+        self.offer().unwrap_or(Offer {
+            file,
+            url: None,
+            sha256: None,
+            size: None,
+        })
     }
 
     fn offer(self) -> Result<Offer, String> {
@@ -205,7 +217,7 @@ sdist = { url = "https://h/sources-3.tar.gz", hashes = { sha256 = "00" } }
                     it.name.as_str(),
                     it.version.as_str(),
                     it.wheels.len(),
-                    it.sdist.as_deref(),
+                    it.sdist.as_ref().map(|sdist| sdist.file.as_str()),
                 )
             })
             .collect();

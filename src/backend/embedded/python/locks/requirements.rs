@@ -6,10 +6,11 @@ use pep440_rs::Operator;
 use pep508_rs::VersionOrUrl;
 
 use super::super::environment::read_requirement;
-use super::{Locked, Offer, file_of, hash};
+use super::{Locked, Offer, file_of, hash, is_wheel};
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
 use crate::backend::embedded::python::places::normal;
+use crate::backend::embedded::python::sources::version_of;
 use crate::fingerprint::requirement_lines;
 
 /// What a closed file says.
@@ -128,17 +129,23 @@ fn pinned(locked: &mut Locked, to: VersionOrUrl) -> Option<()> {
                 .0
                 .to_string();
             let file = file_of(&url);
-            locked.version = super::WheelName::read(&file)?.version;
             let [sha256] = locked.hashes[..] else {
                 return None;
             };
             locked.hashes.clear();
-            locked.wheels.push(Offer {
+            let offer = Offer {
                 url: Some(url),
                 sha256: Some(sha256),
                 size: None,
                 file,
-            });
+            };
+            if is_wheel(&offer.file) {
+                locked.version = super::WheelName::read(&offer.file)?.version;
+                locked.wheels.push(offer);
+            } else {
+                locked.version = version_of(&offer.file, &locked.name)?;
+                locked.sdist = Some(offer);
+            }
         }
     }
     Some(())

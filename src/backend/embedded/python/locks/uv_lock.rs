@@ -207,7 +207,7 @@ impl Package {
         let from = ["git", "directory", "editable"];
         if let Some(from) = from.iter().find(|from| self.source.contains_key(**from)) {
             return Err(format!(
-                "{name}: it comes from a source of kind `{from}`, and the embedded builder does not build packages; use a wheel, or another builder"
+                "{name}: it comes from a source of kind `{from}`, which the embedded builder does not build; use a release of it, or another builder"
             ));
         }
         if self.source.contains_key("virtual") {
@@ -219,7 +219,7 @@ impl Package {
             wheels: wheels.collect::<Result<_, String>>()?,
             hashes: Vec::new(),
             index: None,
-            sdist: self.sdist.as_ref().map(File::name),
+            sdist: self.sdist.as_ref().map(|file| file.sources(&name)),
             is_requested,
             name,
         }))
@@ -231,6 +231,16 @@ impl File {
         let from = self.url.as_ref().or(self.path.as_ref());
         let name = self.filename.clone();
         name.unwrap_or_else(|| file_of(from.map_or("", String::as_str)))
+    }
+
+    /// Sources, which matter only if no wheel does: what is wrong with them is told when they are wanted.
+    fn sources(&self, package: &str) -> Offer {
+        self.offer(package).unwrap_or_else(|_| Offer {
+            file: self.name(),
+            url: None,
+            sha256: None,
+            size: None,
+        })
     }
 
     fn offer(&self, package: &str) -> Result<Offer, String> {

@@ -3,11 +3,11 @@
 //! The list of builds is uv's, and so are the variables that name another list or a mirror, so all builders install the
 //! same. The archive is verified against the list's hash.
 
-mod archive;
 mod builds;
 mod sysconfig;
 
 use super::Libc;
+use super::archive::{self, ArchiveError, Change, Shape};
 use super::logins::Logins;
 use super::web::{Web, failure};
 use crate::backend::BuildError;
@@ -20,8 +20,33 @@ use crate::backend::oci::layer::{Encoding, Entry, EntryKind, Layer, LayerWriter}
 use crate::backend::oci::tree::Tree;
 use crate::backend::platform::Platform;
 use crate::recipe::PYTHON_HOME;
-use archive::ArchiveError;
 use builds::Build;
+
+/// What an archive with a Python may be: larger than any.
+const SHAPE: Shape<'static> = Shape {
+    top: Some("python"),
+    most: 500_000,
+    largest: 8 << 30,
+    change: None,
+};
+
+/// Files that name the directory of the Python, which was another one where it was made.
+struct Moved<'a> {
+    prefix: &'a str,
+}
+
+impl Change for Moved<'_> {
+    fn is_for(&self, parts: &[&str]) -> bool {
+        sysconfig::naming(parts).is_some()
+    }
+
+    fn changed(&self, parts: &[&str], text: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        match sysconfig::naming(parts) {
+            Some(naming) => sysconfig::moved(naming, text, self.prefix),
+            None => Ok(Some(text.to_vec())),
+        }
+    }
+}
 
 /// The version of how archives become layers; part of their keys.
 const FORMAT: &str = "python 2";
@@ -159,7 +184,11 @@ fn write(
     entry(&mut writer, &own, EntryKind::Folder)?;
     let (file, _) = source.store.read(build.sha256).map_err(failed)?;
     let real = format!("{PYTHON_HOME}/{}", build.directory);
-    let written = archive::write(file, (&own, &real), &mut writer, source.cancel);
+    let shape = Shape {
+        change: Some(&Moved { prefix: &real }),
+        ..SHAPE
+    };
+    let written = archive::write(file, (&shape, &own), &mut writer, source.cancel);
     let written = written.map_err(|error| match error {
         ArchiveError::Cancelled => BuildError::Cancelled,
         error => failed(format!("the archive of `{}`: {error}", build.directory)),

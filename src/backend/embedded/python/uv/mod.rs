@@ -4,16 +4,21 @@
 //! writes `pylock.toml`, which is read like anybody's. It sees no configuration and no credentials of the machine, since a
 //! build elsewhere would not either.
 
+mod front;
 mod program;
 
 use std::io::ErrorKind;
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use super::environment::full_version;
-use super::given::Given;
+use super::environment::{Environment, full_version};
+use super::given::{Given, INDEXES};
 use super::indexes::Indexes;
+use super::locks::{Locked, pylock};
+use super::sources::Build;
 use super::tags::machine;
-use super::{Libc, Target};
+use super::{Libc, Target, arguments};
 use crate::asking::Asker;
 use crate::backend::BuildError;
 use crate::backend::buildkit::passing::{fetch_is_passing, is_passing};
@@ -21,6 +26,7 @@ use crate::backend::context::unwritten;
 use crate::backend::embedded::base::Source;
 use crate::backend::embedded::common::failed;
 use crate::disk::dir::Dir;
+use crate::limits::Limit;
 use crate::process::{self, Output};
 
 /// Variables of this process that uv gets: how to reach the network, and where to find Python.
@@ -62,6 +68,8 @@ pub(super) struct Request<'a> {
     pub(super) indexes: &'a Indexes,
     /// Options of uv.
     pub(super) arguments: &'a [String],
+    /// The index that the files name in place of the default one, and their additional ones.
+    pub(super) named: (Option<String>, Vec<String>),
     /// Names and versions of packages that uv is to prefer.
     pub(super) preferred: &'a [(&'a str, &'a str)],
     /// Files with requirements, relative to the directory.
@@ -91,11 +99,80 @@ pub(super) fn platform(target: &Target) -> Result<String, BuildError> {
     })
 }
 
-/// Resolves requirements; returns a `pylock.toml`.
-pub(super) fn resolve(request: &Request<'_>, source: &Source<'_>) -> Result<String, BuildError> {
+/// How uv gets at packages.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    /// Its options for indexes and everything else.
+    options: &'a [String],
+    /// Whether it asks them itself, rather than the index in front of them.
+    is_direct: bool,
+    limit: Limit,
+}
+
+/// Resolves requirements with wheels alone, or else with wheels of sources if there is somebody who makes them.
+pub(super) fn resolve(
+    request: &Request<'_>,
+    build: Option<&dyn Build>,
+    source: &Source<'_>,
+) -> Result<Vec<Locked>, BuildError> {
     let uv = program::find(request.given, request.indexes, source)?;
     source.notes.log("uv resolves the packages");
-    let output = run(request, source, &mut request.command(&uv, source, false)?)?;
+    let options = [request.indexes.options(), request.arguments].concat();
+    let way = Way {
+        options: &options,
+        is_direct: true,
+        limit: source.access.limits.idle(),
+    };
+    match (compile(request, &uv, way, source), build) {
+        (Err(BuildError::Failed(why)), Some(build)) if why.contains("wheel") => {
+            with_sources(request, &uv, build, source)
+        }
+        (compiled, _) => request.read(&compiled?),
+    }
+}
+
+/// Resolves requirements as if every version had a wheel.
+fn with_sources(
+    request: &Request<'_>,
+    uv: &Path,
+    build: &dyn Build,
+    source: &Source<'_>,
+) -> Result<Vec<Locked>, BuildError> {
+    source
+        .notes
+        .log("some packages have only sources: uv resolves again, with them");
+    let (rest, default, more) = arguments::without_indexes(request.arguments).map_err(failed)?;
+    let (of_files, more_of_files) = &request.named;
+    let default = default.or_else(|| of_files.clone());
+    let indexes = request
+        .indexes
+        .with(default.as_deref(), &[more, more_of_files.clone()].concat());
+    let indexes = indexes.map_err(failed)?;
+    let with = (request.given, source);
+    front::serve(request.target, &indexes.all, build, with, |front| {
+        let options = [front.options(), rest].concat();
+        let way = Way {
+            options: &options,
+            is_direct: false,
+            // What it waits for is built meanwhile; requests to others have limits of their own.
+            limit: Limit::from(Duration::from_hours(24)),
+        };
+        let compiled = compile(request, uv, way, source)?;
+        let locked = request.read(&compiled)?.into_iter();
+        Ok(locked.map(|one| front.behind(one)).collect())
+    })
+}
+
+/// Runs uv; returns a `pylock.toml`.
+fn compile(
+    request: &Request<'_>,
+    uv: &Path,
+    way: Way<'_>,
+    source: &Source<'_>,
+) -> Result<String, BuildError> {
+    let limit = way.limit;
+    let mut command = request.command(uv, way, source, false)?;
+    let output = run(request, source, limit, &mut command)?;
     if output.success {
         return Ok(output.out);
     }
@@ -106,7 +183,8 @@ pub(super) fn resolve(request: &Request<'_>, source: &Source<'_>) -> Result<Stri
     source
         .notes
         .log("uv fetches a Python to run with: there is none here");
-    let output = run(request, source, &mut request.command(&uv, source, true)?)?;
+    let mut command = request.command(uv, way, source, true)?;
+    let output = run(request, source, limit, &mut command)?;
     if output.success {
         return Ok(output.out);
     }
@@ -118,9 +196,10 @@ pub(super) fn resolve(request: &Request<'_>, source: &Source<'_>) -> Result<Stri
 fn run(
     request: &Request<'_>,
     source: &Source<'_>,
+    limit: Limit,
     command: &mut Command,
 ) -> Result<Output, BuildError> {
-    let question = Asker::build(source.notes, source.cancel).ask("uv", source.access.limits.idle());
+    let question = Asker::build(source.notes, source.cancel).ask("uv", limit);
     process::ask(command, &question).map_err(|error| match error.kind() {
         ErrorKind::Interrupted => BuildError::Cancelled,
         ErrorKind::TimedOut => BuildError::Transient(format!("uv: {error}")),
@@ -132,9 +211,17 @@ fn run(
 }
 
 impl Request<'_> {
+    /// The packages of an answer.
+    fn read(&self, text: &str) -> Result<Vec<Locked>, BuildError> {
+        let environment = Environment::of(self.target).map_err(failed)?;
+        let told = |why: String| failed(format!("uv's answer: {why}"));
+        pylock::read(text, &environment).map_err(told)
+    }
+
     fn command(
         &self,
-        uv: &std::path::Path,
+        uv: &Path,
+        way: Way<'_>,
         source: &Source<'_>,
         fetches_python: bool,
     ) -> Result<Command, BuildError> {
@@ -166,6 +253,9 @@ impl Request<'_> {
         for (name, value) in &self.given.variables {
             command.env(name, value);
         }
+        if !way.is_direct {
+            to_front(&mut command, &private);
+        }
         command.args(["pip", "compile", "--format", "pylock.toml"]);
         command.args(["--python-version", &full_version(self.target)]);
         command.args(["--python-platform", &platform(self.target)?]);
@@ -181,8 +271,7 @@ impl Request<'_> {
             folder.write(BEFORE, before.as_bytes()).map_err(unwritten)?;
             command.args(["--output-file", BEFORE]);
         }
-        command.args(self.indexes.options());
-        command.args(self.arguments).arg("--").args(self.files);
+        command.args(way.options).arg("--").args(self.files);
         Ok(command)
     }
 
@@ -203,10 +292,34 @@ impl Request<'_> {
         };
         let words = lines.map(bare).collect::<Vec<_>>().join(" ");
         let words: String = words.chars().take(LONGEST).collect();
+        let help = if words.contains("Building source distributions") {
+            NOT_BUILT
+        } else {
+            ""
+        };
         BuildError::of(
-            format!("uv: {words}"),
+            format!("uv: {words}{help}"),
             is_passing(&said) || fetch_is_passing(&said),
         )
+    }
+}
+
+/// Has uv ask the index in front of the others, which it must not take for one that it knows from elsewhere.
+fn to_front(command: &mut Command, private: &Dir) {
+    for name in INDEXES {
+        command.env_remove(name);
+    }
+    command.env("UV_CACHE_DIR", private.path().join("cache"));
+    command.env("UV_HTTP_TIMEOUT", "86400");
+    for name in ["NO_PROXY", "no_proxy"] {
+        let others = std::env::var(name).unwrap_or_default();
+        let own = "127.0.0.1";
+        let all = match others.as_str() {
+            "" => own.to_owned(),
+            "*" => others,
+            others => format!("{others},{own}"),
+        };
+        command.env(name, all);
     }
 }
 
@@ -220,6 +333,10 @@ fn preferences(packages: &[(&str, &str)]) -> String {
     }
     text
 }
+
+/// What follows uv's words about sources that no index has.
+const NOT_BUILT: &str = "; the embedded builder builds sources that an index has, or those at a URL with their hash \
+     (`NAME @ URL --hash=sha256:...` in a requirements file that pins everything), not those in a repository or a directory";
 
 /// The longest message, in characters.
 const LONGEST: usize = 2000;

@@ -1,20 +1,37 @@
-//! Writes the layer of an archive with Python: its `python/` below a directory of its own, in its own order.
+//! Writes the layer of an archive with one directory, such as a Python or sources: what is in it below another directory, in its own
+//! order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek};
 
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, EntryType};
 
-use super::sysconfig::{self, Naming, naming};
 use crate::backend::oci::layer::{Entry, EntryKind, LayerWriter};
 use crate::backend::oci::store::StoreError;
 use crate::cancel::Cancel;
 
-/// More entries and bytes than any Python has.
-const MOST: usize = 500_000;
-const LARGEST: u64 = 8 << 30;
+/// What an archive may be.
+pub(in super::super) struct Shape<'a> {
+    /// The name of its directory, if it is known.
+    pub(in super::super) top: Option<&'static str>,
+    /// How many entries it has at most.
+    pub(in super::super) most: usize,
+    /// How many bytes it has at most when it is unpacked.
+    pub(in super::super) largest: u64,
+    /// What of it becomes something else.
+    pub(in super::super) change: Option<&'a dyn Change>,
+}
+
+/// Changes small files on the way. A path comes as its parts below the archive's directory.
+pub(in super::super) trait Change {
+    /// Whether this file is changed.
+    fn is_for(&self, parts: &[&str]) -> bool;
+
+    /// What the file becomes; `None` if it is left out.
+    fn changed(&self, parts: &[&str], text: &[u8]) -> Result<Option<Vec<u8>>, String>;
+}
 
 /// The largest file that is read to be changed; the largest ones have some ten KiB.
 const LARGEST_CHANGED: u64 = 1 << 20;
@@ -24,7 +41,7 @@ const PIECE: usize = 256 << 10;
 
 /// Why an archive cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ArchiveError {
+pub(in super::super) enum ArchiveError {
     #[error("{0}")]
     Refused(String),
     #[error("it cannot be read: {0}")]
@@ -36,34 +53,27 @@ pub(super) enum ArchiveError {
 }
 
 /// What has been written.
-pub(super) struct Written {
-    /// The absolute path of the Python.
-    prefix: String,
+pub(in super::super) struct Written {
+    /// The directory of the archive.
+    directory: Option<String>,
     folders: BTreeSet<String>,
     others: BTreeSet<String>,
     /// Those of them that are files, which hard links may lead to, with their modes.
     files: BTreeMap<String, u32>,
     /// The names directly below the archive's directory.
-    pub(super) top: BTreeSet<String>,
+    pub(in super::super) top: BTreeSet<String>,
 }
 
-/// Writes what is in the archive below `to`, which exists, for a Python that is called from `prefix`.
-pub(super) fn write(
+/// Writes what is in the archive below `to`, which exists.
+pub(in super::super) fn write(
     file: File,
-    (to, prefix): (&str, &str),
+    (shape, to): (&Shape<'_>, &str),
     writer: &mut LayerWriter,
     cancel: &Cancel,
 ) -> Result<Written, ArchiveError> {
-    let mut file = BufReader::with_capacity(PIECE, file);
-    let mut magic = [0; 4];
-    file.read_exact(&mut magic)?;
-    let whole = io::Cursor::new(magic).chain(file);
-    let plain: Box<dyn Read> = match magic {
-        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::new(whole)?),
-        _ => Box::new(MultiGzDecoder::new(whole)),
-    };
+    let plain = plain(file, shape)?;
     let mut written = Written {
-        prefix: prefix.to_owned(),
+        directory: shape.top.map(str::to_owned),
         folders: BTreeSet::new(),
         others: BTreeSet::new(),
         files: BTreeMap::new(),
@@ -74,15 +84,44 @@ pub(super) fn write(
     for (count, entry) in archive.entries()?.enumerate() {
         let mut entry = entry?;
         total = total.saturating_add(entry.size());
-        if count == MOST || total > LARGEST {
-            return refused("it has more in it than any Python");
+        if count == shape.most || total > shape.largest {
+            return refused("it has too much in it");
         }
         if cancel.is_requested() {
             return Err(ArchiveError::Cancelled);
         }
-        written.entry(&mut entry, to, writer, cancel)?;
+        written.entry(&mut entry, (shape, to), writer, cancel)?;
     }
     Ok(written)
+}
+
+/// The tar in a compressed archive.
+pub(in super::super) fn plain(
+    mut file: File,
+    shape: &Shape<'_>,
+) -> Result<Box<dyn Read>, ArchiveError> {
+    let mut magic = [0; 6];
+    let mut start = Vec::new();
+    Read::by_ref(&mut file)
+        .take(magic.len() as u64)
+        .read_to_end(&mut start)?;
+    magic[..start.len()].copy_from_slice(&start);
+    file.rewind()?;
+    let file = BufReader::with_capacity(PIECE, file);
+    let plain: Box<dyn Read> = match magic {
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(zstd::Decoder::new(file)?),
+        [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(file)),
+        [0xfd, b'7', b'z', b'X', b'Z', 0] => Box::new(liblzma::read::XzDecoder::new(file)),
+        [b'P', b'K', 3, 4, ..] => return refused("it is a zip archive, not a tar"),
+        [b'B', b'Z', b'h', ..] => return refused("it is compressed with bzip2, not with gzip"),
+        _ => {
+            return refused(
+                "it is no archive that is known: a tar compressed with gzip, xz or zstd",
+            );
+        }
+    };
+    // The heads of entries come on top of what they have.
+    Ok(Box::new(plain.take(shape.largest.saturating_mul(2))))
 }
 
 fn refused<T>(why: impl Into<String>) -> Result<T, ArchiveError> {
@@ -90,14 +129,14 @@ fn refused<T>(why: impl Into<String>) -> Result<T, ArchiveError> {
 }
 
 impl Written {
-    pub(super) fn has(&self, path: &str) -> bool {
+    pub(in super::super) fn has(&self, path: &str) -> bool {
         self.others.contains(path)
     }
 
     fn entry(
         &mut self,
         entry: &mut tar::Entry<'_, impl Read>,
-        to: &str,
+        (shape, to): (&Shape<'_>, &str),
         writer: &mut LayerWriter,
         cancel: &Cancel,
     ) -> Result<(), ArchiveError> {
@@ -106,7 +145,7 @@ impl Written {
         if kind == EntryType::XGlobalHeader {
             return Ok(());
         }
-        let Some(parts) = inside(&shown)? else {
+        let Some(parts) = self.inside(&shown)? else {
             return Ok(());
         };
         let [.., name] = parts.as_slice() else {
@@ -130,17 +169,18 @@ impl Written {
             self.files.insert(path.clone(), mode);
         }
         let is_file = self.files.contains_key(&path);
-        match naming(&parts).filter(|_| is_file) {
-            Some(naming) => self.naming(entry, naming, (&path, &shown), writer),
+        let change = shape.change.filter(|change| change.is_for(&parts));
+        match change.filter(|_| is_file) {
+            Some(change) => self.changed(entry, (change, &parts), (&path, &shown), writer),
             None => file(entry, (&path, &shown), writer, cancel),
         }
     }
 
-    /// Writes a file that names the prefix.
-    fn naming(
+    /// Writes what a file becomes.
+    fn changed(
         &mut self,
         entry: &mut tar::Entry<'_, impl Read>,
-        naming: Naming,
+        (change, parts): (&dyn Change, &[&str]),
         (path, shown): (&str, &str),
         writer: &mut LayerWriter,
     ) -> Result<(), ArchiveError> {
@@ -152,9 +192,10 @@ impl Written {
         if text.len() as u64 != entry.size() {
             return refused(format!("it ends within `{shown}`"));
         }
-        let moved = sysconfig::moved(naming, &text, &self.prefix);
-        let moved = moved.or_else(|why| refused(format!("its `{shown}` cannot be read: {why}")))?;
-        let Some(text) = moved else {
+        let changed = change.changed(parts, &text);
+        let changed =
+            changed.or_else(|why| refused(format!("its `{shown}` cannot be read: {why}")))?;
+        let Some(text) = changed else {
             self.files.remove(path);
             return Ok(());
         };
@@ -180,7 +221,7 @@ impl Written {
     ) -> Result<(), ArchiveError> {
         let target = entry.link_name()?.unwrap_or_default();
         let target = target.display().to_string();
-        let parts = inside(&target)?.unwrap_or_default();
+        let parts = self.inside(&target)?.unwrap_or_default();
         let real = format!("{to}/{}", parts.join("/"));
         let Some(mode) = self.files.get(&real).copied() else {
             return refused(format!(
@@ -196,6 +237,22 @@ impl Written {
         })?;
         self.files.insert(path, mode);
         Ok(())
+    }
+
+    /// The parts of a path of the archive below its directory; `None` for what is above.
+    fn inside<'s>(&mut self, shown: &'s str) -> Result<Option<Vec<&'s str>>, ArchiveError> {
+        let parts = shown.split('/').filter(|part| !matches!(*part, "" | "."));
+        let parts: Vec<&str> = parts.collect();
+        let [top, parts @ ..] = parts.as_slice() else {
+            return Ok(None);
+        };
+        let directory = self.directory.get_or_insert_with(|| (*top).to_owned());
+        if top != directory || *top == ".." || parts.contains(&"..") {
+            return refused(format!(
+                "its entry `{shown}` is not in its directory `{directory}`"
+            ));
+        }
+        Ok(Some(parts.to_vec()))
     }
 
     /// Writes the directories that are not there yet; nothing is below a file or a link.
@@ -232,21 +289,6 @@ impl Written {
         }
         Ok(())
     }
-}
-
-/// The parts of a path of the archive below its directory; `None` for what is above.
-fn inside(shown: &str) -> Result<Option<Vec<&str>>, ArchiveError> {
-    let parts = shown.split('/').filter(|part| !matches!(*part, "" | "."));
-    let parts: Vec<&str> = parts.collect();
-    let [top, parts @ ..] = parts.as_slice() else {
-        return Ok(None);
-    };
-    if *top != "python" || parts.contains(&"..") {
-        return refused(format!(
-            "its entry `{shown}` is not in its directory `python`"
-        ));
-    }
-    Ok(Some(parts.to_vec()))
 }
 
 /// Writes a file or a symbolic link, which comes from the entry `shown`.
