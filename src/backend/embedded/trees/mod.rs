@@ -87,8 +87,9 @@ pub(super) fn tree(
         error => BuildError::Failed(format!("layer `{layer}` cannot be unpacked: {error}")),
     })?;
     for path in &unpacked.left_out {
-        let line =
-            format!("commands do not see the base's device `/{path}`: making it takes root's rights");
+        let line = format!(
+            "commands do not see the base's device `/{path}`: making it takes root's rights"
+        );
         source.notes.log(&line);
     }
     if let Owners::Given { mode, .. } = owners
