@@ -8,6 +8,7 @@ use crate::backend::BuildError;
 pub(super) use crate::backend::oci::at_once::at_once;
 use crate::backend::oci::lend::BUILDER;
 use crate::backend::oci::store::StoreError;
+use crate::backend::sandbox::{self, Mode};
 
 /// The name by which manifests choose it.
 pub(super) const NAME: &str = BUILDER;
@@ -56,4 +57,11 @@ pub(super) fn stored(error: StoreError) -> BuildError {
 
 pub(super) fn passing(why: String) -> BuildError {
     BuildError::Transient(why)
+}
+
+/// How this machine isolates programs.
+pub(super) fn mode() -> Result<Mode, BuildError> {
+    sandbox::probe().map_err(|forbidden| {
+        BuildError::Failed(format!("commands cannot run on this machine: {forbidden}"))
+    })
 }

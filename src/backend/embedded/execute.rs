@@ -10,7 +10,7 @@ use std::path::Path;
 use super::account::Account;
 use super::base::{Image, Source};
 use super::capture::{Capture, CaptureError, Device};
-use super::common::failed;
+use super::common::{failed, mode};
 use super::helper::Helper;
 use super::made::Key;
 use super::owner::Owner;
@@ -270,13 +270,6 @@ impl Program<'_> {
             error => BuildError::Failed(format!("`{}` cannot be run: {error}", self.words)),
         }
     }
-}
-
-/// How this machine isolates programs.
-pub(super) fn mode() -> Result<Mode, BuildError> {
-    sandbox::probe().map_err(|forbidden| {
-        BuildError::Failed(format!("commands cannot run on this machine: {forbidden}"))
-    })
 }
 
 /// How the owners of files are kept, which shows in a layer.

@@ -4,9 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::base::{Part, Source};
-use super::common::failed;
+use super::common::{failed, mode};
 use super::contents::Layers;
-use super::execute::mode;
 use super::trees::{self, Owners};
 use crate::backend::BuildError;
 use crate::backend::oci::layer::NodeKind;
