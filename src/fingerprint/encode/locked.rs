@@ -130,7 +130,11 @@ fn found(recipe: &Recipe, lock: Option<&LockFile>) -> Outside {
         others: &|_| None,
         read: &|_| None,
     };
-    Outside::find(recipe, &[], lock, image.pins(&[], lock))
+    Outside {
+        packages: image.pins(&[], lock),
+        debian: image.debian_pins(lock),
+        ..Outside::find(recipe, &[], lock)
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The packages that a request needs and its base lacks, as apt would choose them; and their files.
 
 use super::archives;
+use super::locked;
 use super::pool::{Known, Pool};
 use super::solve;
+use super::sources::Files;
 use super::state::SolveError;
 use super::{ChooseError, Chosen, Package, Request, control, sources};
 use crate::backend::BuildError;
@@ -22,6 +24,25 @@ impl From<BuildError> for ChooseError {
     }
 }
 
+impl From<SolveError> for ChooseError {
+    fn from(error: SolveError) -> Self {
+        match error {
+            SolveError::Unclear(why) => Self::Unclear(why),
+            SolveError::None(why) => Self::Failed(failed(why)),
+        }
+    }
+}
+
+/// dpkg's list of what the base has.
+pub(super) fn status(files: &Files) -> String {
+    let status = files.get("var/lib/dpkg/status").map(Vec::as_slice);
+    let mut status = String::from_utf8_lossy(status.unwrap_or_default()).into_owned();
+    while !status.is_empty() && !status.ends_with("\n\n") {
+        status.push('\n');
+    }
+    status
+}
+
 /// Asks the archives of the base.
 pub(in super::super) fn choose(
     request: &Request<'_>,
@@ -35,14 +56,23 @@ pub(in super::super) fn choose(
         return Err(failed(why).into());
     }
     let listings = archives::listings(&archives, files, request.architecture, source)?;
-    let status = files.get("var/lib/dpkg/status").map(Vec::as_slice);
-    let status = String::from_utf8_lossy(status.unwrap_or_default());
-    let pool = Pool::new(listings, &status, request.architecture).map_err(ChooseError::Unclear)?;
-    let solved =
-        solve::solve(&pool, request.packages, request.set).map_err(|error| match error {
-            SolveError::Unclear(why) => ChooseError::Unclear(why),
-            SolveError::None(why) => ChooseError::Failed(failed(why)),
-        })?;
+    let mut status = status(files);
+    for deb in request.below {
+        status += &locked::installed(deb, &listings, source)?;
+    }
+    let pool = Pool::new(listings, &status, request.architecture);
+    let mut pool = pool.map_err(ChooseError::Unclear)?;
+    let preferred = request.preferred.iter();
+    pool.preferred = preferred
+        .map(|deb| (deb.name.clone(), deb.version.clone()))
+        .collect();
+    let mut solved = solve::solve(&pool, request.packages, request.set);
+    if solved.is_err() && !pool.preferred.is_empty() {
+        // Old versions may no longer fit what the archive has.
+        pool.preferred.clear();
+        solved = solve::solve(&pool, request.packages, request.set);
+    }
+    let solved = solved?;
     let each = solved.packages.iter().map(|known| {
         let is_requested = solved.requested.contains(&known.name);
         package(&pool, known, is_requested)

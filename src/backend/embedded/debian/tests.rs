@@ -163,6 +163,8 @@ impl Bench {
             architecture: "amd64",
             packages: &packages,
             set: None,
+            below: &[],
+            preferred: &[],
         };
         let chosen = self.with(|source| choose(&request, source));
         chosen

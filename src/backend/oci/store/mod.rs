@@ -26,6 +26,7 @@ pub(in crate::backend) use caches::{Cache, CacheUsage};
 pub(in crate::backend) use checked::Checked;
 pub use error::StoreError;
 pub use links::{Links, Stored};
+pub(in crate::backend) use scratch::Scratch;
 pub(in crate::backend) use spool::Spool;
 pub(in crate::backend) use sweep::{Sweep, Usage};
 pub(in crate::backend) use trees::TreeUsage;
