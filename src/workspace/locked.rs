@@ -77,6 +77,11 @@ pub struct PlatformPackages {
     pub wheels: Vec<LockedWheel>,
 }
 
+impl LockedDeb {
+    /// The largest package, in bytes.
+    pub const LARGEST: u64 = 8 << 30;
+}
+
 impl DebianField {
     /// Its name in manifests.
     #[must_use]

@@ -198,10 +198,9 @@ fn the_listing_names_inputs_as_the_manifest_does() {
 }
 
 fn file_base(name: Option<&str>) -> Base {
-    Base::File {
-        file: crate::spec::GivenPath::new("base.tar"),
-        name: name.map(str::to_owned),
-    }
+    let file = crate::spec::GivenPath::new("base.tar");
+    let name = name.map(str::to_owned);
+    Base::File { file, name }
 }
 
 fn debian(suite: &str, edit: fn(&mut Debian)) -> Base {

@@ -13,9 +13,6 @@ use crate::diagnostic::{Diagnostic, quoted, shown};
 use crate::manifest::{Data, Node};
 use crate::workspace::{DebianField, ImageDebs, LOCK_FILE, LockedDeb, PlatformDebs};
 
-/// The largest package, in bytes.
-const LARGEST: u64 = 8 << 30;
-
 /// Formats the Debian packages of all images.
 pub(super) fn write(debian: &BTreeMap<String, ImageDebs>, text: &mut String) {
     for (image, fields) in debian {
@@ -133,7 +130,7 @@ impl Reader {
             "this is not a sha256 digest"
         } else if !is_place(&url) {
             "this is not the URL of a package, without credentials"
-        } else if size > LARGEST {
+        } else if size > LockedDeb::LARGEST {
             "a package has at most 8 GiB"
         } else {
             return Some(LockedDeb {

@@ -1,22 +1,16 @@
-//! The packages that a request needs and its base lacks, as apt would choose them; and their files.
+//! The packages that a request needs and its base lacks, as apt would choose them.
 
 use super::archives;
-use super::locked;
+use super::files::{installed, status};
 use super::pool::{Known, Pool};
 use super::solve;
-use super::sources::Files;
 use super::state::SolveError;
 use super::{ChooseError, Chosen, Package, Request, control, sources};
 use crate::backend::BuildError;
 use crate::backend::embedded::base::Source;
 use crate::backend::embedded::common::failed;
-use crate::backend::embedded::fetch::{self, Wanted};
-use crate::backend::embedded::logins::Logins;
-use crate::backend::embedded::web::Web;
 use crate::backend::oci::name::Digest;
-
-/// The largest package, in bytes.
-const LARGEST: u64 = 8 << 30;
+use crate::workspace::LockedDeb;
 
 impl From<BuildError> for ChooseError {
     fn from(error: BuildError) -> Self {
@@ -31,16 +25,6 @@ impl From<SolveError> for ChooseError {
             SolveError::None(why) => Self::Failed(failed(why)),
         }
     }
-}
-
-/// dpkg's list of what the base has.
-pub(super) fn status(files: &Files) -> String {
-    let status = files.get("var/lib/dpkg/status").map(Vec::as_slice);
-    let mut status = String::from_utf8_lossy(status.unwrap_or_default()).into_owned();
-    while !status.is_empty() && !status.ends_with("\n\n") {
-        status.push('\n');
-    }
-    status
 }
 
 /// Asks the archives of the base.
@@ -58,7 +42,7 @@ pub(in super::super) fn choose(
     let listings = archives::listings(&archives, files, request.architecture, source)?;
     let mut status = status(files);
     for deb in request.below {
-        status += &locked::installed(deb, &listings, source)?;
+        status += &installed(deb, &listings, source)?;
     }
     let pool = Pool::new(listings, &status, request.architecture);
     let mut pool = pool.map_err(ChooseError::Unclear)?;
@@ -82,26 +66,6 @@ pub(in super::super) fn choose(
     Ok(Chosen {
         packages: packages?,
     })
-}
-
-/// Puts the files of packages into the store, each as a blob by its sha256.
-pub(in super::super) fn fetch(packages: &[Package], source: &Source<'_>) -> Result<(), BuildError> {
-    let mut logins = Logins::default();
-    let mut wanted = Vec::new();
-    for package in packages {
-        let url = format!("{}{}", package.archive, package.filename);
-        wanted.push(Wanted {
-            name: package
-                .filename
-                .rsplit('/')
-                .next()
-                .unwrap_or(&package.filename),
-            url: logins.read(&url).map_err(failed)?.to_string(),
-            sha256: package.sha256,
-            size: Some(package.size),
-        });
-    }
-    fetch::all(&wanted, &Web::of_archives(&logins, source), source)
 }
 
 /// What of the base's settings only apt understands.
@@ -177,10 +141,10 @@ fn package(pool: &Pool, known: &Known, is_requested: bool) -> Result<Package, St
     let (Some(sha256), Ok(size)) = (sha256, size) else {
         return Err("its list has no size and sha256 of it".to_owned());
     };
-    if size > LARGEST {
+    if size > LockedDeb::LARGEST {
         return Err(format!(
             "it has {size} bytes, more than {} GiB",
-            LARGEST >> 30
+            LockedDeb::LARGEST >> 30
         ));
     }
     Ok(Package {

@@ -5,8 +5,7 @@ use std::io;
 
 use super::Package;
 use super::configure;
-use super::install::APT;
-use super::locked;
+use super::files::get;
 use crate::backend::BuildError;
 use crate::backend::embedded::base::{Image, Source};
 use crate::backend::embedded::commands::Commands;
@@ -16,6 +15,9 @@ use crate::backend::embedded::made::{Made, Once};
 use crate::backend::oci::store::Scratch;
 use crate::backend::sandbox::{Mount, Network};
 use crate::workspace::LockedDeb;
+
+/// The settings with which apt runs in the sandbox: it has no other users there if this machine has none for it.
+pub(super) const APT: &str = "APT::Sandbox::User \"root\";";
 
 /// Where the files are while apt runs.
 const PLACE: &str = "/run/imgspec-packages";
@@ -65,7 +67,7 @@ pub(super) fn install(
         use_known: !commands.job.no_cache,
     };
     once.get(&key.finish(commands.encoding), words, || {
-        let packages = locked::get(debs, commands.job.image, source)?;
+        let packages = get(debs, commands.job.image, source)?;
         let scratch = files(debs, &packages, source)?;
         let mount = Mount::Directory {
             source: scratch.dir().path().to_owned(),

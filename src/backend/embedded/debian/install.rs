@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::boot;
-use super::choose::{choose, fetch};
+use super::choose::choose;
 use super::configure;
 use super::database::Before;
+use super::files::fetch;
 use super::given;
 use super::keyring;
 use super::lay::Laid;
@@ -36,9 +37,6 @@ use crate::workspace::{DebianField, LockedDeb};
 
 /// The version of how packages become layers; part of the keys of their layers.
 const FORMAT: &str = "debian 1";
-
-/// The settings with which apt runs in the sandbox: it has no other users there if this machine has none for it.
-pub(super) const APT: &str = "APT::Sandbox::User \"root\";";
 
 /// Installs packages for an image on a platform.
 pub(in super::super) struct Install<'a>(pub(in super::super) &'a Commands<'a>);
@@ -84,7 +82,7 @@ impl Install<'_> {
         image: &Image,
         words: &str,
     ) -> Result<Layers, BuildError> {
-        let argv: Vec<String> = ["/bin/sh", "-c", &apt_script(&[APT]), "apt-packages"]
+        let argv: Vec<String> = ["/bin/sh", "-c", &apt_script(&[given::APT]), "apt-packages"]
             .into_iter()
             .map(str::to_owned)
             .chain(packages.iter().cloned())

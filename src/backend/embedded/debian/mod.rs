@@ -14,6 +14,7 @@ mod configure;
 mod control;
 mod database;
 mod deb;
+mod files;
 #[cfg(test)]
 mod fuzz;
 mod given;

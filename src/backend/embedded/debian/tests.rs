@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::choose::{choose, fetch};
+use super::choose::choose;
+use super::files::fetch;
 use super::*;
 use crate::backend::Notes;
 use crate::backend::embedded::base::Source;
