@@ -10,7 +10,7 @@ use crate::backend::BuildError;
 use crate::backend::embedded::base::{Image, Source};
 use crate::backend::embedded::commands::Commands;
 use crate::backend::embedded::common::{failed, stored};
-use crate::backend::embedded::execute::{Lent, Program};
+use crate::backend::embedded::execute::{Lent, Program, Tools};
 use crate::backend::embedded::made::{Made, Once};
 use crate::backend::oci::store::Scratch;
 use crate::backend::sandbox::{Mount, Network};
@@ -58,6 +58,7 @@ pub(super) fn install(
         user: "",
         network: Network::Host,
         left_out: &configure::LEFT_OUT,
+        tools: Tools::default(),
     };
     let hashes: Vec<String> = debs.iter().map(|deb| deb.sha256.clone()).collect();
     let key = program.key(image, commands.platform, &hashes)?;

@@ -107,15 +107,7 @@ impl Install<'_> {
         };
         // What is locked is installed, and nothing else, whatever the archive has.
         if let Some(debs) = self.locked(DebianField::Apt) {
-            return match self.laid(packages, Some(debs), image, words) {
-                Err(Unmade::Unclear(why)) => {
-                    self.say(&why);
-                    let made = given::install(self.0, debs, image, words)?;
-                    Ok(vec![(made, words.to_owned())])
-                }
-                Err(Unmade::Failed(error)) => Err(error),
-                Ok(layers) => Ok(layers),
-            };
+            return self.pinned(packages, debs, image, words);
         }
         // apt alone knows what to do with logins.
         let has_secrets = self
@@ -133,6 +125,25 @@ impl Install<'_> {
             Err(Unmade::Unclear(why)) => {
                 self.say(&why);
                 by_apt()
+            }
+            Err(Unmade::Failed(error)) => Err(error),
+        }
+    }
+
+    /// The layers of locked packages on an image.
+    fn pinned(
+        &self,
+        packages: &[String],
+        debs: &[LockedDeb],
+        image: &Image,
+        words: &str,
+    ) -> Result<Layers, BuildError> {
+        match self.laid(packages, Some(debs), image, words) {
+            Ok(layers) => Ok(layers),
+            Err(Unmade::Unclear(why)) => {
+                self.say(&why);
+                let made = given::install(self.0, debs, image, words)?;
+                Ok(vec![(made, words.to_owned())])
             }
             Err(Unmade::Failed(error)) => Err(error),
         }
