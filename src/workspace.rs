@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::spec::{ImageSpec, WorkspacePath};
 pub use locked::{
-    ImagePackages, Lock, Locked, LockedImage, LockedWheel, PlatformPackages, StepPackages,
+    DebianField, ImageDebs, ImagePackages, Lock, Locked, LockedDeb, LockedImage, LockedWheel,
+    PlatformDebs, PlatformPackages, StepPackages, debs_of,
 };
 
 pub use allows::{Allow, Allows};

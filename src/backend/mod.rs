@@ -43,6 +43,7 @@ pub use crate::notes::Notes;
 use crate::asking::Asker;
 use crate::fingerprint::{Files, Key, Outside};
 use crate::recipe::Recipe;
+use crate::workspace::LockedDeb;
 
 /// A builder of images.
 pub trait Backend: Send + Sync {
@@ -119,6 +120,21 @@ pub trait Backend: Send + Sync {
         _: Asker<'_>,
     ) -> Vec<Result<packages::Found, packages::NotFound>> {
         let why = format!("`{}` does not resolve packages", self.name());
+        vec![Err(packages::NotFound::Unknowable(why)); wanted.len()]
+    }
+
+    /// Whether it installs the Debian packages that the lock has, and finds out which those are.
+    fn locks_debian(&self) -> bool {
+        false
+    }
+
+    /// The Debian packages that would be installed now, in the same order.
+    fn debian(
+        &self,
+        wanted: &[packages::RequestedDebs<'_>],
+        _: Asker<'_>,
+    ) -> Vec<Result<Vec<LockedDeb>, packages::NotFound>> {
+        let why = format!("`{}` does not lock Debian packages", self.name());
         vec![Err(packages::NotFound::Unknowable(why)); wanted.len()]
     }
 

@@ -1,10 +1,10 @@
-//! What a backend is asked about Python packages that are to be locked, and its answers.
+//! What a backend is asked about packages that are to be locked, and its answers.
 
 use std::path::Path;
 
 use crate::fingerprint::Files;
-use crate::recipe::{Pip, PythonOf, Recipe};
-use crate::workspace::{LockedImage, LockedWheel, PlatformPackages};
+use crate::recipe::{DebianOf, Pip, PythonOf, Recipe};
+use crate::workspace::{LockedDeb, LockedImage, LockedWheel, PlatformDebs, PlatformPackages};
 
 /// A step whose packages are to be locked for one platform.
 #[derive(Clone)]
@@ -42,6 +42,25 @@ pub struct Found {
     pub wheels: Vec<LockedWheel>,
     /// What had to be assumed.
     pub remark: Option<String>,
+}
+
+/// Debian packages that are to be locked for one platform.
+#[derive(Clone)]
+pub struct RequestedDebs<'a> {
+    /// The recipe of the image.
+    pub recipe: &'a Recipe,
+    /// The packages, and what is below them.
+    pub of: &'a DebianOf<'a>,
+    /// The platform.
+    pub platform: &'a str,
+    /// What the lock has of the outside image below.
+    pub outside: Option<&'a LockedImage>,
+    /// The files below, if they are in the workspace.
+    pub base_files: Option<&'a Files>,
+    /// What is locked of each of the lists below, in the same order.
+    pub below: Vec<&'a PlatformDebs>,
+    /// Locked packages whose versions are preferred.
+    pub preferred: &'a [LockedDeb],
 }
 
 /// Why packages are not locked.

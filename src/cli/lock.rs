@@ -1,4 +1,4 @@
-//! `lock`: pins outside images and Python packages in `imgspec.lock`.
+//! `lock`: pins outside images and packages in `imgspec.lock`.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::screen::{eprint_text, print_lines};
 use crate::lock::{Change, PackageChange, Renewal, Which};
 use crate::report::words::Count;
 use crate::session::{Session, remark};
-use crate::workspace::{LOCK_FILE, Locked};
+use crate::workspace::{DebianField, LOCK_FILE, Locked};
 
 /// Maximum number of attempts when other processes write the file at the same time.
 const TRIES: usize = 5;
@@ -78,6 +78,10 @@ fn tell(
     }
     for change in &renewal.changes {
         eprint_text(&format!("{}\n", words(change)));
+    }
+    for (image, count) in &renewal.debian {
+        let count = Count(*count, "Debian package");
+        eprint_text(&format!("added   {count} ({image})\n"));
     }
     for change in &renewal.packages {
         eprint_text(&format!("{}\n", package_words(change)));
@@ -165,6 +169,20 @@ fn check(session: &Session) -> Result<u8, Failure> {
         {
             found +=
                 &format!("packages of {image} are locked, but it installs none that need it\n");
+        }
+    }
+    let installing: BTreeSet<(&str, DebianField)> = session
+        .debian_needs()
+        .iter()
+        .map(|need| (need.image, need.of.field))
+        .collect();
+    let lock = session.world.workspace.lock.iter();
+    for (image, fields) in lock.flat_map(|lock| &lock.debian) {
+        let is_needed = |field: &DebianField| installing.contains(&(image, *field));
+        if !fields.keys().all(is_needed) {
+            found += &format!(
+                "Debian packages of {image} are locked, but its builder installs none of them\n"
+            );
         }
     }
     print_lines(&found)?;

@@ -363,7 +363,7 @@ fn tailed<'n>(name: &'n str, tail: &str) -> Cow<'n, str> {
 mod base;
 mod packages;
 mod python;
-pub(super) use packages::package_inputs;
+pub(super) use packages::{debian_inputs, package_inputs};
 
 #[cfg(test)]
 mod locked;

@@ -36,6 +36,11 @@ impl Hash {
         self.bytes(text.as_bytes());
     }
 
+    /// The digest as it is written, `blake3:…`.
+    pub(super) fn words(self) -> String {
+        format!("blake3:{}", hex::encode(self.digest()))
+    }
+
     pub(super) fn digest(mut self) -> [u8; 32] {
         *self.hasher.update(&self.waiting).finalize().as_bytes()
     }

@@ -128,8 +128,11 @@ fn one(
     if let Some(same) = before.filter(is_same) {
         return Ok(same.clone());
     }
-    let packages = image.pins(&files, lock);
-    let outside = Outside::find(recipe, &files, lock, packages);
+    let outside = Outside {
+        packages: image.pins(&files, lock),
+        debian: image.debian_pins(lock),
+        ..Outside::find(recipe, &files, lock)
+    };
     Ok(Fingerprint {
         key: key(recipe, &files, &bases, &outside),
         files,

@@ -4,6 +4,7 @@
 //! `explain`), so that the two cannot disagree.
 
 mod credentials;
+mod debian;
 mod encode;
 pub mod files;
 pub mod flytekit;
@@ -18,6 +19,7 @@ mod packages;
 mod workspace;
 
 pub(crate) use credentials::without_credentials;
+pub use debian::{debian_below, debian_outside};
 pub use encode::key;
 pub use files::{Entry, EntryKind, FileReader, Files, FilesError, Trust, read_files};
 pub(crate) use files::{INDEX, index_lines, requirement_lines};

@@ -3,13 +3,16 @@
 //! Dockerfiles are parsed anew for every key: an edited `FROM` must not retain the digest of another image.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::files::{Entry, Files};
 use crate::disk::limits;
 use crate::disk::read::{self, Links, Root};
 use crate::recipe::{Froms, OutsideImage, Recipe, familiar, froms};
-use crate::workspace::{Lock, Locked, LockedImage, PlatformPackages, StepPackages};
+use crate::workspace::{
+    DebianField, Lock, Locked, LockedImage, PlatformDebs, PlatformPackages, StepPackages,
+};
 
 /// What one image takes from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,28 +27,25 @@ pub struct Outside {
     pub fixed_platform: Option<String>,
     /// How the lock pins the packages of each step that installs some; empty if it has none of this image.
     pub packages: Vec<Pins>,
+    /// How the lock pins the Debian packages of each field; empty if it has none of this image.
+    pub debian: BTreeMap<DebianField, Pins<PlatformDebs>>,
 }
 
-/// How the lock pins the Python packages of a step.
+/// How the lock pins the packages of a step, of one kind on each platform.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pins {
+pub enum Pins<P = PlatformPackages> {
     /// Not at all.
     Open,
     /// It has packages for other inputs, another base or other platforms, which are not used.
     Stale,
     /// By these packages.
-    Locked(Arc<StepPackages>),
+    Locked(Arc<StepPackages<P>>),
 }
 
 impl Outside {
-    /// Finds the images in the recipe and in its own Dockerfile, which is the first of its files.
-    /// `packages` tells how its packages are locked.
-    pub(super) fn find(
-        recipe: &Recipe,
-        files: &[Arc<Files>],
-        lock: Option<&Lock>,
-        packages: Vec<Pins>,
-    ) -> Self {
+    /// Finds the images in the recipe and in its own Dockerfile, which is the first of its files; not yet how packages are
+    /// locked.
+    pub(super) fn find(recipe: &Recipe, files: &[Arc<Files>], lock: Option<&Lock>) -> Self {
         let own = recipe.dockerfile.as_ref().zip(files.first());
         let froms = own.map(|(own, files)| match dockerfile_text(files) {
             Some(text) => froms(&text, own),
@@ -62,7 +62,7 @@ impl Outside {
             images,
             fixed_platform: froms.as_ref().and_then(|froms| froms.platform.clone()),
             unread: froms.map(|froms| froms.unread).unwrap_or_default(),
-            packages,
+            ..Self::default()
         }
     }
 
@@ -101,7 +101,25 @@ impl Outside {
                 }));
             }
         }
+        for field in self.debian.keys() {
+            for platform in platforms {
+                let debs = self.debs(*field, platform).into_iter();
+                inputs.extend(debs.flat_map(|locked| &locked.debs).map(|deb| {
+                    let name = format!("locked {} for {platform} ({})", deb.name, field.name());
+                    (name, format!("{} {}", deb.version, deb.sha256).into())
+                }));
+            }
+        }
         inputs
+    }
+
+    /// The locked Debian packages of a field on a platform, if the lock pins them.
+    #[must_use]
+    pub fn debs(&self, field: DebianField, platform: &str) -> Option<&PlatformDebs> {
+        match self.debian.get(&field)? {
+            Pins::Locked(locked) => locked.platforms.get(platform),
+            Pins::Open | Pins::Stale => None,
+        }
     }
 
     /// The locked packages of a step on a platform, if the lock pins them; the steps that install packages count from 0.

@@ -210,6 +210,7 @@ fn a_suite_of_debian_is_read_as_it_was_said() {
     same(&ImageSpec::default().with_base_debian("bookworm"));
     let debian = Debian {
         mirror: Some("https://example.org/debian".to_owned()),
+        snapshot: Some("20250520T000000Z".to_owned()),
         variant: Variant::Essential,
         ..Debian::new("trixie")
     };

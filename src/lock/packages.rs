@@ -13,7 +13,13 @@ use crate::backend::Backend;
 use crate::backend::packages::{Found, NotFound, Requested};
 use crate::fingerprint::Files;
 use crate::recipe::{Pip, PythonOf, Recipe, familiar};
-use crate::workspace::{ImagePackages, Lock, Locked, LockedWheel, PlatformPackages, StepPackages};
+use crate::workspace::{
+    ImageDebs, ImagePackages, Lock, Locked, LockedWheel, PlatformPackages, StepPackages,
+};
+
+/// How packages are pinned that no lock can have.
+const PINNED: &str =
+    "with `python-version`, or with a requirements file that has hashes, they are pinned";
 
 /// A step whose packages have to be locked.
 #[derive(Clone)]
@@ -45,6 +51,8 @@ pub struct PackageNeed<'a> {
 pub struct PackageRenewal {
     /// The packages, by image.
     pub packages: BTreeMap<String, ImagePackages>,
+    /// The Debian packages, by image.
+    pub debian: BTreeMap<String, ImageDebs>,
     /// Ids of images with a remark on their packages.
     pub remarks: Vec<(String, String)>,
     /// Ids of images whose packages cannot be locked, and why.
@@ -56,8 +64,8 @@ pub struct PackageRenewal {
 pub struct FailedPackages {
     /// Id of the image.
     pub image: String,
-    /// Whether its step has a requirements file and no packages in the manifest.
-    pub is_of_file: bool,
+    /// The field that names them.
+    pub field: &'static str,
     /// The platform.
     pub platform: String,
     /// The reason.
@@ -135,11 +143,15 @@ impl<'a> Renewing<'a> {
             }
             Err(NotFound::Unknowable(why)) => {
                 self.left.insert((need.image, need.step));
+                let why = format!("{why}; {PINNED}");
                 self.renewal.left.push((image(), why));
             }
             Err(NotFound::Failed(why)) => self.failed.push(FailedPackages {
                 image: image(),
-                is_of_file: need.pip.packages.is_empty() && need.pip.requirements.is_some(),
+                field: match (need.pip.packages.is_empty(), &need.pip.requirements) {
+                    (true, Some(_)) => "requirements",
+                    _ => "packages",
+                },
                 platform: question.platform.to_owned(),
                 why,
             }),

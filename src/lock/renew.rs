@@ -80,6 +80,8 @@ pub struct Renewal {
     pub changes: Vec<Change>,
     /// The differences of packages, by image and name.
     pub packages: Vec<PackageChange>,
+    /// Ids of images whose Debian packages are locked for the first time, and how many there are.
+    pub debian: Vec<(String, usize)>,
     /// Remarks on packages, and which are left out.
     pub warnings: Vec<String>,
     /// Remarks on images that were resolved without their registry: the name, and why the registry could not be queried.
@@ -180,6 +182,7 @@ pub fn renew(
         lock,
         remarks,
         packages: Vec::new(),
+        debian: Vec::new(),
         warnings: Vec::new(),
     })
 }

@@ -4,6 +4,7 @@
 //! Pure. The format is KDL, read by the manifest parser. Only what `write` produces is accepted: anything else came from a
 //! merge or an edit by hand, and is reported rather than guessed at.
 
+mod debian;
 mod packages;
 mod reader;
 
@@ -16,21 +17,26 @@ use crate::workspace::{LOCK_FILE, Lock, Locked, LockedImage};
 use reader::{RESTORE, Reader};
 
 /// Newest version of the format; newer ones are refused.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
-/// The version of a file without packages, which older releases read too.
+/// The version of a file without Debian packages, which older releases read too.
+const WITHOUT_DEBIAN: u32 = 2;
+
+/// The version of a file without any packages.
 const WITHOUT_PACKAGES: u32 = 1;
 
 const HEAD: &str = "// Resolved digests of outside images, written by `imgspec lock`. Commit this file with the manifests.";
+
+const HEAD_WITH_DEBIAN: &str = "// Resolved outside images and packages, written by `imgspec lock`. Commit this file with the manifests.";
 
 const HEAD_WITH_PACKAGES: &str = "// Resolved outside images and Python packages, written by `imgspec lock`. Commit this file with the manifests.";
 
 /// Formats a lock.
 pub(super) fn write(lock: &Lock) -> String {
-    let (head, version) = if lock.packages.is_empty() {
-        (HEAD, WITHOUT_PACKAGES)
-    } else {
-        (HEAD_WITH_PACKAGES, VERSION)
+    let (head, version) = match (lock.packages.is_empty(), lock.debian.is_empty()) {
+        (true, true) => (HEAD, WITHOUT_PACKAGES),
+        (false, true) => (HEAD_WITH_PACKAGES, WITHOUT_DEBIAN),
+        (_, false) => (HEAD_WITH_DEBIAN, VERSION),
     };
     let mut text = format!("{head}\nversion {version}\n");
     for (name, locked) in &lock.bases {
@@ -46,6 +52,7 @@ pub(super) fn write(lock: &Lock) -> String {
         }
         text.push_str("}\n");
     }
+    debian::write(&lock.debian, &mut text);
     packages::write(&lock.packages, &mut text);
     text
 }
@@ -72,6 +79,7 @@ pub(super) fn read(text: &str, source: SourceId) -> Result<Lock, Vec<Diagnostic>
         match node.name.text.as_str() {
             "version" => {}
             "base" => reader.base(node),
+            "debian" if reader.version > WITHOUT_DEBIAN => reader.debian(node),
             "packages" if reader.version > WITHOUT_PACKAGES => reader.packages(node),
             other => reader.wrong(
                 node.head(),
@@ -263,7 +271,7 @@ mod tests {
     #[test]
     fn a_newer_version_is_refused_whatever_else_is_there() {
         assert_eq!(
-            read("version 3\napt [\n"),
+            read("version 4\napt [\n"),
             Err(vec!["newer-lock 1: ".to_owned()])
         );
     }
@@ -286,6 +294,10 @@ mod tests {
             (
                 "version 1\npackages \"a\"".to_owned(),
                 "2: it cannot contain `packages`",
+            ),
+            (
+                "version 2\ndebian \"a\" \"apt-packages\"".to_owned(),
+                "2: it cannot contain `debian`",
             ),
             (base(""), "2: this image has no digest"),
             (

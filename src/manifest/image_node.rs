@@ -91,12 +91,14 @@ fn base(name: &str, base: &Base) -> NewNode {
         Base::Debian(Debian {
             suite,
             mirror,
+            snapshot,
             variant,
         }) => {
             let named = (*variant != Variant::default()).then(|| variant.name().to_owned());
             NewNode::words(name, Vec::new())
                 .with("debian", suite)
                 .with_some("mirror", mirror.as_ref())
+                .with_some("snapshot", snapshot.as_ref())
                 .with_some("variant", named.as_ref())
         }
         Base::Scratch => NewNode::new(name, "scratch"),

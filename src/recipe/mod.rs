@@ -5,6 +5,7 @@
 
 mod build;
 mod cuda;
+mod debian;
 mod files;
 mod froms;
 mod lower;
@@ -17,6 +18,7 @@ pub use build::{
     UV_IMAGE, Wishes,
 };
 pub use cuda::{Mismatch, cuda_base};
+pub use debian::{DebianBelow, DebianOf};
 pub use files::{FileSet, Own};
 pub use froms::{Froms, OutsideImage, familiar, froms};
 pub(crate) use lower::asks_for;

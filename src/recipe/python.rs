@@ -94,10 +94,10 @@ impl<'a> PythonOf<'a> {
     }
 }
 
-type Chain<'a> = Vec<(&'a str, &'a Recipe)>;
+pub(super) type Chain<'a> = Vec<(&'a str, &'a Recipe)>;
 
 /// The image and its bases in the workspace, down to the lowest.
-fn chain<'a>(
+pub(super) fn chain<'a>(
     id: &'a str,
     recipe: &'a Recipe,
     find: &dyn Fn(&str) -> Option<&'a Recipe>,

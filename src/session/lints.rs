@@ -42,25 +42,33 @@ pub(super) fn check(world: &mut World, prints: &Fingerprints) -> Vec<Diagnostic>
 /// Images with locked packages that no longer fit.
 fn stale(workspace: &Workspace, prints: &Fingerprints) -> Vec<Diagnostic> {
     let images = workspace.images.iter().zip(0..);
-    let stale = images.filter(|(_, at)| {
-        let pins = &prints.outside(ImageId(*at)).packages;
-        pins.contains(&Pins::Stale)
+    let each = images.filter_map(|(image, at)| {
+        let outside = prints.outside(ImageId(at));
+        let mut debian = outside.debian.iter();
+        let debian = debian.find(|(_, pins)| **pins == Pins::Stale);
+        let fields = match debian {
+            _ if outside.packages.contains(&Pins::Stale) => vec!["packages", "requirements"],
+            Some((field, _)) => vec![field.name()],
+            None => return None,
+        };
+        Some((image, fields))
     });
-    let tell = |(image, _): (&Image, u32)| {
+    let tell = |(image, fields): (&Image, Vec<&str>)| {
         let message = format!(
             "image `{}`: its packages in `{LOCK_FILE}` are out of date, so they are not used",
             image.id
         );
         let lint = Diagnostic::lint("stale-lock", message);
-        let fields = ["packages", "requirements"].into_iter();
-        let mut places = fields.filter_map(|field| image.places.get(field));
+        let mut places = fields
+            .into_iter()
+            .filter_map(|field| image.places.get(field));
         let lint = match places.next() {
             Some(place) => lint.at(*place, "not what they were resolved for"),
             None => lint,
         };
         lint.help("`imgspec lock` resolves them anew")
     };
-    stale.map(tell).collect()
+    each.map(tell).collect()
 }
 
 type Found = (Diagnostic, String);

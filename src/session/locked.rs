@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::recipe::{ContextSource, OutsideImage, familiar};
 use crate::spec::Base;
 use crate::suggest::closest;
-use crate::workspace::{LOCK_FILE, LockedImage};
+use crate::workspace::{LOCK_FILE, LockedImage, debs_of};
 
 /// What a build takes from outside as it is at that time: images that are named only by a tag, and packages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Floating {
     pub images: BTreeMap<String, Vec<String>>,
     /// References in Dockerfiles that only a build can resolve: the id of the image, and the unresolved text.
     pub unread: Vec<(String, String)>,
-    /// Ids of the images with Python packages that neither the lock nor their own files pin.
+    /// Ids of the images with packages that neither the lock nor their own files pin.
     pub packages: Vec<String>,
 }
 
@@ -250,7 +250,10 @@ impl Session {
         let steps = lock.flat_map(|lock| lock.packages.values()).flatten();
         let platforms = steps.flat_map(|(_, step)| step.platforms.values());
         let wheels = platforms.flat_map(|platform| &platform.wheels);
-        wheels.map(|wheel| wheel.name.as_str()).collect()
+        let wheels = wheels.map(|wheel| wheel.name.as_str());
+        let lock = self.world.workspace.lock.iter();
+        let debs = lock.flat_map(|lock| lock.debian.values()).flat_map(debs_of);
+        wheels.chain(debs.map(|deb| deb.name.as_str())).collect()
     }
 
     /// Makes a lock for everything the workspace depends on. Writes nothing.

@@ -1,4 +1,4 @@
-//! The Python packages that a workspace installs, and how its lock pins them.
+//! The packages that a workspace installs, Python's and Debian's, and how its lock pins them.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::backend::Backend;
 use crate::diagnostic::Diagnostic;
 use crate::fingerprint::{Files, Installing, Pins, are_hashed};
 use crate::graph::ImageId;
-use crate::lock::{self, FailedPackages, PackageNeed, PackageRenewal, Renewal, Which};
-use crate::recipe::{FileSet, Pip, Recipe};
+use crate::lock::{self, DebianNeed, FailedPackages, PackageNeed, PackageRenewal, Renewal, Which};
+use crate::recipe::{FileSet, Pip, Recipe, Step};
 use crate::spec::RequirementsKind;
 
 impl Session {
@@ -20,17 +20,18 @@ impl Session {
         ids.flat_map(|id| self.package_needs_of(id)).collect()
     }
 
+    fn recipe_of(&self, name: &str) -> Option<&Recipe> {
+        let id = self.world.graph.find(name)?;
+        self.world.recipes.get(id.index())
+    }
+
     fn package_needs_of(&self, id: ImageId) -> Vec<PackageNeed<'_>> {
         let world = &self.world;
-        let others = |name: &str| {
-            let id = world.graph.find(name)?;
-            world.recipes.get(id.index())
-        };
         let recipe: &Recipe = &world.recipes[id.index()];
         let image = Installing {
             id: world.graph.name(id),
             recipe,
-            others: &others,
+            others: &|name| self.recipe_of(name),
             read: &|set| self.files_of(set),
         };
         let open = self.open_steps(id);
@@ -50,6 +51,55 @@ impl Session {
             }
         });
         needs.collect()
+    }
+
+    /// The Debian packages of all images whose builders install what is locked.
+    #[must_use]
+    pub fn debian_needs(&self) -> Vec<DebianNeed<'_>> {
+        let ids = self.world.graph.ids();
+        ids.flat_map(|id| self.debian_needs_of(id)).collect()
+    }
+
+    fn debian_needs_of(&self, id: ImageId) -> Vec<DebianNeed<'_>> {
+        let backend = &self.world.backends[id.index()];
+        if !backend.locks_debian() {
+            return Vec::new();
+        }
+        let recipe: &Recipe = &self.world.recipes[id.index()];
+        let image = Installing {
+            id: self.world.graph.name(id),
+            recipe,
+            others: &|name| self.recipe_of(name),
+            read: &|set| self.files_of(set),
+        };
+        let needs = image.debian().into_iter().map(|of| DebianNeed {
+            image: image.id,
+            recipe,
+            base_files: image.debian_files(&of).map(AsRef::as_ref),
+            inputs: image.debian_inputs(&of),
+            of,
+            backend: Arc::clone(backend),
+        });
+        needs.collect()
+    }
+
+    /// What to say of the images whose builders take Debian packages as the archive has them.
+    fn unlocked_debian(&self) -> Option<String> {
+        let installs = |id: &ImageId| {
+            let mut steps = self.world.recipes[id.index()].steps.iter();
+            !self.world.backends[id.index()].locks_debian()
+                && steps.any(|step| matches!(step, Step::Apt { .. }))
+        };
+        let all = self.world.graph.ids().filter(installs);
+        let names: Vec<String> = all
+            .map(|id| format!("`{}`", self.world.graph.name(id)))
+            .collect();
+        (!names.is_empty()).then(|| {
+            format!(
+                "the Debian packages of {} are not locked: only the builder `oci` installs what is locked, others what the archive has",
+                names.join(", ")
+            )
+        })
     }
 
     /// The files of a set that an image of the workspace has.
@@ -86,7 +136,15 @@ impl Session {
             Some(Pins::Stale) => true,
             Some(Pins::Open) | None => self.resolver(id).is_some(),
         };
-        self.open_steps(id).any(|(step, ..)| is_open(step))
+        self.open_steps(id).any(|(step, ..)| is_open(step)) || self.has_open_debian(id)
+    }
+
+    /// Whether an image installs Debian packages that the lock does not pin, although it could.
+    fn has_open_debian(&self, id: ImageId) -> bool {
+        let pins = &self.prints.outside(id).debian;
+        let is_open =
+            |need: &DebianNeed<'_>| !matches!(pins.get(&need.of.field), Some(Pins::Locked(_)));
+        self.debian_needs_of(id).iter().any(is_open)
     }
 
     /// Adds the packages to a lock whose bases are renewed.
@@ -96,12 +154,17 @@ impl Session {
         which: &Which,
         asker: Asker<'_>,
     ) -> Result<(), Refusal> {
-        let needs = self.package_needs();
+        let (needs, debian_needs) = (self.package_needs(), self.debian_needs());
         let before = self.world.workspace.lock.as_ref();
         let bases = &renewal.lock.bases;
         let found = lock::renew_packages(&needs, before, bases, which, asker);
+        let found = found.and_then(|mut found| {
+            lock::renew_debian(&debian_needs, before, bases, which, &mut found, asker)?;
+            Ok(found)
+        });
         let PackageRenewal {
             packages,
+            debian,
             remarks,
             left,
         } = found.map_err(|failed| {
@@ -109,34 +172,31 @@ impl Session {
             Refusal::Wrong(errors.collect(), self.world.workspace.sources.clone())
         })?;
         renewal.lock.packages = packages;
+        renewal.lock.debian = debian;
         renewal.packages = lock::package_changes(before, &renewal.lock);
+        renewal.debian = lock::new_debian(before, &renewal.lock);
         let remarks = remarks.into_iter();
         let remarks = remarks.map(|(image, why)| format!("image `{image}`: {why}"));
         let left = left.into_iter();
-        let left = left.map(|(image, why)| {
-            format!("image `{image}`: its packages are not locked: {why}; with `python-version`, or with a requirements file that has hashes, they are pinned")
-        });
-        renewal.warnings = remarks.chain(left).collect();
+        let left =
+            left.map(|(image, why)| format!("image `{image}`: its packages are not locked: {why}"));
+        let unlocked = self.unlocked_debian().into_iter();
+        renewal.warnings = remarks.chain(left).chain(unlocked).collect();
         Ok(())
     }
 
     fn unresolved_packages(&self, failed: &FailedPackages) -> Diagnostic {
         let FailedPackages {
             image,
-            is_of_file,
+            field,
             platform,
             why,
         } = failed;
         let message = format!("the packages of `{image}` cannot be locked for {platform}: {why}");
         let mistake = Diagnostic::error("unresolved-packages", message);
-        let field = if *is_of_file {
-            "requirements"
-        } else {
-            "packages"
-        };
         let place = self.world.graph.find(image).and_then(|id| {
             let places = &self.world.workspace.images[id.index()].places;
-            places.get(field)
+            places.get(*field)
         });
         let mistake = match place {
             Some(place) => mistake.at(*place, "listed here"),

@@ -30,6 +30,8 @@ pub struct Debian {
     pub suite: String,
     /// The address of the archive, without a slash at its end; `None` for Debian's own.
     pub mirror: Option<String>,
+    /// The time of a snapshot of the archive, such as `20250520T000000Z`; the mirror is then an archive of snapshots.
+    pub snapshot: Option<String>,
     /// Which packages it has.
     pub variant: Variant,
 }
@@ -40,6 +42,7 @@ impl Debian {
         Self {
             suite: suite.into(),
             mirror: None,
+            snapshot: None,
             variant: Variant::default(),
         }
     }

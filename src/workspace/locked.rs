@@ -10,18 +10,60 @@ pub struct Lock {
     pub bases: BTreeMap<String, Locked>,
     /// Locked Python packages, by the id of the image that installs them.
     pub packages: BTreeMap<String, ImagePackages>,
+    /// Locked Debian packages, by the id of the image that installs them.
+    pub debian: BTreeMap<String, ImageDebs>,
 }
 
 /// The locked packages of one image, by step: 1 for the first of its steps that installs Python packages.
 pub type ImagePackages = BTreeMap<usize, Arc<StepPackages>>;
 
-/// The locked packages of one step.
+/// The locked Debian packages of one image, by the field that they are for.
+pub type ImageDebs = BTreeMap<DebianField, Arc<StepPackages<PlatformDebs>>>;
+
+/// The locked packages of one step, of one kind on each platform: Python's unless it says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StepPackages {
+pub struct StepPackages<P = PlatformPackages> {
     /// Digest of everything in the manifest and its files that the packages were resolved from.
     pub inputs: String,
     /// What is installed on each platform.
-    pub platforms: BTreeMap<String, PlatformPackages>,
+    pub platforms: BTreeMap<String, P>,
+}
+
+/// A field of an image that Debian packages are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DebianField {
+    /// A base that is made of them.
+    Base,
+    /// Those that are installed on a base.
+    Apt,
+}
+
+/// The locked Debian packages of one field on one platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformDebs {
+    /// Digest of what they were resolved on: the outside image, or the locked lists beneath; `None` if there is neither.
+    pub base: Option<String>,
+    /// The packages, sorted by name.
+    pub debs: Vec<LockedDeb>,
+}
+
+/// A locked Debian package: one file, whoever serves it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LockedDeb {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Debian's name of the architecture, or `all`.
+    pub architecture: String,
+    /// Digest of the file, `sha256:…`.
+    pub sha256: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Where it was found, without credentials: the archive, and the file in it.
+    pub url: String,
+    /// Whether the manifest names it, rather than another package.
+    pub is_requested: bool,
 }
 
 /// The locked packages of one step on one platform.
@@ -33,6 +75,29 @@ pub struct PlatformPackages {
     pub base: Option<String>,
     /// The packages, sorted by name.
     pub wheels: Vec<LockedWheel>,
+}
+
+impl LockedDeb {
+    /// The largest package, in bytes.
+    pub const LARGEST: u64 = 8 << 30;
+}
+
+impl DebianField {
+    /// Its name in manifests.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base-image",
+            Self::Apt => "apt-packages",
+        }
+    }
+
+    /// The field with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = [Self::Base, Self::Apt].into_iter();
+        all.find(|field| field.name() == name)
+    }
 }
 
 /// A locked Python package: one file, whoever serves it.
@@ -92,8 +157,18 @@ impl Lock {
         let versions: BTreeSet<(&str, &str)> = wheels
             .map(|wheel| (wheel.name.as_str(), wheel.version.as_str()))
             .collect();
-        versions.len()
+        let debs = self.debian.values().flat_map(debs_of);
+        let debs: BTreeSet<(&str, &str)> = debs
+            .map(|deb| (deb.name.as_str(), deb.version.as_str()))
+            .collect();
+        versions.len() + debs.len()
     }
+}
+
+/// All Debian packages of an image, on whatever platform.
+pub fn debs_of(image: &ImageDebs) -> impl Iterator<Item = &LockedDeb> {
+    let platforms = image.values().flat_map(|step| step.platforms.values());
+    platforms.flat_map(|platform| &platform.debs)
 }
 
 impl Locked {

@@ -2,6 +2,7 @@
 
 mod commands;
 mod conda;
+mod debian;
 mod files;
 mod inspect;
 mod packages;

@@ -54,7 +54,7 @@ use super::oci::name::Digest;
 use super::oci::origin::{Origin, Supply};
 use super::oci::registry::{self, Access, TransferError};
 use super::oci::store::Store;
-use super::packages::{Found as FoundPackages, NotFound, Requested};
+use super::packages::{Found as FoundPackages, NotFound, Requested, RequestedDebs};
 use super::platform::Platform;
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Details, Existence,
@@ -65,6 +65,7 @@ use crate::asking::Asker;
 use crate::disk::cache;
 use crate::disk::dir::Rooted;
 use crate::recipe::{Recipe, familiar};
+use crate::workspace::LockedDeb;
 use base::{Source, told};
 use common::{ImageNote, LARGEST, NAME, failed};
 use config::Config;
@@ -283,6 +284,22 @@ impl Backend for Embedded {
                 let error = NotFound::Failed(error.to_string());
                 vec![Err(error); wanted.len()]
             }
+        }
+    }
+
+    fn locks_debian(&self) -> bool {
+        true
+    }
+
+    fn debian(
+        &self,
+        wanted: &[RequestedDebs<'_>],
+        asker: Asker<'_>,
+    ) -> Vec<Result<Vec<LockedDeb>, NotFound>> {
+        let cancel = asker.cancel();
+        match self.store(cancel) {
+            Ok(store) => debian::pins::find(wanted, &self.source(&store, asker.notes(), cancel)),
+            Err(error) => vec![Err(NotFound::Failed(error.to_string())); wanted.len()],
         }
     }
 

@@ -23,12 +23,16 @@ impl<S: Sink> Encoder<'_, S> {
         let Debian {
             suite,
             mirror,
+            snapshot,
             variant,
         } = debian;
         self.text("base", "debian");
         self.text("base-image.debian", suite);
         if let Some(mirror) = mirror {
             self.text("base-image.mirror", mirror);
+        }
+        if let Some(snapshot) = snapshot {
+            self.text("base-image.snapshot", snapshot);
         }
         self.text("base-image.variant", variant.name());
     }

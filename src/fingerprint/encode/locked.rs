@@ -7,7 +7,8 @@ use super::*;
 use crate::recipe::{Interpreter, OutsideImage, Pip};
 use crate::spec::Base;
 use crate::workspace::{
-    Lock as LockFile, Locked, LockedImage, LockedWheel, PlatformPackages, StepPackages,
+    DebianField, Lock as LockFile, Locked, LockedDeb, LockedImage, LockedWheel, PlatformDebs,
+    PlatformPackages, StepPackages,
 };
 
 /// Locked images, each given as name, whether any platform will do, and digest or id.
@@ -130,7 +131,11 @@ fn found(recipe: &Recipe, lock: Option<&LockFile>) -> Outside {
         others: &|_| None,
         read: &|_| None,
     };
-    Outside::find(recipe, &[], lock, image.pins(&[], lock))
+    Outside {
+        packages: image.pins(&[], lock),
+        debian: image.debian_pins(lock),
+        ..Outside::find(recipe, &[], lock)
+    }
 }
 
 #[test]
@@ -211,4 +216,83 @@ fn credentials_of_an_index_are_no_input_of_its_packages() {
         found(&without, Some(&fits)).packages.as_slice(),
         [Pins::Locked(_)]
     ));
+}
+
+/// A lock of one Debian package of the image `app`, as it would be resolved from this recipe.
+fn debian(recipe: &Recipe, version: &str, base: Option<&str>) -> LockFile {
+    let image = Installing {
+        id: "app",
+        recipe,
+        others: &|_| None,
+        read: &|_| None,
+    };
+    let deb = LockedDeb {
+        name: "git".to_owned(),
+        version: version.to_owned(),
+        architecture: "amd64".to_owned(),
+        sha256: format!("sha256:{version}"),
+        size: 1,
+        url: "https://deb.test/git.deb".to_owned(),
+        is_requested: true,
+    };
+    let platform = PlatformDebs {
+        base: base.map(str::to_owned),
+        debs: vec![deb],
+    };
+    let step = StepPackages {
+        inputs: image.debian_inputs(&image.debian()[0]),
+        platforms: BTreeMap::from([("linux/amd64".to_owned(), platform)]),
+    };
+    let fields = BTreeMap::from([(DebianField::Apt, Arc::new(step))]);
+    LockFile {
+        debian: BTreeMap::from([("app".to_owned(), fields)]),
+        ..LockFile::default()
+    }
+}
+
+#[test]
+fn debian_packages_count_by_name_and_only_if_they_fit() {
+    let with = |packages: &[&str]| Recipe {
+        base: Base::Registry("debian:12".to_owned()),
+        platforms: vec!["linux/amd64".to_owned()],
+        steps: vec![Step::Apt {
+            packages: packages.iter().map(|&name| name.to_owned()).collect(),
+        }],
+        ..Recipe::default()
+    };
+    let locked = with(&["git"]);
+    let listed = |lock: &LockFile| {
+        let outside = found(&locked, Some(lock));
+        inputs(&locked, &[], &[], &outside)
+    };
+    let changes = super::super::diff(
+        &listed(&debian(&locked, "1", None)),
+        &listed(&debian(&locked, "2", None)),
+    );
+    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        changes,
+        ["locked git for linux/amd64 (apt-packages) changed: 1 sha256:1 -> 2 sha256:2"]
+    );
+    let mut lock = debian(&locked, "1", Some("sha256:a"));
+    let base = |digest: &str| Locked {
+        image: LockedImage::Digest("sha256:i".to_owned()),
+        platforms: BTreeMap::from([("linux/amd64".to_owned(), digest.to_owned())]),
+    };
+    lock.bases.insert("debian:12".to_owned(), base("sha256:a"));
+    let fits = |recipe: &Recipe, lock: &LockFile| {
+        matches!(
+            found(recipe, Some(lock)).debian[&DebianField::Apt],
+            Pins::Locked(_)
+        )
+    };
+    assert!(fits(&locked, &lock));
+    assert!(!fits(&with(&["git", "curl"]), &lock));
+    let further = Recipe {
+        platforms: vec!["linux/amd64".to_owned(), "linux/arm64".to_owned()],
+        ..locked.clone()
+    };
+    assert!(!fits(&further, &lock));
+    lock.bases.insert("debian:12".to_owned(), base("sha256:b"));
+    assert!(!fits(&locked, &lock));
 }

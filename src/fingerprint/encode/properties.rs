@@ -83,14 +83,21 @@ fn recipe() -> impl Strategy<Value = Recipe> {
             file: GivenPath::new("base.tar"),
             name,
         }),
-        (text(), prop::option::of(text()), 0..3_usize).prop_map(|(suite, mirror, variant)| {
-            let variant = [Variant::Essential, Variant::Apt, Variant::Minbase][variant];
-            Base::Debian(Debian {
-                suite,
-                mirror,
-                variant,
-            })
-        }),
+        (
+            text(),
+            prop::option::of(text()),
+            prop::option::of(text()),
+            0..3_usize
+        )
+            .prop_map(|(suite, mirror, snapshot, variant)| {
+                let variant = [Variant::Essential, Variant::Apt, Variant::Minbase][variant];
+                Base::Debian(Debian {
+                    suite,
+                    mirror,
+                    snapshot,
+                    variant,
+                })
+            }),
         text().prop_map(Base::Registry)
     ];
     let config = (

@@ -198,17 +198,15 @@ fn the_listing_names_inputs_as_the_manifest_does() {
 }
 
 fn file_base(name: Option<&str>) -> Base {
-    Base::File {
-        file: crate::spec::GivenPath::new("base.tar"),
-        name: name.map(str::to_owned),
-    }
+    let file = crate::spec::GivenPath::new("base.tar");
+    let name = name.map(str::to_owned);
+    Base::File { file, name }
 }
 
-fn debian(suite: &str, mirror: Option<&str>) -> Base {
-    Base::Debian(Debian {
-        mirror: mirror.map(str::to_owned),
-        ..Debian::new(suite)
-    })
+fn debian(suite: &str, edit: fn(&mut Debian)) -> Base {
+    let mut debian = Debian::new(suite);
+    edit(&mut debian);
+    Base::Debian(debian)
 }
 
 type Edit = fn(&mut Recipe);
@@ -225,16 +223,18 @@ const EDITS: &[(&str, Edit)] = &[
     ("a named image of a file", |it| {
         it.base = file_base(Some("a:1"));
     }),
-    ("a suite", |it| it.base = debian("bookworm", None)),
-    ("another suite", |it| it.base = debian("trixie", None)),
+    ("a suite", |it| it.base = debian("bookworm", |_| ())),
+    ("another suite", |it| it.base = debian("trixie", |_| ())),
     ("a suite of a mirror", |it| {
-        it.base = debian("bookworm", Some("http://a/debian"));
+        it.base = debian("bookworm", |it| it.mirror = Some("http://a/debian".into()));
+    }),
+    ("a snapshot of a suite", |it| {
+        it.base = debian("bookworm", |it| {
+            it.snapshot = Some("20250520T000000Z".into())
+        });
     }),
     ("a variant of a suite", |it| {
-        it.base = Base::Debian(Debian {
-            variant: Variant::Apt,
-            ..Debian::new("bookworm")
-        });
+        it.base = debian("bookworm", |it| it.variant = Variant::Apt);
     }),
     ("base called scratch", |it| {
         it.base = Base::Registry("scratch".into());

@@ -86,6 +86,19 @@ impl Reader {
             self.mistakes.push(mistake.help(RESTORE));
             return;
         }
+        let Some(packages) = self.list(node, Self::platform) else {
+            return;
+        };
+        let steps = self.lock.packages.entry(image).or_default();
+        steps.insert(step, Arc::new(packages));
+    }
+
+    /// The digest of inputs and the platforms of a list; `read` reads what is of a kind in one of these.
+    pub(super) fn list<P>(
+        &mut self,
+        node: &Node,
+        read: impl Fn(&mut Self, &Node) -> Option<(String, P)>,
+    ) -> Option<StepPackages<P>> {
         let mut inputs = None;
         let mut platforms = BTreeMap::new();
         for child in &node.children {
@@ -100,7 +113,7 @@ impl Reader {
                     }
                 }
                 "platform" => {
-                    let Some((platform, locked)) = self.platform(child) else {
+                    let Some((platform, locked)) = read(self, child) else {
                         continue;
                     };
                     if platforms.insert(platform, locked).is_some() {
@@ -115,11 +128,9 @@ impl Reader {
         }
         let Some(inputs) = inputs else {
             self.wrong(node.head(), "this list has no digest of its inputs");
-            return;
+            return None;
         };
-        let packages = Arc::new(StepPackages { inputs, platforms });
-        let steps = self.lock.packages.entry(image).or_default();
-        steps.insert(step, packages);
+        Some(StepPackages { inputs, platforms })
     }
 
     fn platform(&mut self, node: &Node) -> Option<(String, PlatformPackages)> {
@@ -200,14 +211,14 @@ impl Reader {
     }
 }
 
-fn number(data: &Data) -> Option<u64> {
+pub(super) fn number(data: &Data) -> Option<u64> {
     match data {
         Data::Number(text) => text.parse().ok(),
         _ => None,
     }
 }
 
-fn is_inputs(text: &str) -> bool {
+pub(super) fn is_inputs(text: &str) -> bool {
     let digits = text.strip_prefix(INPUTS).unwrap_or_default();
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     digits.len() == 64 && digits.bytes().all(is_digit)
@@ -237,7 +248,7 @@ fn is_wheel(text: &str) -> bool {
     stem.starts_with(|first: char| first.is_ascii_alphanumeric()) && stem.bytes().all(is_fine)
 }
 
-fn is_url(text: &str) -> bool {
+pub(super) fn is_url(text: &str) -> bool {
     let known = ["https://", "http://", "file://"];
     known.iter().any(|scheme| text.starts_with(scheme))
         && text.bytes().all(|byte| byte.is_ascii_graphic())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::backend::oci::name::Digest;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::manifest::{Data, Node};
-use crate::workspace::{LOCK_FILE, Lock};
+use crate::workspace::{DebianField, LOCK_FILE, Lock};
 
 /// What to do about an invalid file.
 pub(super) const RESTORE: &str =
@@ -20,6 +20,8 @@ pub(super) struct Reader {
     pub(super) declared: BTreeMap<String, Place>,
     /// Where the packages of each image and step were declared.
     pub(super) installed: BTreeMap<(String, usize), Place>,
+    /// Where the Debian packages of each image and field were declared.
+    pub(super) debian: BTreeMap<(String, DebianField), Place>,
     pub(super) mistakes: Vec<Diagnostic>,
 }
 

@@ -5,8 +5,8 @@ use crate::diagnostic::{Diagnostic, Place, Spanned, quoted};
 use crate::manifest::syntax::{Node, bare, prop};
 use crate::spec::fields::Field;
 use crate::spec::rules::{
-    BASE_DEBIAN, BASE_FILE, BASE_MIRROR, BASE_REF, BASE_VARIANT, COPY_OWNER, COPY_TO, IMAGE_ID,
-    absolute, any,
+    BASE_DEBIAN, BASE_FILE, BASE_MIRROR, BASE_REF, BASE_SNAPSHOT, BASE_VARIANT, COPY_OWNER,
+    COPY_TO, IMAGE_ID, absolute, any,
 };
 use crate::spec::{Base, Copy, CopyFrom, Debian, GivenPath, Variant};
 
@@ -50,7 +50,7 @@ impl Decoder<'_> {
         bare(
             node,
             &[
-                "image", "debian", "mirror", "variant", "file", "ref", "reset",
+                "image", "debian", "mirror", "snapshot", "variant", "file", "ref", "reset",
             ],
             self.notes,
         );
@@ -98,11 +98,13 @@ impl Decoder<'_> {
     fn base_debian(&mut self, node: &Node) -> Option<(Base, Place)> {
         let suite = self.optional(node, BASE_DEBIAN);
         let mirror = self.optional(node, BASE_MIRROR);
+        let snapshot = self.optional(node, BASE_SNAPSHOT);
         let variant = self.optional(node, BASE_VARIANT);
-        let (suite, mirror, variant) = (suite??, mirror?, variant?);
+        let (suite, mirror, snapshot, variant) = (suite??, mirror?, snapshot?, variant?);
         let base = Base::Debian(Debian {
             suite: suite.text,
             mirror: mirror.map(|mirror| mirror.text.trim_end_matches('/').to_owned()),
+            snapshot: snapshot.map(|time| time.text),
             variant: variant.map_or_else(Variant::default, |name| Variant::named(&name.text)),
         });
         Some((base, suite.place))
@@ -110,7 +112,7 @@ impl Decoder<'_> {
 
     /// Reports properties that belong to another kind of base.
     fn parts_of_another(&mut self, node: &Node) {
-        const PARTS: [(&str, &str, &str, &str); 3] = [
+        const PARTS: [(&str, &str, &str, &str); 4] = [
             (
                 "ref",
                 "file",
@@ -121,6 +123,12 @@ impl Decoder<'_> {
                 "mirror",
                 "debian",
                 "it is where Debian's packages come from",
+                DEBIAN,
+            ),
+            (
+                "snapshot",
+                "debian",
+                "it is of when Debian's packages are",
                 DEBIAN,
             ),
             (

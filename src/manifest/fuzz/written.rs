@@ -99,6 +99,7 @@ fn base(node: GenNode, base: &Base) -> GenNode {
         Base::Debian(debian) => {
             let node = node.prop("debian", debian.suite.as_str());
             let node = optional(node, "mirror", debian.mirror.as_ref());
+            let node = optional(node, "snapshot", debian.snapshot.as_ref());
             node.prop("variant", debian.variant.name())
         }
         Base::Scratch => node.arg("scratch"),

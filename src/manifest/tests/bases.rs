@@ -17,13 +17,31 @@ fn a_suite_of_debian_is_a_base() {
         Base::Debian(Debian::new("bookworm"))
     );
     assert_eq!(
-        base("debian=\"trixie\" mirror=\"https://example.org/debian/\" variant=\"apt\""),
+        base(
+            "debian=\"trixie\" mirror=\"https://example.org/debian/\" snapshot=\"20250520T000000Z\" variant=\"apt\""
+        ),
         Base::Debian(Debian {
             suite: "trixie".to_owned(),
             mirror: Some("https://example.org/debian".to_owned()),
+            snapshot: Some("20250520T000000Z".to_owned()),
             variant: Variant::Apt,
         })
     );
+}
+
+#[test]
+fn a_snapshot_is_a_time_of_the_archive() {
+    let told = told(
+        "image \"a\" { base-image debian=\"sid\" snapshot=\"2025-05-20\" }\nimage \"b\" { base-image debian=\"sid\" snapshot=\"20251320T000000Z\" }\nimage \"c\" { base-image \"debian:12\" snapshot=\"20250520T000000Z\" }\n",
+    );
+    for words in [
+        "`snapshot` cannot be `2025-05-20`",
+        "+ image \"a\" { base-image debian=\"sid\" snapshot=\"20250520T000000Z\" }",
+        "`snapshot` cannot be `20251320T000000Z`",
+        "`snapshot` needs `debian`",
+    ] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
 }
 
 #[test]

@@ -220,6 +220,25 @@ pub(crate) fn mirror(value: &str) -> Result<(), Refused> {
     require(!host.is_empty(), "it names no host")
 }
 
+/// The time of a snapshot of Debian's archive, as its address has it.
+pub(crate) fn snapshot(value: &str) -> Result<(), Refused> {
+    let digits = |text: &str, count: usize| {
+        text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let parts = value.strip_suffix('Z').and_then(|it| it.split_once('T'));
+    let is_time = parts.is_some_and(|(day, time)| digits(day, 8) && digits(time, 6));
+    if is_time && jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", value).is_ok() {
+        return Ok(());
+    }
+    let why = "the time of a snapshot is written like `20250520T000000Z`";
+    let day = value.replace('-', "");
+    let whole = format!("{day}T000000Z");
+    if digits(&day, 8) && snapshot(&whole).is_ok() {
+        return refuse_for(why.to_owned(), &whole);
+    }
+    refuse(why)
+}
+
 /// Which packages a Debian base has.
 pub(crate) fn variant(value: &str) -> Result<(), Refused> {
     const VARIANTS: [&str; 4] = ["minbase", "apt", "essential", "important"];

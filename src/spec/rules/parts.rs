@@ -1,7 +1,7 @@
 //! Rules for the parts of structured values, by the names that the parts have in a manifest.
 
 use super::packages::{
-    apt_package, conda_package, mirror, requirement, requirements_file, suite, variant,
+    apt_package, conda_package, mirror, requirement, requirements_file, snapshot, suite, variant,
 };
 use super::refused::ValueRule;
 use super::values::{
@@ -24,9 +24,10 @@ pub(crate) const IMAGE_ID: PartRule = part("image", any);
 /// The file or directory of a base, and the name of the image in it.
 pub(crate) const BASE_FILE: PartRule = part("file", any);
 pub(crate) const BASE_REF: PartRule = part("ref", line);
-/// The suite of a Debian base, the address of its archive, and which packages it has.
+/// The suite of a Debian base, the address of its archive, the time of its snapshot, and which packages it has.
 pub(crate) const BASE_DEBIAN: PartRule = part("debian", suite);
 pub(crate) const BASE_MIRROR: PartRule = part("mirror", mirror);
+pub(crate) const BASE_SNAPSHOT: PartRule = part("snapshot", snapshot);
 pub(crate) const BASE_VARIANT: PartRule = part("variant", variant);
 pub(crate) const COPY_TO: PartRule = part("to", line);
 pub(crate) const COPY_OWNER: PartRule = part("owner", user);

@@ -12,7 +12,7 @@ use super::{digest, store};
 use crate::sandbox::{Ran, Sandbox};
 
 /// Programs of this machine from which a base is made.
-const PROGRAMS: [&str; 20] = [
+pub(super) const PROGRAMS: [&str; 20] = [
     "sh", "cat", "chmod", "chown", "cp", "date", "env", "head", "id", "install", "ln", "ls",
     "mkdir", "mkfifo", "mknod", "mv", "rm", "sleep", "touch", "true",
 ];
@@ -33,11 +33,11 @@ fn needed(program: &str) -> (PathBuf, Vec<PathBuf>) {
 
 /// A root file system of programs of this machine, with things to change.
 fn base() -> Vec<u8> {
-    base_of(&PROGRAMS)
+    base_of(&PROGRAMS, &[])
 }
 
-/// The same with these programs.
-pub(super) fn base_of(programs: &[&str]) -> Vec<u8> {
+/// The same with these programs, and with more files, as path, mode and text.
+pub(super) fn base_of(programs: &[&str], more: &[(&str, u32, &str)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     tar.follow_symlinks(true);
     let mut libraries = BTreeSet::new();
@@ -61,15 +61,16 @@ pub(super) fn base_of(programs: &[&str]) -> Vec<u8> {
     let texts = [
         (
             "etc/passwd",
+            0o644,
             "root:x:0:0:root:/root:/bin/sh\napp:x:70:71::/home/app:/bin/sh\n",
         ),
-        ("etc/group", "root:x:0:\napp:x:71:\ncrew:x:72:app\n"),
-        ("old/a", "a"),
-        ("old/in/b", "b"),
-        ("big/file", &"x".repeat(100_000)),
+        ("etc/group", 0o644, "root:x:0:\napp:x:71:\ncrew:x:72:app\n"),
+        ("old/a", 0o644, "a"),
+        ("old/in/b", 0o644, "b"),
+        ("big/file", 0o644, &"x".repeat(100_000)),
     ];
-    for (path, text) in texts {
-        let mut head = file(path, 0o644, text.len() as u64);
+    for (path, mode, text) in texts.iter().chain(more) {
+        let mut head = file(path, *mode, text.len() as u64);
         head.set_uid(0);
         head.set_gid(0);
         head.set_cksum();

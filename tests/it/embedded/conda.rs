@@ -101,7 +101,7 @@ impl Servers {
         let programs = [
             "sh", "bash", "chmod", "head", "ln", "mkdir", "rm", "sleep", "true",
         ];
-        std::fs::write(sandbox.path("files.tar"), base_of(&programs)).unwrap();
+        std::fs::write(sandbox.path("files.tar"), base_of(&programs, &[])).unwrap();
         sandbox
     }
 }

@@ -10,26 +10,52 @@ const ARCHIVE: &str = "http://deb.debian.org/debian";
 /// The archive of security updates.
 const SECURITY: &str = "http://security.debian.org/debian-security";
 
+/// The archive of snapshots of both.
+const SNAPSHOTS: &str = "http://snapshot.debian.org/archive";
+
 /// Suites that have no updates beside them, because they are updated themselves.
 const ROLLING: [&str; 4] = ["unstable", "sid", "experimental", "rc-buggy"];
 
 /// The packages that come first: their directories have the attributes of the system, and scripts of others need accounts.
 pub(super) const FIRST: [&str; 2] = ["base-files", "base-passwd"];
 
-/// Where apt finds a suite's packages.
+/// Where apt finds a suite's packages. A snapshot stays as it is signed, so what it says of until when it holds does not count.
 pub(super) fn sources(debian: &Debian) -> String {
-    let suite = &debian.suite;
-    let line = |archive: &str, suite: &str| format!("deb {archive} {suite} main\n");
-    match &debian.mirror {
-        Some(mirror) => line(mirror, suite),
-        None if ROLLING.contains(&suite.as_str()) => line(ARCHIVE, suite),
-        None => [
-            line(ARCHIVE, suite),
-            line(ARCHIVE, &format!("{suite}-updates")),
-            line(SECURITY, &format!("{suite}-security")),
-        ]
-        .concat(),
+    let Debian {
+        suite,
+        mirror,
+        snapshot,
+        variant: _,
+    } = debian;
+    let mirror = mirror.as_deref();
+    if let Some(time) = snapshot {
+        let archive = |name: &str| {
+            let all = mirror.unwrap_or(SNAPSHOTS);
+            format!("[check-valid-until=no] {all}/{name}/{time}")
+        };
+        return lines(suite, &archive("debian"), &archive("debian-security"));
     }
+    match mirror {
+        Some(mirror) => line(mirror, suite),
+        None => lines(suite, ARCHIVE, SECURITY),
+    }
+}
+
+/// A suite with what it has beside it.
+fn lines(suite: &str, archive: &str, security: &str) -> String {
+    if ROLLING.contains(&suite) {
+        return line(archive, suite);
+    }
+    [
+        line(archive, suite),
+        line(archive, &format!("{suite}-updates")),
+        line(security, &format!("{suite}-security")),
+    ]
+    .concat()
+}
+
+fn line(archive: &str, suite: &str) -> String {
+    format!("deb {archive} {suite} main\n")
 }
 
 /// Directories of the root that are links into `/usr`, beside `bin`, `sbin` and `lib`.
@@ -76,4 +102,38 @@ pub(super) fn ordered(packages: &mut [Package]) {
         let first = FIRST.iter().position(|name| *name == package.name);
         first.unwrap_or(FIRST.len())
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_of_all_archives_of_a_suite_and_does_not_expire() {
+        let of = |suite: &str, mirror: Option<&str>, snapshot: Option<&str>| {
+            sources(&Debian {
+                mirror: mirror.map(str::to_owned),
+                snapshot: snapshot.map(str::to_owned),
+                ..Debian::new(suite)
+            })
+        };
+        let time = Some("20250520T000000Z");
+        let all = "[check-valid-until=no] http://snapshot.debian.org/archive";
+        assert_eq!(
+            of("bookworm", None, time),
+            format!(
+                "deb {all}/debian/20250520T000000Z bookworm main\n\
+                 deb {all}/debian/20250520T000000Z bookworm-updates main\n\
+                 deb {all}/debian-security/20250520T000000Z bookworm-security main\n"
+            )
+        );
+        assert_eq!(
+            of("sid", Some("https://snapshots.example/archive"), time),
+            "deb [check-valid-until=no] https://snapshots.example/archive/debian/20250520T000000Z sid main\n"
+        );
+        assert_eq!(
+            of("bookworm", Some("https://mirror.example/debian"), None),
+            "deb https://mirror.example/debian bookworm main\n"
+        );
+    }
 }

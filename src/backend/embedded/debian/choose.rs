@@ -1,6 +1,7 @@
-//! The packages that a request needs and its base lacks, as apt would choose them; and their files.
+//! The packages that a request needs and its base lacks, as apt would choose them.
 
 use super::archives;
+use super::files::{installed, status};
 use super::pool::{Known, Pool};
 use super::solve;
 use super::state::SolveError;
@@ -8,17 +9,21 @@ use super::{ChooseError, Chosen, Package, Request, control, sources};
 use crate::backend::BuildError;
 use crate::backend::embedded::base::Source;
 use crate::backend::embedded::common::failed;
-use crate::backend::embedded::fetch::{self, Wanted};
-use crate::backend::embedded::logins::Logins;
-use crate::backend::embedded::web::Web;
 use crate::backend::oci::name::Digest;
-
-/// The largest package, in bytes.
-const LARGEST: u64 = 8 << 30;
+use crate::workspace::LockedDeb;
 
 impl From<BuildError> for ChooseError {
     fn from(error: BuildError) -> Self {
         Self::Failed(error)
+    }
+}
+
+impl From<SolveError> for ChooseError {
+    fn from(error: SolveError) -> Self {
+        match error {
+            SolveError::Unclear(why) => Self::Unclear(why),
+            SolveError::None(why) => Self::Failed(failed(why)),
+        }
     }
 }
 
@@ -35,14 +40,23 @@ pub(in super::super) fn choose(
         return Err(failed(why).into());
     }
     let listings = archives::listings(&archives, files, request.architecture, source)?;
-    let status = files.get("var/lib/dpkg/status").map(Vec::as_slice);
-    let status = String::from_utf8_lossy(status.unwrap_or_default());
-    let pool = Pool::new(listings, &status, request.architecture).map_err(ChooseError::Unclear)?;
-    let solved =
-        solve::solve(&pool, request.packages, request.set).map_err(|error| match error {
-            SolveError::Unclear(why) => ChooseError::Unclear(why),
-            SolveError::None(why) => ChooseError::Failed(failed(why)),
-        })?;
+    let mut status = status(files);
+    for deb in request.below {
+        status += &installed(deb, &listings, source)?;
+    }
+    let pool = Pool::new(listings, &status, request.architecture);
+    let mut pool = pool.map_err(ChooseError::Unclear)?;
+    let preferred = request.preferred.iter();
+    pool.preferred = preferred
+        .map(|deb| (deb.name.clone(), deb.version.clone()))
+        .collect();
+    let mut solved = solve::solve(&pool, request.packages, request.set);
+    if solved.is_err() && !pool.preferred.is_empty() {
+        // Old versions may no longer fit what the archive has.
+        pool.preferred.clear();
+        solved = solve::solve(&pool, request.packages, request.set);
+    }
+    let solved = solved?;
     let each = solved.packages.iter().map(|known| {
         let is_requested = solved.requested.contains(&known.name);
         package(&pool, known, is_requested)
@@ -52,31 +66,6 @@ pub(in super::super) fn choose(
     Ok(Chosen {
         packages: packages?,
     })
-}
-
-/// Puts the files of packages into the store, each as a blob by its sha256; `ready` is told the number of each package that is
-/// there, as soon as it is.
-pub(in super::super) fn fetch(
-    packages: &[Package],
-    source: &Source<'_>,
-    ready: &(dyn Fn(usize) + Sync),
-) -> Result<(), BuildError> {
-    let mut logins = Logins::default();
-    let mut wanted = Vec::new();
-    for package in packages {
-        let url = format!("{}{}", package.archive, package.filename);
-        wanted.push(Wanted {
-            name: package
-                .filename
-                .rsplit('/')
-                .next()
-                .unwrap_or(&package.filename),
-            url: logins.read(&url).map_err(failed)?.to_string(),
-            sha256: package.sha256,
-            size: Some(package.size),
-        });
-    }
-    fetch::each(&wanted, &Web::of_archives(&logins, source), source, ready)
 }
 
 /// What of the base's settings only apt understands.
@@ -152,10 +141,10 @@ fn package(pool: &Pool, known: &Known, is_requested: bool) -> Result<Package, St
     let (Some(sha256), Ok(size)) = (sha256, size) else {
         return Err("its list has no size and sha256 of it".to_owned());
     };
-    if size > LARGEST {
+    if size > LockedDeb::LARGEST {
         return Err(format!(
             "it has {size} bytes, more than {} GiB",
-            LARGEST >> 30
+            LockedDeb::LARGEST >> 30
         ));
     }
     Ok(Package {

@@ -112,13 +112,29 @@ impl Deb {
 
 /// Reads a package; hands on the contents of its files.
 pub(super) fn read(mut from: impl Read, give: Give<'_>) -> Result<Deb, DebError> {
+    let control = begin(&mut from)?;
+    let (name, mut part) = known(&mut from)?;
+    let items = data(plain(&name, "data.tar", &mut part)?, give)?;
+    part.end()?;
+    Ok(Deb { control, items })
+}
+
+/// Reads the file `control` of a package, and nothing after it.
+pub(super) fn control_of(mut from: impl Read) -> Result<String, DebError> {
+    let member = begin(&mut from)?.remove("control");
+    let member = member.ok_or_else(|| not_one("it has no file `control`"))?;
+    String::from_utf8(member.bytes).map_err(|_| not_one("its file `control` is not UTF-8"))
+}
+
+/// Reads the control files, with which a package begins.
+fn begin(from: &mut impl Read) -> Result<BTreeMap<String, Member>, DebError> {
     let mut magic = [0; 8];
     from.read_exact(&mut magic)?;
     if &magic != b"!<arch>\n" {
         return Err(not_one("it does not begin like one"));
     }
-    let (name, size) = head(&mut from)?;
-    let mut version = part(&mut from, size);
+    let (name, size) = head(from)?;
+    let mut version = part(&mut *from, size);
     if name != "debian-binary" {
         return Err(not_one("its first part is not `debian-binary`"));
     }
@@ -128,16 +144,10 @@ pub(super) fn read(mut from: impl Read, give: Give<'_>) -> Result<Deb, DebError>
         return Err(not_one("its format is not version 2"));
     }
     version.end()?;
-    let (name, mut part) = known(&mut from)?;
-    let mut deb = Deb {
-        control: control(plain(&name, "control.tar", &mut part)?)?,
-        items: Vec::new(),
-    };
+    let (name, mut part) = known(from)?;
+    let members = control(plain(&name, "control.tar", &mut part)?)?;
     part.end()?;
-    let (name, mut part) = known(&mut from)?;
-    deb.items = data(plain(&name, "data.tar", &mut part)?, give)?;
-    part.end()?;
-    Ok(deb)
+    Ok(members)
 }
 
 fn not_one(why: impl Into<String>) -> DebError {

@@ -8,11 +8,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::boot;
-use super::choose::{choose, fetch};
+use super::choose::choose;
 use super::configure;
 use super::database::Before;
+use super::files::fetch;
+use super::given;
 use super::keyring;
 use super::lay::Laid;
+use super::locked;
 use super::settings::{self, EXTENDED, HOME, Settings};
 use super::sources::Files;
 use super::unpack::{UnpackError, Unpacked};
@@ -30,12 +33,10 @@ use crate::backend::platform::Platform;
 use crate::backend::sandbox::Network;
 use crate::backend::steps::{APT_CACHES, apt_script, cache_scope};
 use crate::spec::{Debian, SecretStep, Variant};
+use crate::workspace::{DebianField, LockedDeb};
 
 /// The version of how packages become layers; part of the keys of their layers.
 const FORMAT: &str = "debian 2";
-
-/// The settings with which apt runs in the sandbox: it has no other users there if this machine has none for it.
-const APT: &str = "APT::Sandbox::User \"root\";";
 
 /// Installs packages for an image on a platform.
 pub(in super::super) struct Install<'a>(pub(in super::super) &'a Commands<'a>);
@@ -81,7 +82,7 @@ impl Install<'_> {
         image: &Image,
         words: &str,
     ) -> Result<Layers, BuildError> {
-        let argv: Vec<String> = ["/bin/sh", "-c", &apt_script(&[APT]), "apt-packages"]
+        let argv: Vec<String> = ["/bin/sh", "-c", &apt_script(&[given::APT]), "apt-packages"]
             .into_iter()
             .map(str::to_owned)
             .chain(packages.iter().cloned())
@@ -104,6 +105,10 @@ impl Install<'_> {
             let made = self.0.program(&apt, Some(SecretStep::Apt), image)?;
             Ok(vec![(made, words.to_owned())])
         };
+        // What is locked is installed, and nothing else, whatever the archive has.
+        if let Some(debs) = self.locked(DebianField::Apt) {
+            return self.pinned(packages, debs, image, words);
+        }
         // apt alone knows what to do with logins.
         let has_secrets = self
             .0
@@ -115,16 +120,44 @@ impl Install<'_> {
         if has_secrets || self.0.knows(&apt, Some(SecretStep::Apt), image)? {
             return by_apt();
         }
-        match self.laid(packages, image, words) {
+        match self.laid(packages, None, image, words) {
             Ok(layers) => Ok(layers),
             Err(Unmade::Unclear(why)) => {
-                self.source()
-                    .notes
-                    .log(&format!("apt installs the packages: {why}"));
+                self.say(&why);
                 by_apt()
             }
             Err(Unmade::Failed(error)) => Err(error),
         }
+    }
+
+    /// The layers of locked packages on an image.
+    fn pinned(
+        &self,
+        packages: &[String],
+        debs: &[LockedDeb],
+        image: &Image,
+        words: &str,
+    ) -> Result<Layers, BuildError> {
+        match self.laid(packages, Some(debs), image, words) {
+            Ok(layers) => Ok(layers),
+            Err(Unmade::Unclear(why)) => {
+                self.say(&why);
+                let made = given::install(self.0, debs, image, words)?;
+                Ok(vec![(made, words.to_owned())])
+            }
+            Err(Unmade::Failed(error)) => Err(error),
+        }
+    }
+
+    fn say(&self, why: &str) {
+        let line = format!("apt installs the packages: {why}");
+        self.source().notes.log(&line);
+    }
+
+    /// What the lock has for a field of this image.
+    fn locked(&self, field: DebianField) -> Option<&[LockedDeb]> {
+        let locked = self.0.job.outside.debs(field, self.0.platform)?;
+        Some(&locked.debs)
     }
 
     /// A system of nothing but packages.
@@ -138,9 +171,11 @@ impl Install<'_> {
         for text in [architecture, &sources, debian.variant.name()] {
             key.text(text);
         }
+        let locked = self.locked(DebianField::Base);
+        add(&mut key, locked);
         let words = format!("base-image: {}", debian.suite);
         let made = self.once().get(&key.finish(self.0.encoding), &words, || {
-            let first = self.first(debian, architecture, &sources);
+            let first = self.first(debian, architecture, &sources, locked);
             first.map_err(|unmade| match unmade {
                 Unmade::Failed(error) => error,
                 Unmade::Unclear(why) => failed(why),
@@ -177,27 +212,27 @@ impl Install<'_> {
     }
 
     /// The layer of a suite's packages, unpacked.
-    fn first(&self, debian: &Debian, architecture: &str, sources: &str) -> Result<Layer, Unmade> {
+    fn first(
+        &self,
+        debian: &Debian,
+        architecture: &str,
+        sources: &str,
+        locked: Option<&[LockedDeb]>,
+    ) -> Result<Layer, Unmade> {
         let source = self.source();
-        let text = sources.as_bytes().to_vec();
-        // Its own keyring is in a package; until then, the one that is built in says whom to believe.
-        let keys = "etc/apt/trusted.gpg.d/debian-archive-keyring.gpg".to_owned();
-        let files = Files::from([
-            ("etc/apt/sources.list".to_owned(), text),
-            (keys, keyring::DEBIAN.to_vec()),
-        ]);
-        let request = Request {
-            files: &files,
-            architecture,
-            packages: &boot::besides(debian),
-            set: Some(match debian.variant {
-                Variant::Essential => Set::Essential,
-                Variant::Apt => Set::Apt,
-                Variant::Minbase => Set::Required,
-                Variant::Important => Set::Important,
-            }),
+        let mut packages = if let Some(debs) = locked {
+            locked::choose(debs, &Files::new(), architecture, self.0.job.image, source)?
+        } else {
+            let request = Request {
+                files: &system_files(sources),
+                architecture,
+                packages: &boot::besides(debian),
+                set: Some(set_of(debian.variant)),
+                below: &[],
+                preferred: &[],
+            };
+            choose(&request, source)?.packages
         };
-        let mut packages = choose(&request, source)?.packages;
         boot::ordered(&mut packages);
         let mut laid = Laid::on(Tree::default());
         boot::begin(&mut laid, architecture, sources).map_err(UnpackError::from)?;
@@ -205,20 +240,28 @@ impl Install<'_> {
     }
 
     /// The layers of packages that are unpacked outside and configured inside.
-    fn laid(&self, packages: &[String], image: &Image, words: &str) -> Result<Layers, Unmade> {
+    fn laid(
+        &self,
+        packages: &[String],
+        locked: Option<&[LockedDeb]>,
+        image: &Image,
+        words: &str,
+    ) -> Result<Layers, Unmade> {
         let mut key = self.key(image);
         for package in packages {
             key.text(package);
         }
+        add(&mut key, locked);
         let mut unclear = None;
         let made = self.once().get(&key.finish(self.0.encoding), words, || {
-            self.onto(packages, image).map_err(|unmade| match unmade {
-                Unmade::Failed(error) => error,
-                Unmade::Unclear(why) => {
-                    unclear = Some(why.clone());
-                    failed(why)
-                }
-            })
+            self.onto(packages, locked, image)
+                .map_err(|unmade| match unmade {
+                    Unmade::Failed(error) => error,
+                    Unmade::Unclear(why) => {
+                        unclear = Some(why.clone());
+                        failed(why)
+                    }
+                })
         });
         let made = match (made, unclear) {
             (_, Some(why)) => return Err(Unmade::Unclear(why)),
@@ -235,19 +278,30 @@ impl Install<'_> {
     }
 
     /// The layer of packages on an image, unpacked.
-    fn onto(&self, packages: &[String], image: &Image) -> Result<Layer, Unmade> {
+    fn onto(
+        &self,
+        packages: &[String],
+        locked: Option<&[LockedDeb]>,
+        image: &Image,
+    ) -> Result<Layer, Unmade> {
         let source = self.source();
         let platform = Platform::read(self.0.platform);
         let architecture = architecture(&platform)?;
         let layers: Vec<PathBuf> = trees::of(image, Owners::of(mode()?), source)?;
         let files = settings::read(image, &layers)?;
-        let request = Request {
-            files: &files,
-            architecture,
-            packages,
-            set: None,
+        let chosen = if let Some(debs) = locked {
+            locked::choose(debs, &files, architecture, self.0.job.image, source)?
+        } else {
+            let request = Request {
+                files: &files,
+                architecture,
+                packages,
+                set: None,
+                below: &[],
+                preferred: &[],
+            };
+            choose(&request, source)?.packages
         };
-        let chosen = choose(&request, source)?.packages;
         let settings = Settings::of(&files).map_err(Unmade::Unclear)?;
         let is_upgrade = |package: &&Package| package.replaces.is_some();
         if let Some(package) = chosen.iter().find(is_upgrade) {
@@ -314,8 +368,43 @@ impl Install<'_> {
     }
 }
 
+/// Adds what the lock has to a key.
+fn add(key: &mut Key, locked: Option<&[LockedDeb]>) {
+    let Some(debs) = locked else {
+        return;
+    };
+    key.text("locked");
+    for deb in debs {
+        key.text(&deb.sha256);
+        key.number(deb.is_requested.into());
+    }
+}
+
+/// The files that decide what a system is made of. Its own keyring is in a package; until then, the one that is built in says
+/// whom to believe.
+pub(super) fn system_files(sources: &str) -> Files {
+    let keys = "etc/apt/trusted.gpg.d/debian-archive-keyring.gpg".to_owned();
+    Files::from([
+        (
+            "etc/apt/sources.list".to_owned(),
+            sources.as_bytes().to_vec(),
+        ),
+        (keys, keyring::DEBIAN.to_vec()),
+    ])
+}
+
+/// The packages of a variant.
+pub(super) fn set_of(variant: Variant) -> Set {
+    match variant {
+        Variant::Essential => Set::Essential,
+        Variant::Apt => Set::Apt,
+        Variant::Minbase => Set::Required,
+        Variant::Important => Set::Important,
+    }
+}
+
 /// Debian's name of an architecture.
-fn architecture(platform: &Platform) -> Result<&'static str, BuildError> {
+pub(super) fn architecture(platform: &Platform) -> Result<&'static str, BuildError> {
     Ok(
         match (platform.architecture.as_str(), platform.variant.as_str()) {
             ("amd64", _) => "amd64",

@@ -1,6 +1,8 @@
 //! Debian packages: which ones a base lacks, from signed archives, and their files (`choose`); how they become layers
 //! (`install`).
 //!
+//! What the lock has is taken as it is (`locked`); `pins` finds what to lock.
+//!
 //! `choose` answers what `apt-get install --no-install-recommends` would, `fetch` puts the packages into the store. What it
 //! cannot answer exactly as apt does is left to apt: [`ChooseError::Unclear`].
 
@@ -12,12 +14,16 @@ mod configure;
 mod control;
 mod database;
 mod deb;
+mod files;
 #[cfg(test)]
 mod fuzz;
+mod given;
 mod index;
 pub(super) mod install;
 mod keyring;
 mod lay;
+mod locked;
+pub(super) mod pins;
 mod pool;
 mod relation;
 mod release;
@@ -38,6 +44,7 @@ use std::collections::BTreeMap;
 
 use crate::backend::BuildError;
 use crate::backend::oci::name::Digest;
+use crate::workspace::LockedDeb;
 
 /// What is to be installed, and on what.
 pub(super) struct Request<'a> {
@@ -50,6 +57,10 @@ pub(super) struct Request<'a> {
     pub(super) packages: &'a [String],
     /// For a base from nothing: what it has besides.
     pub(super) set: Option<Set>,
+    /// What is installed beside what the files say.
+    pub(super) below: &'a [&'a LockedDeb],
+    /// Packages whose versions are preferred where an archive has them.
+    pub(super) preferred: &'a [LockedDeb],
 }
 
 /// The packages of a new base, as the variants of mmdebstrap name them.

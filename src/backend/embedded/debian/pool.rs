@@ -123,6 +123,8 @@ pub(super) struct Pool {
     listings: Vec<Listing>,
     installed: BTreeMap<String, Rc<Known>>,
     pub(super) native: String,
+    /// Versions that are chosen where an archive has them, by name.
+    pub(super) preferred: BTreeMap<String, String>,
     read: RefCell<Read>,
 }
 
@@ -158,6 +160,7 @@ impl Pool {
             listings,
             installed,
             native: native.to_owned(),
+            preferred: BTreeMap::new(),
             read: RefCell::default(),
         })
     }
@@ -211,6 +214,9 @@ impl Pool {
             let version = Version::read(&known.version);
             if version.is_none() || least.is_some() && version <= least {
                 continue;
+            }
+            if self.preferred.get(name) == Some(&known.version) {
+                return Some(known);
             }
             if best
                 .as_ref()

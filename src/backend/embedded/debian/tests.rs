@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::choose::{choose, fetch};
+use super::choose::choose;
+use super::files::fetch;
 use super::*;
 use crate::backend::Notes;
 use crate::backend::embedded::base::Source;
@@ -163,6 +164,8 @@ impl Bench {
             architecture: "amd64",
             packages: &packages,
             set: None,
+            below: &[],
+            preferred: &[],
         };
         let chosen = self.with(|source| choose(&request, source));
         chosen

@@ -1,4 +1,4 @@
-//! Fuzzes the text of locked packages: what was written is read back, and whatever else is read is safe to hand to a builder.
+//! Fuzzes the text of locked packages, Python's and Debian's: what was written is read back, and whatever else is read is safe to hand to a builder.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,17 +8,21 @@ use super::{INPUTS, LockedWheel, PlatformPackages, StepPackages};
 use crate::backend::oci::name::Digest;
 use crate::diagnostic::Sources;
 use crate::fuzz::{Case, Fuzz, Random};
-use crate::workspace::{LOCK_FILE, Lock};
+use crate::workspace::{DebianField, ImageDebs, LOCK_FILE, Lock, LockedDeb, PlatformDebs, debs_of};
 
 const WORDS: &[&str] = &[
     "packages",
     "packages \"app\" {\n",
     "platform \"linux/amd64\" target=\"x\" {\n",
     "wheel",
+    "debian \"app\" \"apt-packages\" {\n",
+    "deb",
+    "../",
     "inputs",
     "inputs \"blake3:",
     "version 1\n",
     "version 2\n",
+    "version 3\n",
     "base \"a:1\" {\n",
     " step=2",
     " step=0x2",
@@ -99,9 +103,43 @@ fn lock(random: &mut Random) -> Lock {
         }
         packages.insert((*image).to_owned(), steps);
     }
+    let mut debian: BTreeMap<String, ImageDebs> = BTreeMap::new();
+    for _ in 0..random.few(0, 3) {
+        let image = *random.pick(&["app", "é \"q\" {{"]);
+        let field = *random.pick(&[DebianField::Base, DebianField::Apt]);
+        let fields = debian.entry(image.to_owned()).or_default();
+        fields.insert(field, Arc::new(debian_packages(random)));
+    }
     Lock {
         packages,
+        debian,
         ..Lock::default()
+    }
+}
+
+fn debian_packages(random: &mut Random) -> StepPackages<PlatformDebs> {
+    let names = ["a0", "g++", "libc6", "z.b-c"].into_iter();
+    let names: Vec<&str> = names.filter(|_| random.chance(1, 2)).collect();
+    let debs = PlatformDebs {
+        base: random.chance(1, 2).then(|| digest(random).to_string()),
+        debs: names.iter().map(|name| deb(name, random)).collect(),
+    };
+    StepPackages {
+        inputs: format!("{INPUTS}{}", digest(random).hex()),
+        platforms: BTreeMap::from([("linux/amd64".to_owned(), debs)]),
+    }
+}
+
+fn deb(name: &str, random: &mut Random) -> LockedDeb {
+    let root = *random.pick(&["https://h", "http://h:1/a%20b"]);
+    LockedDeb {
+        name: name.to_owned(),
+        version: (*random.pick(&["1", "1:2.0+b1", "0~rc1-2"])).to_owned(),
+        architecture: (*random.pick(&["all", "amd64"])).to_owned(),
+        sha256: digest(random).to_string(),
+        size: random.next() % (1 << 30),
+        url: format!("{root}/pool/{name}.deb"),
+        is_requested: random.chance(1, 2),
     }
 }
 
@@ -166,6 +204,9 @@ fn judge(text: &Text) -> bool {
     for wheel in platforms.flat_map(|platform| &platform.wheels) {
         is_safe(wheel);
     }
+    for deb in read.debian.values().flat_map(debs_of) {
+        is_safe_deb(deb);
+    }
     assert_eq!(
         read_text(&write(&read)),
         Ok(read),
@@ -188,6 +229,21 @@ fn is_safe(wheel: &LockedWheel) {
     let (_, rest) = url.split_once("://").expect("a scheme");
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     assert!(!host.contains('@'), "{url}");
+}
+
+/// Asserts that no part of a package can become an option, a path or shell, or lead out of an archive.
+fn is_safe_deb(deb: &LockedDeb) {
+    for text in [&deb.name, &deb.version, &deb.architecture] {
+        let first = text.bytes().next();
+        assert!(first.is_some_and(|it| it.is_ascii_alphanumeric()), "{text}");
+        let is_plain = |it: u8| it.is_ascii_alphanumeric() || b".+-~:".contains(&it);
+        assert!(text.bytes().all(is_plain), "{text}");
+    }
+    assert!(Digest::read(&deb.sha256).is_some());
+    let (scheme, rest) = deb.url.split_once("://").expect("a scheme");
+    assert!(["http", "https"].contains(&scheme), "{}", deb.url);
+    assert!(!rest.split('/').any(|part| ["", ".", ".."].contains(&part)));
+    assert!(!rest.split('/').next().unwrap_or_default().contains('@'));
 }
 
 #[test]

@@ -112,6 +112,11 @@ impl Index {
         self.answers.lock().unwrap().insert(path.to_owned(), answer);
     }
 
+    /// Answers no more.
+    pub(in crate::embedded) fn remove(&self, path: &str) {
+        self.answers.lock().unwrap().remove(path);
+    }
+
     /// Offers a wheel; returns its hash.
     pub(in crate::embedded) fn offer(&self, file: &str, bytes: &[u8]) -> String {
         let name = file.split('-').next().unwrap();

@@ -34,6 +34,8 @@ fn sets_of_packages_are_chosen_as_apt_chooses_them() {
         architecture: "amd64",
         packages: &[],
         set: Some(Set::Required),
+        below: &[],
+        preferred: &[],
     };
     let base = bench
         .with(|source| choose(&request, source))
