@@ -230,19 +230,19 @@ impl Unpacking {
         // A character device of these numbers is a whiteout for overlayfs.
         let is_whiteout = kind == FileType::CharacterDevice && (major, minor) == (0, 0);
         let is_device = kind != FileType::Fifo;
-        let made = if is_whiteout || (is_device && self.owners != Owners::Kept) {
+        let done = if is_whiteout || (is_device && self.owners != Owners::Kept) {
             Err(Errno::PERM)
         } else {
             let mode = Mode::RUSR | Mode::WUSR;
             mknodat(above.handle(), name, kind, mode, makedev(major, minor))
         };
         // Root of a container or of a user namespace may not make devices either.
-        if is_device && made == Err(Errno::PERM) {
+        if is_device && done == Err(Errno::PERM) {
             self.done.left_out.push(shown(path));
             self.owned.remove(&self::parts(path)?);
             return Ok(());
         }
-        made.map_err(|error| above.unwritten(name, error.into()))?;
+        done.map_err(|error| above.unwritten(name, error.into()))?;
         self.dress_by_name(above, name, attributes)?;
         // It is no link, so the mode is that of the very file.
         rustix::fs::chmodat(above.handle(), name, mode_of(attributes), AtFlags::empty())

@@ -147,7 +147,7 @@ struct Reader<'a>(Peekable<Chars<'a>>);
 impl Reader<'_> {
     /// What comes next after blanks.
     fn next(&mut self) -> Option<char> {
-        while self.0.next_if(|each| each.is_ascii_whitespace()).is_some() {}
+        while self.0.next_if(char::is_ascii_whitespace).is_some() {}
         self.0.peek().copied()
     }
 
