@@ -173,7 +173,7 @@ impl Bench {
             missing.is_empty() && extra.is_empty(),
             "Docker: {missing:#?}\nembedded: {extra:#?}"
         );
-        assert!(wanted.len() > 300, "{} files", wanted.len());
+        assert!(wanted.len() > 250, "{} files", wanted.len());
         assert_eq!(self.config(by_docker), self.config(embedded));
     }
 
