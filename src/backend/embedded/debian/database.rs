@@ -35,7 +35,7 @@ pub(super) fn files(
         (
             format!("{HOME}/status"),
             0o644,
-            status(packages, before.status).into_bytes(),
+            status(packages, before.status, laid.is_waiting).into_bytes(),
         ),
     ];
     for (at, package) in packages.iter().enumerate() {
@@ -78,7 +78,7 @@ fn automatic(packages: &[Incoming<'_>], architecture: &str) -> String {
 }
 
 /// All packages, sorted as dpkg writes them.
-fn status(packages: &[Incoming<'_>], before: &str) -> String {
+fn status(packages: &[Incoming<'_>], before: &str, is_waiting: bool) -> String {
     let mut all: Vec<((String, String), String)> = Vec::new();
     // A damaged status is left to dpkg, which tells what is wrong with it.
     for stanza in stanzas(before).map_while(Result::ok) {
@@ -91,15 +91,15 @@ fn status(packages: &[Incoming<'_>], before: &str) -> String {
     for package in packages {
         let architecture = package.stanza.line("Architecture").to_owned();
         let key = (package.name.to_owned(), architecture);
-        all.push((key, stanza(package)));
+        all.push((key, stanza(package, is_waiting)));
     }
     all.sort();
     let all: Vec<String> = all.iter().map(|(_, text)| format!("{text}\n\n")).collect();
     all.concat()
 }
 
-/// The stanza of an unpacked package.
-fn stanza(package: &Incoming<'_>) -> String {
+/// The stanza of an unpacked package. The hashes of configuration files that wait are not noted yet.
+fn stanza(package: &Incoming<'_>, is_waiting: bool) -> String {
     let mut text = String::new();
     for (name, value) in package.stanza.fields() {
         let is_status = name.eq_ignore_ascii_case("Status");
@@ -116,7 +116,8 @@ fn stanza(package: &Incoming<'_>) -> String {
     if !conffiles.is_empty() {
         text.push_str("Conffiles:\n");
         for (path, md5) in conffiles {
-            let _ = writeln!(text, " /{path} {md5}");
+            let hash = if is_waiting { "newconffile" } else { md5 };
+            let _ = writeln!(text, " /{path} {hash}");
         }
     }
     text.truncate(text.trim_end().len());
@@ -125,18 +126,9 @@ fn stanza(package: &Incoming<'_>) -> String {
 
 /// The configuration files that the package brings, with their hashes.
 fn conffiles<'p>(package: &'p Incoming<'_>) -> Vec<(&'p str, &'p str)> {
-    let text = package.deb.text("conffiles");
-    let paths: BTreeSet<&str> = text
-        .lines()
-        .map(|line| line.trim().trim_start_matches('/'))
-        .collect();
     let items = package.deb.items.iter();
-    let found = items.filter_map(|item| {
-        let md5 = md5(package, item)?;
-        paths
-            .contains(item.path.as_str())
-            .then_some((item.path.as_str(), md5))
-    });
+    let found = items.filter(|item| package.configures(item));
+    let found = found.filter_map(|item| Some((item.path.as_str(), md5(package, item)?)));
     found.collect()
 }
 

@@ -3,7 +3,7 @@
 //! Paths are followed through the links of the base and of the packages before: on a merged `/usr`, an entry `lib/x` becomes
 //! `usr/lib/x`, because an entry `lib/` in a layer would take the place of the link.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::control::Stanza;
 use super::deb::{Deb, Item, Kind};
@@ -12,6 +12,9 @@ use super::settings::Settings;
 use crate::backend::embedded::copy::below;
 use crate::backend::oci::layer::{Index, Node, NodeKind};
 use crate::backend::oci::tree::{NoWay, Tree};
+
+/// How dpkg calls a configuration file until its package is configured: this comes after its name.
+const NEW: &str = ".dpkg-new";
 
 /// Why packages cannot be laid down here.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +43,8 @@ pub(super) struct Incoming<'a> {
     pub(super) is_requested: bool,
     /// What it may take files from.
     replaces: Vec<Relation>,
+    /// The paths of its configuration files.
+    conffiles: BTreeSet<String>,
 }
 
 impl<'a> Incoming<'a> {
@@ -52,14 +57,25 @@ impl<'a> Incoming<'a> {
         };
         // What cannot be read allows nothing.
         let replaces = relation::read_flat(stanza.get("Replaces").unwrap_or_default());
+        let conffiles = deb.text("conffiles");
+        let conffiles = conffiles.lines().map(|line| line.trim());
         Self {
             key,
             name,
             replaces: replaces.unwrap_or_default(),
+            conffiles: conffiles
+                .map(|path| path.trim_start_matches('/').to_owned())
+                .collect(),
             stanza,
             deb,
             is_requested: true,
         }
+    }
+
+    /// Whether this is one of its configuration files.
+    pub(super) fn configures(&self, item: &Item) -> bool {
+        let is_file = matches!(item.kind, Kind::File { .. } | Kind::HardLink { .. });
+        is_file && self.conffiles.contains(&item.path)
     }
 
     fn replaces(&self, other: &Incoming<'_>) -> bool {
@@ -103,6 +119,9 @@ pub(super) struct Laid {
     settings: Settings,
     /// The paths whose files dpkg would put elsewhere.
     diverted: Vec<String>,
+    /// Whether configuration files wait under another name until dpkg configures their package, as when it unpacks them itself:
+    /// scripts of other packages look for them.
+    pub(super) is_waiting: bool,
 }
 
 impl Laid {
@@ -115,14 +134,16 @@ impl Laid {
             lost: Vec::new(),
             settings: Settings::default(),
             diverted: Vec::new(),
+            is_waiting: false,
         }
     }
 
-    /// By the settings of the base's dpkg, and with its diversions.
+    /// By the settings of the base's dpkg, and with its diversions; configuration files wait.
     pub(super) fn by(self, settings: Settings, diverted: Vec<String>) -> Self {
         Self {
             settings,
             diverted,
+            is_waiting: true,
             ..self
         }
     }
@@ -212,6 +233,12 @@ impl Laid {
                     return Err(LayError::Unclear(why));
                 }
                 Some(&(other, lost)) => {
+                    let old = &packages[other];
+                    let was = old.configures(&old.deb.items[lost]);
+                    if self.is_waiting && (was || package.configures(item)) {
+                        let why = format!("`/{path}` is a configuration file of several packages");
+                        return Err(LayError::Unclear(why));
+                    }
                     if package.replaces(&packages[other]) {
                         self.lost.push((other, lost));
                     } else if packages[other].replaces(package) {
@@ -228,7 +255,8 @@ impl Laid {
             },
         }
         self.owners.insert(path.clone(), (at, number));
-        self.insert(path, entry(content, item));
+        let is_waiting = self.is_waiting && package.configures(item);
+        self.insert_as(path, entry(content, item), is_waiting);
         Ok(())
     }
 
@@ -282,6 +310,10 @@ impl Laid {
     }
 
     fn insert(&mut self, path: String, entry: Entry) {
+        self.insert_as(path, entry, false);
+    }
+
+    fn insert_as(&mut self, path: String, entry: Entry, is_waiting: bool) {
         let kind = match &entry.content {
             Content::Folder => NodeKind::Folder,
             Content::Link(target) => NodeKind::Link(target.clone()),
@@ -295,7 +327,8 @@ impl Laid {
             gid: entry.gid,
         };
         self.tree.apply(&Index { nodes: vec![node] });
-        self.entries.insert(path, entry);
+        let name = if is_waiting { path + NEW } else { path };
+        self.entries.insert(name, entry);
     }
 }
 

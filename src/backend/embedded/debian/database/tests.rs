@@ -3,10 +3,19 @@
 use super::super::control;
 use super::super::deb::{self, Deb};
 use super::super::sample::Sample;
+use super::super::settings::Settings;
 use super::*;
 use crate::backend::oci::tree::Tree;
 
 fn files_of(
+    samples: Vec<Sample>,
+    before: &Before<'_>,
+) -> Result<BTreeMap<String, String>, LayError> {
+    files_on(Laid::on(Tree::default()), samples, before)
+}
+
+fn files_on(
+    mut laid: Laid,
     samples: Vec<Sample>,
     before: &Before<'_>,
 ) -> Result<BTreeMap<String, String>, LayError> {
@@ -17,7 +26,6 @@ fn files_of(
         Incoming::new(control::single(text).unwrap(), deb)
     });
     let incoming: Vec<Incoming<'_>> = incoming.collect();
-    let mut laid = Laid::on(Tree::default());
     laid.lay(&incoming)?;
     let files = files(&laid, &incoming, before)?.into_iter();
     let short = |path: &str| path.strip_prefix("var/lib/dpkg/").unwrap().to_owned();
@@ -158,4 +166,20 @@ fn scripts_that_only_look_at_older_versions_do_not_run() {
     assert!(run("if [ \"$1\" = install ]; then"));
     assert!(has_to_run("#!/usr/bin/perl\n"));
     assert!(has_to_run("\u{7f}ELF"));
+}
+
+#[test]
+fn configuration_files_that_wait_have_no_hash_yet() {
+    let sample = Sample::named("a", "1", "")
+        .script("conffiles", "/etc/a\n")
+        .folder("./etc/")
+        .file("./etc/a", "");
+    let laid = Laid::on(Tree::default()).by(Settings::default(), Vec::new());
+    let files = files_on(laid, vec![sample], &Before::default()).unwrap();
+    let status = &files["status"];
+    assert!(
+        status.ends_with("Conffiles:\n /etc/a newconffile\n\n"),
+        "{status}"
+    );
+    assert_eq!(files["info/a.list"], "/.\n/etc\n/etc/a\n");
 }

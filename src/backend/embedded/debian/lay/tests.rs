@@ -189,3 +189,37 @@ fn hard_links_of_a_file_stay_links_of_it() {
     assert_eq!(laid.entries["b"].content, Content::File(0, 0));
     assert_eq!(laid.entries["z"].content, Content::File(0, 0));
 }
+
+#[test]
+fn on_a_base_configuration_files_wait_for_their_package() {
+    let sample = |name: &str, more: &str| {
+        Sample::named(name, "1", more)
+            .script("conffiles", "/etc/a.d/a\n")
+            .folder("./etc/")
+            .folder("./etc/a.d/")
+            .file("./etc/a.d/a", "")
+            .file("./etc/a.d/b", "")
+    };
+    let lay = |samples: Vec<Sample>| {
+        let bench = Bench::of(samples);
+        let incoming = bench.0.iter().map(|deb| {
+            let text = std::str::from_utf8(&deb.control["control"].bytes).unwrap();
+            Incoming::new(control::single(text).unwrap(), deb)
+        });
+        let incoming: Vec<Incoming<'_>> = incoming.collect();
+        let mut laid = Laid::on(Tree::default()).by(Settings::default(), Vec::new());
+        laid.lay(&incoming)?;
+        Ok::<_, LayError>(paths(&laid).join(" "))
+    };
+    let laid = lay(vec![sample("a", "")]).unwrap();
+    assert_eq!(laid, "etc etc/a.d etc/a.d/a.dpkg-new etc/a.d/b");
+    // Which of the two dpkg would take is not decided here.
+    let both = lay(vec![sample("a", ""), sample("b", "Replaces: a\n")]);
+    let LayError::Unclear(why) = both.unwrap_err() else {
+        panic!("not left to dpkg");
+    };
+    assert_eq!(
+        why,
+        "`/etc/a.d/a` is a configuration file of several packages"
+    );
+}
