@@ -12,7 +12,7 @@ use crate::backend::BuildError;
 use crate::backend::embedded::base::{Image, Source};
 use crate::backend::embedded::common::{at_once, failed};
 use crate::backend::embedded::files;
-use crate::backend::embedded::trees::{self, Owners};
+use crate::backend::embedded::trees;
 use crate::backend::packages::{NotFound, RequestedDebs};
 use crate::backend::platform::Platform;
 use crate::recipe::DebianBelow;
@@ -94,7 +94,7 @@ fn files_below(wanted: &RequestedDebs<'_>, source: &Source<'_>) -> Result<Files,
 }
 
 fn read(image: &Image, source: &Source<'_>) -> Result<Files, BuildError> {
-    let layers: Vec<PathBuf> = trees::of(image, Owners::here(), source)?;
+    let layers: Vec<PathBuf> = trees::of(image, trees::here(), source)?;
     settings::read(image, &layers).map_err(failed)
 }
 

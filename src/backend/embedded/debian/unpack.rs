@@ -19,7 +19,7 @@ use super::lay::{Content, Entry, Incoming, Laid, LayError};
 use crate::backend::BuildError;
 use crate::backend::embedded::base::Source;
 use crate::backend::embedded::common::{failed, stored};
-use crate::backend::embedded::trees::{self, Owners};
+use crate::backend::embedded::trees;
 use crate::backend::oci::layer::{self, Encoding, EntryKind, Layer, LayerWriter};
 use crate::backend::oci::store::Spool;
 
@@ -157,7 +157,7 @@ impl<'a> Unpacked<'a> {
         entries: &BTreeMap<String, Entry>,
         encoding: Encoding,
     ) -> Result<Layer, BuildError> {
-        trees::meanwhile(Owners::here(), self.source, |tap| {
+        trees::meanwhile(trees::here(), self.source, |tap| {
             let writer = LayerWriter::new(self.source.store, encoding).map_err(failed)?;
             self.write_to(writer.tapped(tap), entries)
         })

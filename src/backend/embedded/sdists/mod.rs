@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 
 use super::base::{Image, Source};
 use super::commands;
-use super::common::failed;
-use super::execute::{self, Program, Tools};
+use super::common::{failed, mode};
+use super::execute::{Program, Tools};
 use super::foreign;
 use super::made::Once;
 use super::python::given::Given;
@@ -133,7 +133,7 @@ impl Sdists<'_> {
     fn verify_machine(&self, sources: &Wheel) -> Result<(), BuildError> {
         let why = if !foreign::runs(self.platform) {
             NO_EMULATOR.to_owned()
-        } else if let Err(error) = execute::mode() {
+        } else if let Err(error) = mode() {
             error.to_string()
         } else {
             return Ok(());

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use super::base::{Image, Part, Source, told};
-use super::common::{at_once, failed, stored};
+use super::common::{at_once, failed, mode, stored};
 use crate::backend::BuildError;
 use crate::backend::oci::layer::{Layer, LayerError, plain};
 use crate::backend::oci::name::Digest;
@@ -19,6 +19,11 @@ use crate::backend::sandbox;
 use crate::disk::dir::{Dir, DirError};
 pub(super) use attributes::{OPAQUE, OWNER, Owners, is_carried};
 use unpack::Unpacked;
+
+/// How owners are kept in what commands see; where no command can run, all files belong to the user that builds.
+pub(super) fn here() -> Owners {
+    mode().map_or(Owners::Own, Owners::of)
+}
 
 /// The directories of an image's layers, the lowest first.
 pub(super) fn of(

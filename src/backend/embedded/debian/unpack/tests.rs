@@ -66,7 +66,7 @@ fn layer(
     boot::begin(&mut laid, "amd64", &sources).unwrap();
     let made = unpacked.layer(laid, &incoming, &Before::default(), encoding);
     let made = made.map_err(told)?;
-    let unpacked = store.tree(Owners::here().kind(), made.blob.digest);
+    let unpacked = store.tree(&trees::here().kind(), made.blob.digest);
     let unpacked = unpacked
         .unwrap()
         .expect("it was unpacked while it was written");
