@@ -196,8 +196,12 @@ impl Walk<'_> {
         if kind != FileType::Directory && self.how.made.contains(&path) {
             return Ok(());
         }
-        let (major, minor) = (major(stat.st_rdev), minor(stat.st_rdev));
-        if kind == FileType::CharacterDevice && (major, minor) == (0, 0) {
+        let device = Device {
+            is_block: kind == FileType::BlockDevice,
+            major: major(stat.st_rdev),
+            minor: minor(stat.st_rdev),
+        };
+        if kind == FileType::CharacterDevice && (device.major, device.minor) == (0, 0) {
             return self.gone(path);
         }
         let needed = match kind {
@@ -231,25 +235,20 @@ impl Walk<'_> {
                 self.write(&found, (*device).into())
             }
             FileType::RegularFile => self.file(&found, &place.dir, name, &stat),
-            FileType::Symlink => {
-                let target = readlinkat(place.dir.handle(), name, Vec::new());
-                let target = target.map_err(|error| unread(&found.path, error.into()))?;
-                let target = target.into_string();
-                let target = target.map_err(|_| CaptureError::NoText(found.path.clone()))?;
-                self.write(&found, EntryKind::Link { target: &target })
-            }
+            FileType::Symlink => self.link(&found, &place.dir, name),
             FileType::Fifo => self.write(&found, EntryKind::Pipe),
-            FileType::CharacterDevice | FileType::BlockDevice => {
-                let device = Device {
-                    is_block: kind == FileType::BlockDevice,
-                    major,
-                    minor,
-                };
-                self.write(&found, device.into())
-            }
+            FileType::CharacterDevice | FileType::BlockDevice => self.write(&found, device.into()),
             // A socket is nothing without the process that made it; no archive has any.
             _ => Ok(()),
         }
+    }
+
+    fn link(&mut self, found: &Found, above: &Dir, name: &OsStr) -> Result<(), CaptureError> {
+        let target = readlinkat(above.handle(), name, Vec::new());
+        let target = target.map_err(|error| unread(&found.path, error.into()))?;
+        let target = target.into_string();
+        let target = target.map_err(|_| CaptureError::NoText(found.path.clone()))?;
+        self.write(found, EntryKind::Link { target: &target })
     }
 
     /// A directory of `above`.

@@ -120,15 +120,8 @@ impl Unpacking {
             self.folders.insert(parts, attributes);
             return Ok(());
         }
-        if above.kind(&name)?.is_some() {
-            // The last of several entries of one name counts.
-            above.remove(&name)?;
-            let mut whole = parts.clone();
-            whole.push(name.clone());
-            self.folders.retain(|folder, _| !folder.starts_with(&whole));
-            self.owned.retain(|entry, _| !entry.starts_with(&whole));
-        }
         parts.push(name.clone());
+        self.replace(&above, &name, &parts)?;
         if kind != EntryType::Link {
             self.note_owner(&parts, &attributes);
         }
@@ -152,6 +145,16 @@ impl Unpacking {
             }
             _ => self.special(entry.header(), &above, &name, &attributes, &path),
         }
+    }
+
+    /// Removes what an earlier entry of this name has made: the last one counts.
+    fn replace(&mut self, above: &Dir, name: &OsStr, whole: &[OsString]) -> Result<(), LayerError> {
+        if above.kind(name)?.is_some() {
+            above.remove(name)?;
+            self.folders.retain(|folder, _| !folder.starts_with(whole));
+            self.owned.retain(|entry, _| !entry.starts_with(whole));
+        }
+        Ok(())
     }
 
     /// Notes what the layer removes from those below: a name, or all of a directory.
