@@ -69,7 +69,7 @@ pub(super) struct Request<'a> {
     /// Options of uv.
     pub(super) arguments: &'a [String],
     /// The index that the files name in place of the default one, and their additional ones.
-    pub(super) named: (Option<String>, Vec<String>),
+    pub(super) named: arguments::Named,
     /// Names and versions of packages that uv is to prefer.
     pub(super) preferred: &'a [(&'a str, &'a str)],
     /// Files with requirements, relative to the directory.
@@ -141,7 +141,7 @@ fn with_sources(
     source
         .notes
         .log("some packages have only sources: uv resolves again, with them");
-    let (rest, default, more) = arguments::without_indexes(request.arguments).map_err(failed)?;
+    let (rest, (default, more)) = arguments::without_indexes(request.arguments).map_err(failed)?;
     let (of_files, more_of_files) = &request.named;
     let default = default.or_else(|| of_files.clone());
     let indexes = request
