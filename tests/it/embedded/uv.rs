@@ -116,7 +116,9 @@ impl Bench {
     fn archive_with_python(&self) {
         let mut tar = self.root();
         tar.follow_symlinks(true);
-        let (files, _) = super::sdists::python_of_this_machine(true);
+        let (mut files, _) = super::sdists::python_of_this_machine(true);
+        let link = self.environment.join("bin/python").read_link().unwrap();
+        files.insert(link.display().to_string());
         for file in files {
             tar.append_path_with_name(&file, inside(Path::new(&file)))
                 .unwrap();
