@@ -241,8 +241,13 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
     assert_eq!(value(&sandbox), "'from a tool and more'");
     let layers = layers(&sandbox);
     let all = entries(&sandbox, layers.last().unwrap());
-    let is_left = |entry: &&String| entry.contains("tool") || entry.contains(".imgspec");
-    assert_eq!(all.iter().find(is_left), None);
+    let path = |entry: &String| entry.split(' ').next().unwrap().to_owned();
+    let is_left = |path: &String| {
+        ["tool", "more", ".imgspec"]
+            .iter()
+            .any(|name| path.contains(name))
+    };
+    assert_eq!(all.iter().map(path).find(is_left), None);
 }
 
 #[test]

@@ -271,7 +271,10 @@ impl Request<'_> {
             folder.write(BEFORE, before.as_bytes()).map_err(unwritten)?;
             command.args(["--output-file", BEFORE]);
         }
-        command.args(way.options).arg("--").args(self.files);
+        // uv takes only one of `--only-binary` and `--no-build`.
+        let options = way.options.iter();
+        command.args(options.filter(|option| *option != "--no-build"));
+        command.arg("--").args(self.files);
         Ok(command)
     }
 
