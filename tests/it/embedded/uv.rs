@@ -8,6 +8,7 @@
 //! What differs, all of it:
 //! * `INSTALLER` names who installed, and RECORD has its hash;
 //! * bytecode: neither compiles by default, so there is none;
+//! * `uv_build.json`, which uv adds to what it built of sources;
 //! * `.lock` in the environment, which uv leaves behind.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,7 +117,9 @@ impl Bench {
     fn archive_with_python(&self) {
         let mut tar = self.root();
         tar.follow_symlinks(true);
-        let (files, _) = super::sdists::python_of_this_machine(true);
+        let (mut files, _) = super::sdists::python_of_this_machine(true);
+        let link = self.environment.join("bin/python").read_link().unwrap();
+        files.insert(link.display().to_string());
         for file in files {
             tar.append_path_with_name(&file, inside(Path::new(&file)))
                 .unwrap();
@@ -205,7 +208,8 @@ fn words(path: &str, mode: u32, bytes: &[u8]) -> String {
         let text = String::from_utf8_lossy(bytes);
         let rows = text
             .lines()
-            .filter(|row| !row.contains(".dist-info/INSTALLER,"));
+            .filter(|row| !row.contains(".dist-info/INSTALLER,"))
+            .filter(|row| !row.contains(".dist-info/uv_build.json,"));
         let rows: BTreeSet<&str> = rows.collect();
         return format!("{mode:o} {}", Vec::from_iter(rows).join("\n"));
     }
@@ -279,7 +283,7 @@ fn unpacked(sandbox: &Sandbox) -> Tree {
 #[track_caller]
 fn assert_same(ours: &Tree, theirs: &Tree) {
     let mut paths: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
-    paths.retain(|path| *path != ".lock");
+    paths.retain(|path| *path != ".lock" && !path.ends_with(".dist-info/uv_build.json"));
     let differing = paths
         .into_iter()
         .filter(|path| ours.get(*path) != theirs.get(*path));

@@ -98,10 +98,11 @@ const INDEXES: [&str; 5] = [
     "--extra-index-url",
 ];
 
-/// The arguments of a step without the indexes that they name, the one that replaces the default, and additional ones.
-pub(super) fn without_indexes(
-    arguments: &[String],
-) -> Result<(Vec<String>, Option<String>, Vec<String>), String> {
+/// Indexes that are named: one in place of the default, and additional ones.
+pub(super) type Named = (Option<String>, Vec<String>);
+
+/// The arguments of a step without the indexes that they name, and these.
+pub(super) fn without_indexes(arguments: &[String]) -> Result<(Vec<String>, Named), String> {
     let (mut rest, mut default, mut more) = (Vec::new(), None, Vec::new());
     for (name, value) in pip(arguments)? {
         match (name.as_str(), value) {
@@ -111,7 +112,7 @@ pub(super) fn without_indexes(
             (_, None) => rest.push(name),
         }
     }
-    Ok((rest, default, more))
+    Ok((rest, (default, more)))
 }
 
 /// Which packages may only be installed from wheels.
@@ -217,7 +218,7 @@ mod tests {
         assert!(!some.is_all() && some.may_build("d"));
         assert!(!some.may_build("a") && !some.may_build("b-c"));
         assert!(of("--only-binary :all: --only-binary :none:").may_build("a"));
-        let (rest, default, more) = without_indexes(&words(
+        let (rest, (default, more)) = without_indexes(&words(
             "--pre -i https://a --index=n=https://b -f https://c",
         ))
         .unwrap();

@@ -316,7 +316,7 @@ fn shown_in(files: &Files, name: &str) -> String {
 }
 
 /// The indexes that a requirements file names: one in place of the default, and additional ones.
-fn indexes_in(text: &str) -> (Option<String>, Vec<String>) {
+fn indexes_in(text: &str) -> arguments::Named {
     let (mut default, mut more) = (None, Vec::new());
     for line in index_lines(text) {
         let words = shlex::split(&line).unwrap_or_default();

@@ -171,6 +171,8 @@ fn answer(mut stream: &TcpStream, answers: &Mutex<Answers>, asked: &Mutex<Vec<St
         let found = answers.lock().unwrap().get(&path).cloned();
         let (status, kind, body) = found.unwrap_or((404, "text/plain".to_owned(), Vec::new()));
         let length = body.len();
+        let is_head = first.starts_with("HEAD ");
+        let body = if is_head { Vec::new() } else { body };
         let head = format!(
             "HTTP/1.1 {status} x\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n"
         );

@@ -69,7 +69,7 @@ pub(super) struct Request<'a> {
     /// Options of uv.
     pub(super) arguments: &'a [String],
     /// The index that the files name in place of the default one, and their additional ones.
-    pub(super) named: (Option<String>, Vec<String>),
+    pub(super) named: arguments::Named,
     /// Names and versions of packages that uv is to prefer.
     pub(super) preferred: &'a [(&'a str, &'a str)],
     /// Files with requirements, relative to the directory.
@@ -141,7 +141,7 @@ fn with_sources(
     source
         .notes
         .log("some packages have only sources: uv resolves again, with them");
-    let (rest, default, more) = arguments::without_indexes(request.arguments).map_err(failed)?;
+    let (rest, (default, more)) = arguments::without_indexes(request.arguments).map_err(failed)?;
     let (of_files, more_of_files) = &request.named;
     let default = default.or_else(|| of_files.clone());
     let indexes = request
@@ -271,7 +271,10 @@ impl Request<'_> {
             folder.write(BEFORE, before.as_bytes()).map_err(unwritten)?;
             command.args(["--output-file", BEFORE]);
         }
-        command.args(way.options).arg("--").args(self.files);
+        // uv takes only one of `--only-binary` and `--no-build`.
+        let options = way.options.iter();
+        command.args(options.filter(|option| *option != "--no-build"));
+        command.arg("--").args(self.files);
         Ok(command)
     }
 
