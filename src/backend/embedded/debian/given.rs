@@ -70,7 +70,7 @@ pub(super) fn install(
     once.get(&key.finish(commands.encoding), words, || {
         let packages = get(debs, commands.job.image, source)?;
         let scratch = files(debs, &packages, source)?;
-        let mount = Mount::Directory {
+        let mount = Mount::ReadOnly {
             source: scratch.dir().path().to_owned(),
             target: PLACE.to_owned(),
         };
