@@ -196,7 +196,7 @@ impl Session {
         let mistake = Diagnostic::error("unresolved-packages", message);
         let place = self.world.graph.find(image).and_then(|id| {
             let places = &self.world.workspace.images[id.index()].places;
-            places.get(*field)
+            places.get(field)
         });
         let mistake = match place {
             Some(place) => mistake.at(*place, "listed here"),

@@ -230,7 +230,7 @@ const EDITS: &[(&str, Edit)] = &[
     }),
     ("a snapshot of a suite", |it| {
         it.base = debian("bookworm", |it| {
-            it.snapshot = Some("20250520T000000Z".into())
+            it.snapshot = Some("20250520T000000Z".into());
         });
     }),
     ("a variant of a suite", |it| {

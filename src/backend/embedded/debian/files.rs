@@ -133,12 +133,11 @@ pub(super) fn installed(
             })
         })
     });
-    let text = match listed {
-        Some(text) => text.to_owned(),
-        None => {
-            let packages = get(std::slice::from_ref(deb), &deb.name, source)?;
-            stanza(&packages[0], &deb.architecture, source)?
-        }
+    let text = if let Some(text) = listed {
+        text.to_owned()
+    } else {
+        let packages = get(std::slice::from_ref(deb), &deb.name, source)?;
+        stanza(&packages[0], &deb.architecture, source)?
     };
     Ok(format!(
         "{}\nStatus: install ok installed\n\n",
