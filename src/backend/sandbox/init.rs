@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::process::exit;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::Mode as FileMode;
+use rustix::fs::{Mode as FileMode, OFlags, open};
 use rustix::io::Errno;
 use rustix::process::{
     DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus, set_dumpable_behavior,
@@ -69,7 +69,10 @@ fn open_caches(plan: &Plan) -> Result<Vec<OwnedFd>, Trouble> {
     let mut caches = Vec::new();
     for place in &plan.mounts {
         if let (Mode::Subordinate { .. }, Kind::Cache { source }) = (plan.mode, &place.kind) {
-            caches.push(overlay::open_root(source).at("open a cache")?);
+            let step = || format!("open {} for {}", source.display(), place.target);
+            // What somebody put in its place is not taken back.
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            caches.push(open(source, flags, FileMode::empty()).at(step())?);
         }
     }
     Ok(caches)

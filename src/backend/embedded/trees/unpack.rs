@@ -121,15 +121,11 @@ impl Unpacking {
             self.folders.insert(parts, attributes);
             return Ok(());
         }
-        if above.kind(&name)?.is_some() {
-            // The last of several entries of one name counts.
-            above.remove(&name)?;
-            let mut whole = parts.clone();
-            whole.push(name.clone());
-            self.folders.retain(|folder, _| !folder.starts_with(&whole));
-            self.owned.retain(|entry, _| !entry.starts_with(&whole));
-        }
         parts.push(name.clone());
+        if above.kind(&name)?.is_some() {
+            above.remove(&name)?;
+            self.forget(&parts);
+        }
         if kind != EntryType::Link {
             self.note_owner(&parts, &attributes);
         }
@@ -153,6 +149,12 @@ impl Unpacking {
             }
             _ => self.special(entry.header(), &above, &name, &attributes, &path),
         }
+    }
+
+    /// Forgets an entry and what is below it: the last of several entries of one name counts.
+    fn forget(&mut self, whole: &[OsString]) {
+        self.folders.retain(|folder, _| !folder.starts_with(whole));
+        self.owned.retain(|entry, _| !entry.starts_with(whole));
     }
 
     /// Notes what the layer removes from those below: a name, or all of a directory.
