@@ -121,7 +121,10 @@ impl Unpacking {
             return Ok(());
         }
         parts.push(name.clone());
-        self.replace(&above, &name, &parts)?;
+        if above.kind(&name)?.is_some() {
+            above.remove(&name)?;
+            self.forget(&parts);
+        }
         if kind != EntryType::Link {
             self.note_owner(&parts, &attributes);
         }
@@ -147,14 +150,10 @@ impl Unpacking {
         }
     }
 
-    /// Removes what an earlier entry of this name has made: the last one counts.
-    fn replace(&mut self, above: &Dir, name: &OsStr, whole: &[OsString]) -> Result<(), LayerError> {
-        if above.kind(name)?.is_some() {
-            above.remove(name)?;
-            self.folders.retain(|folder, _| !folder.starts_with(whole));
-            self.owned.retain(|entry, _| !entry.starts_with(whole));
-        }
-        Ok(())
+    /// Forgets an entry and what is below it: the last of several entries of one name counts.
+    fn forget(&mut self, whole: &[OsString]) {
+        self.folders.retain(|folder, _| !folder.starts_with(whole));
+        self.owned.retain(|entry, _| !entry.starts_with(whole));
     }
 
     /// Notes what the layer removes from those below: a name, or all of a directory.
