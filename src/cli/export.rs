@@ -214,12 +214,12 @@ fn image(
         let id = secret.id.clone();
         match &secret.source {
             SecretSource::Env(name) => secret_variables.push((id, name.clone())),
-            // Without a home directory, what is below it stays written so.
-            SecretSource::File(file) if file.given.starts_with("~/") => {
-                secret_files.push((id, PathBuf::from(&file.given)))
-            }
             SecretSource::File(file) => {
-                secret_files.push((id, secret::path(file, root, &|_| None)))
+                // Without a home directory, what is below it stays written so.
+                let is_home = file.given.starts_with("~/");
+                let elsewhere = || secret::path(file, root, &|_| None);
+                let path = is_home.then(|| PathBuf::from(&file.given));
+                secret_files.push((id, path.unwrap_or_else(elsewhere)));
             }
         }
     }

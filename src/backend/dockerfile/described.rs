@@ -38,7 +38,7 @@ impl Described {
     pub const CONTEXT: &str = CONTEXT;
 
     pub(crate) fn new(job: &Job<'_>, dockerfile: &Dockerfile) -> Self {
-        let newline = dockerfile.newline.then(|| (quote::NEWLINE, "\n"));
+        let newline = dockerfile.newline.then_some((quote::NEWLINE, "\n"));
         let newline = newline.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let own = dockerfile.own.clone().unwrap_or_default();
         let named = |(name, _): (String, usize)| {

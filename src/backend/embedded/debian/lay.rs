@@ -58,7 +58,7 @@ impl<'a> Incoming<'a> {
         // What cannot be read allows nothing.
         let replaces = relation::read_flat(stanza.get("Replaces").unwrap_or_default());
         let conffiles = deb.text("conffiles");
-        let conffiles = conffiles.lines().map(|line| line.trim());
+        let conffiles = conffiles.lines().map(str::trim);
         Self {
             key,
             name,
