@@ -118,7 +118,7 @@ mod tests {
     fn what_a_build_needs_is_a_name_on_one_line() {
         assert_eq!(
             requirement("setuptools[x]>=40 ;\n python_version>'3'").unwrap(),
-            "setuptools[x]>=40 ; python_version > '3'"
+            "setuptools[x]>=40 ; python_full_version >= '3.1'"
         );
         for wrong in [
             "-r /etc/passwd",
