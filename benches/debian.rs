@@ -1,8 +1,8 @@
-//! Compares packages of Debian installed by the embedded builder with `apt-get install` in BuildKit, and a system made of nothing but
+//! Compares packages of Debian installed by the embedded builder with `apt-get install` in `BuildKit`, and a system made of nothing but
 //! packages with mmdebstrap.
 //!
 //! Each set of packages is installed four times on the same system, in turns: by both with the packages to be fetched, and by both with
-//! packages that are there (BuildKit's in cache mounts). What is timed ends with an image in the store of each.
+//! packages that are there (`BuildKit`'s in cache mounts). What is timed ends with an image in the store of each.
 //!
 //! Needs root, Debian's archive, `mmdebstrap` in `PATH`, and a Docker engine in `DOCKER_HOST`. Run it with `cargo bench --bench debian`;
 //! `IMGSPEC_BENCH_SETS=6` installs only the first six sets. Prints medians and ratios, asserts nothing.
@@ -36,7 +36,7 @@ fn main() {
     let bench = Bench {
         root: folder.path(),
     };
-    bench.from_nothing();
+    bench.of_nothing_else();
     if std::env::var_os("DOCKER_HOST").is_none() {
         println!("no engine in DOCKER_HOST: sets of packages are left out");
         return;
@@ -76,7 +76,7 @@ impl Bench<'_> {
     }
 
     /// Into an empty store and into an empty directory; both fetch everything.
-    fn from_nothing(&self) {
+    fn of_nothing_else(&self) {
         self.write("tini");
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
@@ -127,7 +127,7 @@ impl Bench<'_> {
         summary("packages that are there, BuildKit", &warm);
     }
 
-    /// How long BuildKit takes for a set.
+    /// How long `BuildKit` takes for a set.
     fn by_apt(&self, base: &str, set: &str, mounts: &str) -> Duration {
         let text = format!(
             "FROM {base}\nRUN {mounts}apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {set}\n"

@@ -174,7 +174,7 @@ mod tests {
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1);
                 // Noise, and what repeats itself.
-                if at / 1000 % 3 == 0 {
+                if (at / 1000).is_multiple_of(3) {
                     (state >> 56) as u8
                 } else {
                     b'a' + u8::try_from(at / 7 % 5).unwrap()

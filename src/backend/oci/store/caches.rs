@@ -160,12 +160,12 @@ mod tests {
         symlink(&outside, files.join("link")).unwrap();
         fs::create_dir(files.join("closed")).unwrap();
         symlink("/", files.join("closed/root")).unwrap();
-        fs::set_permissions(files.join("closed"), PermissionsExt::from_mode(0)).unwrap();
+        fs::set_permissions(files.join("closed"), PermissionsExt::from_mode(0o000)).unwrap();
         if rustix::process::geteuid().is_root() {
             chown(&files, Some(4242), Some(4242)).unwrap();
             chown(files.join("closed"), Some(4242), Some(4242)).unwrap();
         }
-        fs::set_permissions(&files, PermissionsExt::from_mode(0)).unwrap();
+        fs::set_permissions(&files, PermissionsExt::from_mode(0o000)).unwrap();
         drop(cache(&store).unwrap().unwrap());
         let mode = files.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o755);

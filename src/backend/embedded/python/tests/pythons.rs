@@ -17,9 +17,12 @@ fn the_python_of_a_debian() {
     assert_eq!(found.scheme.headers, "/usr/include/python3.11");
 }
 
+/// Debian 11's C library.
+const OLD_LIBC: &str = "lib/x86_64-linux-gnu/libc.so.6>libc-2.31.so lib/x86_64-linux-gnu/libc-2.31.so=GNU_C_Library_release_version_2.31,";
+
 #[test]
 fn the_python_of_other_images() {
-    let libc = "lib/x86_64-linux-gnu/libc.so.6>libc-2.31.so lib/x86_64-linux-gnu/libc-2.31.so=GNU_C_Library_release_version_2.31,";
+    let libc = OLD_LIBC;
     let official = tree(&format!(
         "usr/local/bin/python3>python3.12 usr/local/bin/python3.12 usr/bin/python3>python3.9 usr/bin/python3.9 etc/os-release=ID=debian {libc}"
     ));
@@ -104,7 +107,10 @@ fn the_python_of_other_images() {
         format!("/{home}/lib/python3.12/site-packages")
     );
     assert_eq!(found.libc, Libc::Glibc(2, 31));
+}
 
+#[test]
+fn the_python_of_environments_and_of_a_path() {
     let venv = tree(&format!(
         "{DEBIAN} opt/venv/pyvenv.cfg opt/venv/bin/ opt/venv/bin/python>/usr/bin/python3 opt/venv/bin/python3>python"
     ));
@@ -122,7 +128,7 @@ fn the_python_of_other_images() {
     assert_eq!(found.scheme.headers, "/opt/venv/include/site/python3.11");
 
     let unnamed = tree(&format!(
-        "opt/x/bin/python opt/x/lib/python3.10/os.py opt/x/lib/python3.8/ {libc}"
+        "opt/x/bin/python opt/x/lib/python3.10/os.py opt/x/lib/python3.8/ {OLD_LIBC}"
     ));
     let found = find(
         &unnamed,
