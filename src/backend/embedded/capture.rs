@@ -208,25 +208,9 @@ impl Walk<'_> {
         if stat.st_mode & needed != needed {
             place.dir.unlock(name);
         }
-        let read = xattrs::read(&place.dir, name).map_err(|unfit| match unfit {
-            Unfit::Unread(error) => system(error),
-            Unfit::Overlay(attribute) => CaptureError::Incomplete {
-                path: path.clone(),
-                attribute,
-            },
-        })?;
-        let owner = Owner {
-            user: stat.st_uid.into(),
-            group: stat.st_gid.into(),
-        };
-        let found = Found {
-            mode: stat.st_mode & 0o7777,
-            owner: (self.how.owner)(&path, owner, read.owner),
-            xattrs: read.xattrs,
-            path,
-        };
+        let (found, is_opaque) = self.found(place, name, path, &stat)?;
         match kind {
-            FileType::Directory => self.opened(found, place, name, read.is_opaque, depth),
+            FileType::Directory => self.opened(found, place, name, is_opaque, depth),
             FileType::RegularFile if let Some(device) = self.how.devices.get(&found.path) => {
                 self.write(&found, (*device).into())
             }
@@ -250,6 +234,34 @@ impl Walk<'_> {
             // A socket is nothing without the process that made it; no archive has any.
             _ => Ok(()),
         }
+    }
+
+    /// What an entry is besides its content, and whether it is a directory that hides what is below it.
+    fn found(
+        &self,
+        place: &Place,
+        name: &OsStr,
+        path: String,
+        stat: &Stat,
+    ) -> Result<(Found, bool), CaptureError> {
+        let read = xattrs::read(&place.dir, name).map_err(|unfit| match unfit {
+            Unfit::Unread(error) => unread(&path, error.into()),
+            Unfit::Overlay(attribute) => CaptureError::Incomplete {
+                path: path.clone(),
+                attribute,
+            },
+        })?;
+        let owner = Owner {
+            user: stat.st_uid.into(),
+            group: stat.st_gid.into(),
+        };
+        let found = Found {
+            mode: stat.st_mode & 0o7777,
+            owner: (self.how.owner)(&path, owner, read.owner),
+            xattrs: read.xattrs,
+            path,
+        };
+        Ok((found, read.is_opaque))
     }
 
     /// A directory of `above`.

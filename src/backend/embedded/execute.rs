@@ -24,6 +24,7 @@ use crate::backend::sandbox::{
 use crate::backend::secret::Hider;
 use crate::backend::steps::{exited, shell_help};
 use crate::cancel::Cancel;
+use crate::disk::dir::Dir;
 use crate::process::{Lines, Stream};
 
 /// The version of how programs are run; part of the keys of their layers.
@@ -193,18 +194,31 @@ impl Program<'_> {
         // Others need not wait for the layer.
         drop(caches);
         self.verify(exit.status)?;
-        let writer = LayerWriter::new(source.store, encoding).map_err(failed)?;
         let owners = Whose::new(&exit, mode, &account.ids);
+        let writer = LayerWriter::new(source.store, encoding).map_err(failed)?;
+        self.captured(&upper, &exit, &owners, image, source, writer)
+    }
+
+    /// The layer of what it left.
+    fn captured(
+        &self,
+        upper: &Dir,
+        exit: &Exit,
+        owners: &Whose,
+        image: &Image,
+        source: &Source<'_>,
+        writer: LayerWriter,
+    ) -> Result<Layer, BuildError> {
         let stubs = exit.made.iter().filter_map(|path| inside(path)).collect();
         let capture = Capture {
             below: &image.tree,
             owner: &|path, own, noted| owners.of(path, own, noted, image),
             made: &stubs,
-            devices: &devices(&exit),
+            devices: &devices(exit),
             left_out: self.left_out,
             is_cancelled: &|| source.cancel.is_requested(),
         };
-        capture.layer(&upper, writer).map_err(|error| match error {
+        capture.layer(upper, writer).map_err(|error| match error {
             CaptureError::Cancelled => BuildError::Cancelled,
             error => BuildError::Failed(format!("`{}`: {error}", self.words)),
         })

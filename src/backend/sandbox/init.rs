@@ -82,7 +82,7 @@ fn open_caches(plan: &Plan) -> Result<Vec<OwnedFd>, Trouble> {
 fn take_back(caches: &[OwnedFd]) -> Result<(), Trouble> {
     let mut caches = caches.iter();
     caches
-        .try_for_each(|cache| owners::take_back(cache))
+        .try_for_each(owners::take_back)
         .at("hand over what is in a cache")
 }
 

@@ -76,7 +76,7 @@ fn errand(
     mode: Mode,
     directory: &Path,
     errand: Errand,
-    more: &dyn Fn(&UnixStream) -> io::Result<()>,
+    then: &dyn Fn(&UnixStream) -> io::Result<()>,
 ) -> Result<Option<String>, SandboxError> {
     let (mut started, mut wire) = supervise::spawn()?;
     let task = Task::Errand {
@@ -91,7 +91,7 @@ fn errand(
             Report::Unshared => {
                 supervise::give_ids(&mut wire, mode, started.child.id())?;
                 // It may have ended, and then says why.
-                let _ = more(&wire);
+                let _ = then(&wire);
             }
             Report::Done(left) => break Ok(left),
             Report::Failed(trouble) => break Err(SandboxError::Setup(trouble)),

@@ -36,7 +36,7 @@ const LONGEST: usize = 4096;
 const ORIGIN: &str = "user.overlay.origin";
 
 /// The length of what memory is read in.
-const PAGE: u64 = 4096;
+const PAGE: usize = 4096;
 
 /// What tells a file from all others in `upper`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -168,44 +168,46 @@ impl Desk {
     }
 
     fn answer(&mut self, call: &Call) -> Result<(), Errno> {
-        let [one, two, three, four, five, _] = call.arguments;
+        let [first, second, third, fourth, fifth, _] = call.arguments;
         let asker = Asker(call.thread);
         let here = libc::AT_FDCWD;
         let nofollow = libc::AT_SYMLINK_NOFOLLOW;
         match call.number {
             libc::SYS_fchown => {
-                let file = asker.opened(word(one))?;
-                self.give(&asker, &file, word_of(two), word_of(three))
+                let file = asker.opened(word(first))?;
+                self.give(&asker, &file, word_of(second), word_of(third))
             }
             libc::SYS_fchownat => {
-                let flags = word(five);
+                let flags = word(fifth);
                 if flags & !(nofollow | libc::AT_EMPTY_PATH) != 0 {
                     return Err(Errno::INVAL);
                 }
-                let file = asker.found(word(one), &asker.text(two)?, flags)?;
-                self.give(&asker, &file, word_of(three), word_of(four))
+                let file = asker.found(word(first), &asker.text(second)?, flags)?;
+                self.give(&asker, &file, word_of(third), word_of(fourth))
             }
-            libc::SYS_mknodat => self.device(&asker, word(one), &asker.text(two)?, three, four),
+            libc::SYS_mknodat => {
+                self.device(&asker, word(first), &asker.text(second)?, third, fourth)
+            }
             #[cfg(target_arch = "x86_64")]
             libc::SYS_chown => {
-                let file = asker.found(here, &asker.text(one)?, 0)?;
-                self.give(&asker, &file, word_of(two), word_of(three))
+                let file = asker.found(here, &asker.text(first)?, 0)?;
+                self.give(&asker, &file, word_of(second), word_of(third))
             }
             #[cfg(target_arch = "x86_64")]
             libc::SYS_lchown => {
-                let file = asker.found(here, &asker.text(one)?, nofollow)?;
-                self.give(&asker, &file, word_of(two), word_of(three))
+                let file = asker.found(here, &asker.text(first)?, nofollow)?;
+                self.give(&asker, &file, word_of(second), word_of(third))
             }
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_mknod => self.device(&asker, here, &asker.text(one)?, two, three),
+            libc::SYS_mknod => self.device(&asker, here, &asker.text(first)?, second, third),
             _ => Err(Errno::NOSYS),
         }
     }
 
     /// Answers a change of an owner.
     fn give(&mut self, asker: &Asker, file: &OwnedFd, uid: u32, gid: u32) -> Result<(), Errno> {
-        let asked = |id: u32| (id != u32::MAX).then_some(id);
-        let (uid, gid) = (asked(uid), asked(gid));
+        let wanted = |id: u32| (id != u32::MAX).then_some(id);
+        let (uid, gid) = (wanted(uid), wanted(gid));
         let is_own = |id: Option<u32>, own: u32| id.is_none_or(|id| id == own);
         let changes_nothing = is_own(uid, self.own.0) && is_own(gid, self.own.1);
         if !changes_nothing && !asker.is_root()? {
@@ -220,7 +222,7 @@ impl Desk {
         let own = (Uid::from_raw(self.own.0), Gid::from_raw(self.own.1));
         let none = AtFlags::EMPTY_PATH;
         chownat(file, "", uid.map(|_| own.0), gid.map(|_| own.1), none)?;
-        let (own_uid, own_gid) = self.own;
+        let shown = self.own;
         // Who gives a new file to the own id may have read it from another file, which shows nothing else: that is no wish.
         let add = |wish: &mut Option<u32>, asked: Option<u32>, own: u32| {
             if is_of_layer || wish.is_some() || asked != Some(own) {
@@ -228,8 +230,8 @@ impl Desk {
             }
         };
         self.note(file, |wish| {
-            add(&mut wish.uid, uid, own_uid);
-            add(&mut wish.gid, gid, own_gid);
+            add(&mut wish.uid, uid, shown.0);
+            add(&mut wish.gid, gid, shown.1);
         })
     }
 
@@ -345,11 +347,11 @@ impl Asker {
     fn text(&self, address: u64) -> Result<Vec<u8>, Errno> {
         let memory = File::open(self.of("mem")).map_err(|_| Errno::FAULT)?;
         let mut text = Vec::new();
-        let mut piece = [0; PAGE as usize];
+        let mut piece = [0; PAGE];
         while text.len() < LONGEST {
             let at = address + text.len() as u64;
             // What follows this page need not be there.
-            let most = usize::try_from(PAGE - at % PAGE).unwrap_or_default();
+            let most = PAGE - usize::try_from(at).unwrap_or_default() % PAGE;
             let read = memory.read_at(&mut piece[..most], at);
             let read = match read.map_err(|_| Errno::FAULT)? {
                 0 => return Err(Errno::FAULT),

@@ -245,7 +245,7 @@ impl Unpacking {
                 self.done.left_out.push(shown(path));
                 return Ok(());
             }
-            made => made.map_err(|error| above.unwritten(name, error.into()))?,
+            done => done.map_err(|error| above.unwritten(name, error.into()))?,
         }
         self.dress_by_name(above, name, attributes)?;
         // It is no link, so the mode is that of the very file.

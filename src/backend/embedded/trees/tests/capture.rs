@@ -329,7 +329,7 @@ fn files_that_stand_for_devices_are_devices() {
     bench.devices = HashMap::from([("etc/disk".to_owned(), device)]);
     let layer = bench.capture().unwrap();
     let node = |path: &str| {
-        let mut nodes = layer.index.nodes.iter();
+        let mut nodes = layer.contents.index.nodes.iter();
         nodes.find(|node| node.path == path).unwrap().kind.clone()
     };
     assert!(matches!(node("etc/plain"), NodeKind::File(_)));

@@ -290,6 +290,7 @@ fn what_is_to_be_given_to_others_is_told() {
         ("d/device", EntryType::Char, 0o666, "1:3"),
     ];
     let (_folder, done) = unpacked(&entries, owners);
+    let done = done.unwrap();
     let owned = |path: &str, mode, capability: &str| Owned {
         path: path.into(),
         uid: 70,
