@@ -1,4 +1,4 @@
-//! Sets of real packages, installed by imgspec and by apt in BuildKit on the same system: the same packages in the same versions,
+//! Sets of real packages, installed by imgspec and by apt in `BuildKit` on the same system: the same packages in the same versions,
 //! whole for dpkg and apt, and the same files.
 //!
 //! `IMGSPEC_TEST_SETS=all` installs all thirty, which takes half an hour; without it, the first few, which bring accounts, questions,
@@ -142,7 +142,7 @@ impl Told {
     }
 }
 
-/// Builds with BuildKit. Lists and packages are fetched once for all sets.
+/// Builds with `BuildKit`. Lists and packages are fetched once for all sets.
 fn by_apt(engine: &str, base: &str, set: &str, tag: &str) {
     let text = format!(
         "FROM {base}\nRUN --mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \
