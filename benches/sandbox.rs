@@ -1,5 +1,5 @@
 //! What a command costs beyond its own work: `true` by itself, in a sandbox of the embedded builder, and as a step of a build by
-//! imgspec and by BuildKit, layer included: builds with twenty commands and with none, in turns.
+//! imgspec and by `BuildKit`, layer included: builds with twenty commands and with none, in turns.
 //!
 //! Run it with `cargo bench --bench sandbox`, as root or as a user; with an engine in `DOCKER_HOST` that is measured too. Prints
 //! medians; asserts nothing.

@@ -211,11 +211,10 @@ fn a_program_with_another_root_is_understood(stage: &mut Stage) {
         "mkdir -p /jail/in /in; touch /in/a /jail/in/a /jail/in/b; ln -s /in/a /jail/link
          perl -e '
             chroot \"/jail\" or die; chdir \"/in\" or die;
-            syscall({chown}, $p = \"/link\", 1, 2) == 0 or die $!;
-            syscall({chown}, $p = \"b\", 3, 4) == 0 or die $!;
-            syscall({chown}, $p = \"../../../in\", 5, 6) == 0 or die $!;
-         '",
-        chown = CHOWN
+            syscall({CHOWN}, $p = \"/link\", 1, 2) == 0 or die $!;
+            syscall({CHOWN}, $p = \"b\", 3, 4) == 0 or die $!;
+            syscall({CHOWN}, $p = \"../../../in\", 5, 6) == 0 or die $!;
+         '"
     ));
     assert_owners(
         &ran,

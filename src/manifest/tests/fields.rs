@@ -98,7 +98,7 @@ fn unknown_properties() {
     4 |     base-image img="x" tag="y"
       |                ^^^^^^^
       |
-      = help: it takes `image`, `debian`, `mirror`, `variant`, `file`, `ref`, `reset`
+      = help: it takes `image`, `debian`, `mirror`, `snapshot`, `variant`, `file`, `ref`, `reset`
 
     error[unknown-property]: `base-image` has no property `tag`
      --> imgspec.kdl:4:24
@@ -106,7 +106,7 @@ fn unknown_properties() {
     4 |     base-image img="x" tag="y"
       |                        ^^^^^^^
       |
-      = help: it takes `image`, `debian`, `mirror`, `variant`, `file`, `ref`, `reset`
+      = help: it takes `image`, `debian`, `mirror`, `snapshot`, `variant`, `file`, `ref`, `reset`
 
     4 errors, 1 warning
     "#);
