@@ -194,21 +194,19 @@ fn run_jobs(sandbox: &Sandbox, jobs: &[(String, Vec<String>)]) {
     let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
     for (image, commands) in jobs {
         for command in commands {
-            let mut shell = sandbox.command(&[]);
+            let own = sandbox.command(&[]);
             let mut run = Command::new("sh");
             run.args(["-c", command])
                 .current_dir(sandbox.root())
                 .env_clear();
             run.envs(
-                shell
-                    .get_envs()
+                own.get_envs()
                     .filter_map(|(name, value)| Some((name, value?))),
             );
             run.env("PATH", &path);
-            let _ = shell.env("PATH", &path);
             Ran::of(&mut run).success();
         }
-        assert_eq!(sandbox.built(), [image.clone()]);
+        assert_eq!(sandbox.built(), [image.as_str()]);
         assert_eq!(sandbox.read("set-up"), "done\n");
         std::fs::remove_file(sandbox.path("set-up")).unwrap();
     }

@@ -37,7 +37,7 @@ fn base() -> Vec<u8> {
 }
 
 /// The same with these programs, and with more files, as path, mode and text.
-pub(super) fn base_of(programs: &[&str], more: &[(&str, u32, &str)]) -> Vec<u8> {
+pub(super) fn base_of(programs: &[&str], others: &[(&str, u32, &str)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     tar.follow_symlinks(true);
     let mut libraries = BTreeSet::new();
@@ -69,7 +69,7 @@ pub(super) fn base_of(programs: &[&str], more: &[(&str, u32, &str)]) -> Vec<u8> 
         ("old/in/b", 0o644, "b"),
         ("big/file", 0o644, &"x".repeat(100_000)),
     ];
-    for (path, mode, text) in texts.iter().chain(more) {
+    for (path, mode, text) in texts.iter().chain(others) {
         let mut head = file(path, *mode, text.len() as u64);
         head.set_uid(0);
         head.set_gid(0);

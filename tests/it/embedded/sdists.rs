@@ -36,7 +36,10 @@ for file in sorted(file for file in set(files) if file and file.startswith(home)
     let mut files: BTreeSet<String> = told.stdout.lines().map(str::to_owned).collect();
     let python = told.stdout.lines().next().unwrap().to_owned();
     let mut libraries = BTreeSet::new();
-    for file in files.iter().filter(|file| !file.ends_with(".py")) {
+    for file in files
+        .iter()
+        .filter(|file| Path::new(file).extension() != Some("py".as_ref()))
+    {
         let listed = Command::new("ldd").arg(file).output().unwrap();
         let listed = String::from_utf8(listed.stdout).unwrap();
         let words = listed.split_whitespace();

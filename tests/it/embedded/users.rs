@@ -219,7 +219,7 @@ fn what_a_killed_command_of_several_users_left_is_removed() {
             let mut made = working.map(|entry| entry.unwrap().path().join("upper/d"));
             made.any(|made| {
                 made.metadata()
-                    .is_ok_and(|it| it.uid() != 4242 && it.mode() & 0o77 == 0)
+                    .is_ok_and(|it| it.uid() != 4242 && it.mode() & 0o777 == 0o700)
             })
         };
         while !is_made() {
