@@ -10,6 +10,8 @@ mod debian;
 mod embedded;
 #[path = "engine/mod.rs"]
 mod engine;
+#[path = "docker/export.rs"]
+mod export;
 #[path = "docker/lock.rs"]
 mod lock;
 #[path = "docker/packages.rs"]

@@ -7,7 +7,7 @@ mod parity;
 #[path = "embedded/reach.rs"]
 mod reach;
 #[path = "embedded/saved.rs"]
-mod saved;
+pub(crate) mod saved;
 #[path = "embedded/taken.rs"]
 mod taken;
 

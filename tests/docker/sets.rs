@@ -168,13 +168,13 @@ fn by_apt(engine: &str, base: &str, set: &str, tag: &str) {
 /// A manifest with a system, and an image on it for each set.
 fn manifest(sets: &[&str], word: &str) -> String {
     let mut text = format!(
-        "defaults {{ builder \"oci\" }}\nimage \"base\" {{\n    name \"imgspec-test/{word}\"\n    base-image debian=\"bookworm\"\n}}\n"
+        "defaults {{ builder \"oci\" }}\nimage \"base\" {{\n    name \"imgspec-test/{word}-base\"\n    base-image debian=\"bookworm\"\n}}\n"
     );
     for (number, set) in sets.iter().enumerate() {
         let packages: Vec<String> = set.split(' ').map(|name| format!("\"{name}\"")).collect();
         let _ = writeln!(
             text,
-            "image \"set{number}\" {{\n    name \"imgspec-test/{word}\"\n    base-image image=\"base\"\n    apt-packages {}\n}}",
+            "image \"set{number}\" {{\n    name \"imgspec-test/{word}-set{number}\"\n    base-image image=\"base\"\n    apt-packages {}\n}}",
             packages.join(" ")
         );
     }
