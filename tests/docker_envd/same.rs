@@ -48,7 +48,6 @@ const DIFFERENT: &[(&str, &str)] = &[
     (".pyc", "times"),
     (".dist-info/INSTALLER", "uv, or pip"),
     (".dist-info/RECORD", "uv, or pip"),
-    ("/tmp/uv-", "uv's lock on the interpreter"),
     (
         "/var/lib/apt/extended_states",
         "envd keeps apt's directory in a cache",
