@@ -9,7 +9,7 @@ use crate::backend::Job;
 use crate::backend::buildkit::options;
 use crate::recipe::StepSecret;
 
-/// A build of a Dockerfile that [`stage`](super::stage::stage) has written, as `docker build` and bake files describe it.
+/// A build of a Dockerfile whose files have been written, as `docker build` and bake files describe it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Described {
     /// The stage to build; `None` means the last.
