@@ -134,12 +134,17 @@ pub(crate) fn time(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(number * unit).ok()
 }
 
-/// Displays a duration in seconds: `10 s`, `0.5 s`.
+/// Displays a duration in seconds, or in whole hours: `10 s`, `0.5 s`, `24 h`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span(pub(crate) Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const HOUR: u64 = 3600;
+        let seconds = self.0.as_secs();
+        if seconds >= HOUR && self.0 == Duration::from_hours(seconds / HOUR) {
+            return write!(out, "{} h", seconds / HOUR);
+        }
         write!(out, "{} s", self.0.as_secs_f64())
     }
 }
@@ -147,6 +152,16 @@ impl fmt::Display for Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_are_short_to_read() {
+        let span = |millis| Span(Duration::from_millis(millis)).to_string();
+        assert_eq!(
+            [500, 10_000, 5_400_000].map(span),
+            ["0.5 s", "10 s", "5400 s"]
+        );
+        assert_eq!([3_600_000, 86_400_000].map(span), ["1 h", "24 h"]);
+    }
 
     #[test]
     fn limits_are_set_by_variables_and_nothing_else_is_taken_for_a_time() {

@@ -11,7 +11,6 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output;
 use crate::backend::{Artifact, Backend, BuildError, Export};
-use crate::disk::system_words;
 use crate::run::Summary;
 use crate::session::{Planned, Session};
 
@@ -115,14 +114,7 @@ impl Exporter {
     /// Writes a file as a whole or not at all.
     fn write_file(&self, images: &[Artifact], path: &Path) -> Result<(), Failure> {
         let folder = path.parent().unwrap_or(Path::new("."));
-        let no_file = |error: &io::Error| {
-            let (path, why) = (path.display(), system_words(error));
-            let message = format!("`{path}` cannot be written: {why}");
-            Failure::usage(
-                message,
-                "is the directory there and writable, and the disk not full?",
-            )
-        };
+        let no_file = |error: &io::Error| output::unwritten(path, error);
         let mut file = tempfile::Builder::new()
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)

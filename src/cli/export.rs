@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
@@ -13,8 +12,8 @@ use super::options::Selection;
 use super::output;
 use super::render::{refuse_what_is_there, unwritten};
 use super::screen::{eprint_text, print_text};
-use crate::backend::{Backend, docker, secret};
-use crate::disk::system_words;
+use crate::backend::docker::{self, Docker};
+use crate::backend::{Backend, secret};
 use crate::export::{self, Build, Node, Pipeline};
 use crate::graph::ImageId;
 use crate::report::words::Count;
@@ -125,12 +124,12 @@ fn write_directory(
     };
     let to = context.folder.join(to);
     refuse_what_is_there(&to)?;
-    let docker = docker_for(session, &graph.images)?;
+    verify_docker(session, &graph.images)?;
     let mut builds = Vec::new();
     for (id, node) in graph.images.iter().zip(&graph.nodes) {
         let folder = to.join(&node.name);
-        fs::create_dir_all(&folder).map_err(|error| no_file(&folder, &error))?;
-        builds.push(image(session, &*docker, *id, &folder)?);
+        fs::create_dir_all(&folder).map_err(|error| output::unwritten(&folder, &error))?;
+        builds.push(image(session, *id, &folder)?);
     }
     let how = if args.format == Format::Bake {
         let file = export::bake(&graph.nodes, &builds, &groups(session, graph), &graph.asked);
@@ -162,15 +161,9 @@ fn write_directory(
     Ok(())
 }
 
-/// The backend whose files are written; fails with all that it cannot build.
-fn docker_for(session: &Session, images: &[ImageId]) -> Result<Arc<dyn Backend>, Failure> {
-    let found = session
-        .known
-        .iter()
-        .find(|backend| backend.name() == "docker");
-    let docker = found.map(Arc::clone);
-    let docker = docker
-        .ok_or_else(|| Failure::usage("there is no builder `docker`", "use another format"))?;
+/// Fails with all that Docker cannot build.
+fn verify_docker(session: &Session, images: &[ImageId]) -> Result<(), Failure> {
+    let docker = Docker::new();
     let world = &session.world;
     let wrong = |id: &ImageId| {
         let recipe = &world.recipes[id.index()];
@@ -184,7 +177,7 @@ fn docker_for(session: &Session, images: &[ImageId]) -> Result<Arc<dyn Backend>,
     };
     let wrong: Vec<String> = images.iter().flat_map(wrong).collect();
     if wrong.is_empty() {
-        return Ok(docker);
+        return Ok(());
     }
     Err(Failure::usage(
         format!(
@@ -196,18 +189,10 @@ fn docker_for(session: &Session, images: &[ImageId]) -> Result<Arc<dyn Backend>,
 }
 
 /// Writes the files of an image, and describes its build.
-fn image(
-    session: &Session,
-    docker: &dyn Backend,
-    id: ImageId,
-    folder: &Path,
-) -> Result<Build, Failure> {
+fn image(session: &Session, id: ImageId, folder: &Path) -> Result<Build, Failure> {
     let (key, reference) = (session.prints.key(id), session.reference(id));
     let job = session.job(id, &key, &reference, session.future_bases(id));
-    docker
-        .render(&job, folder)
-        .map_err(|error| unwritten(&error))?;
-    let described = docker::describe(&job).map_err(|error| unwritten(&error))?;
+    let described = docker::write(&job, folder).map_err(|error| unwritten(&error))?;
     let root = &session.world.workspace.root;
     let (mut secret_files, mut secret_variables) = (Vec::new(), Vec::new());
     for secret in &described.secrets {
@@ -224,7 +209,7 @@ fn image(
         }
     }
     Ok(Build {
-        reference: reference.clone(),
+        reference,
         described,
         secret_files,
         secret_variables,
@@ -241,11 +226,5 @@ fn groups(session: &Session, graph: &Exported) -> BTreeMap<String, Vec<usize>> {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    output::put(path, text).map_err(|error| no_file(path, &error))
-}
-
-fn no_file(path: &Path, error: &std::io::Error) -> Failure {
-    let (path, why) = (path.display(), system_words(error));
-    let message = format!("`{path}` cannot be written: {why}");
-    Failure::usage(message, "is the directory writable, and the disk not full?")
+    output::put(path, text).map_err(|error| output::unwritten(path, &error))
 }

@@ -22,10 +22,18 @@ pub(super) fn write_new(path: &Path, text: &str, force: bool) -> Result<(), Fail
         if error.kind() == io::ErrorKind::AlreadyExists {
             return is_there(path);
         }
-        let (path, why) = (path.display(), system_words(&error));
-        let message = format!("`{path}` cannot be written: {why}");
-        Failure::usage(message, "is the directory writable, and the disk not full?")
+        unwritten(path, &error)
     })
+}
+
+/// A file that the system does not let be written.
+pub(super) fn unwritten(path: &Path, error: &io::Error) -> Failure {
+    let (path, why) = (path.display(), system_words(error));
+    let message = format!("`{path}` cannot be written: {why}");
+    Failure::usage(
+        message,
+        "is the directory there and writable, and the disk not full?",
+    )
 }
 
 /// Replaces regular files only: not the target of a link, as the link may have been planted.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::answers::each_backend;
 use super::packages::{FailedPackages, PackageRenewal};
 use super::renew::Which;
 use crate::asking::Asker;
@@ -199,33 +200,25 @@ impl<'a> Renewing<'a> {
     }
 }
 
-/// Queries each backend once; the answers are in the order of the questions.
 fn ask(questions: &[Question<'_>], asker: Asker<'_>) -> Vec<Result<Vec<LockedDeb>, NotFound>> {
-    let mut by_backend: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (at, question) in questions.iter().enumerate() {
-        let backend = question.need.backend.name();
-        by_backend.entry(backend).or_default().push(at);
+    each_backend(
+        questions,
+        |question| &question.need.backend,
+        |backend, questions| {
+            let wanted: Vec<RequestedDebs<'_>> = questions.iter().map(|it| requested(it)).collect();
+            backend.debian(&wanted, asker)
+        },
+    )
+}
+
+fn requested<'a>(question: &'a Question<'_>) -> RequestedDebs<'a> {
+    RequestedDebs {
+        recipe: question.need.recipe,
+        of: &question.need.of,
+        platform: question.platform,
+        outside: question.outside,
+        base_files: question.need.base_files,
+        below: question.below.iter().collect(),
+        preferred: &question.preferred,
     }
-    let unheard = || Err(NotFound::Failed("the builder gave no answer".to_owned()));
-    let mut answers: Vec<_> = questions.iter().map(|_| unheard()).collect();
-    for places in by_backend.into_values() {
-        let wanted = places.iter().map(|at| {
-            let question = &questions[*at];
-            RequestedDebs {
-                recipe: question.need.recipe,
-                of: &question.need.of,
-                platform: question.platform,
-                outside: question.outside,
-                base_files: question.need.base_files,
-                below: question.below.iter().collect(),
-                preferred: &question.preferred,
-            }
-        });
-        let wanted: Vec<RequestedDebs<'_>> = wanted.collect();
-        let backend = &questions[places[0]].need.backend;
-        for (at, answer) in places.iter().zip(backend.debian(&wanted, asker)) {
-            answers[*at] = answer;
-        }
-    }
-    answers
 }

@@ -4,6 +4,7 @@
 //! The file is read along with the manifests and written only by `imgspec lock`; nothing else resolves again what is locked.
 //! The format and its rationale are in `docs/design/lock.md`.
 
+mod answers;
 mod debian;
 mod file;
 mod packages;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::answers::each_backend;
 use super::renew::Which;
 use crate::asking::Asker;
 use crate::backend::Backend;
@@ -214,52 +215,46 @@ fn question<'a>(
     })
 }
 
-/// Queries each backend once; the answers are in the order of the questions.
 fn ask(
     questions: &[Question<'_>],
     bases: &BTreeMap<String, Locked>,
     asker: Asker<'_>,
 ) -> Vec<Result<Found, NotFound>> {
-    let mut by_backend: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (at, question) in questions.iter().enumerate() {
-        let backend = question.need.backend.name();
-        by_backend.entry(backend).or_default().push(at);
+    each_backend(
+        questions,
+        |question| &question.need.backend,
+        |backend, questions| {
+            let each = questions.iter();
+            let wanted: Vec<Requested<'_>> =
+                each.map(|question| requested(question, bases)).collect();
+            backend.packages(&wanted, asker)
+        },
+    )
+}
+
+fn requested<'a>(question: &'a Question<'a>, bases: &'a BTreeMap<String, Locked>) -> Requested<'a> {
+    let PackageNeed {
+        image,
+        recipe,
+        pip,
+        files,
+        python,
+        base_files,
+        root,
+        ..
+    } = question.need;
+    let outside = python.outside.and_then(|it| bases.get(&familiar(it)));
+    Requested {
+        image,
+        recipe,
+        pip,
+        files: *files,
+        platform: question.platform,
+        python: python.clone(),
+        outside: outside.map(|locked| &locked.image),
+        base_files: *base_files,
+        root,
+        kept: question.kept,
+        preferred: &question.preferred,
     }
-    let unheard = || Err(NotFound::Failed("the builder gave no answer".to_owned()));
-    let mut answers: Vec<_> = questions.iter().map(|_| unheard()).collect();
-    for places in by_backend.into_values() {
-        let wanted = places.iter().map(|at| {
-            let question = &questions[*at];
-            let PackageNeed {
-                image,
-                recipe,
-                pip,
-                files,
-                python,
-                base_files,
-                root,
-                ..
-            } = question.need;
-            let outside = python.outside.and_then(|it| bases.get(&familiar(it)));
-            Requested {
-                image,
-                recipe,
-                pip,
-                files: *files,
-                platform: question.platform,
-                python: python.clone(),
-                outside: outside.map(|locked| &locked.image),
-                base_files: *base_files,
-                root,
-                kept: question.kept,
-                preferred: &question.preferred,
-            }
-        });
-        let wanted: Vec<Requested<'_>> = wanted.collect();
-        let backend = &questions[places[0]].need.backend;
-        for (at, answer) in places.iter().zip(backend.packages(&wanted, asker)) {
-            answers[*at] = answer;
-        }
-    }
-    answers
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::buildkit::options;
 use super::daemon::{DOCKER, Daemon, locked_digests};
 pub use super::dockerfile::Described;
-use super::dockerfile::{self, Called, Dockerfile, stage::stage};
+use super::dockerfile::{self, Called, stage::stage};
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, CleanUp, Cleaned, DEBIAN, Existence,
     Job, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context, labels,
@@ -75,7 +75,7 @@ impl Backend for Docker {
 
     /// Refers to bases of the workspace by their references; a build uses private names of the same images instead.
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
-        stage(job, &by_reference(job)?, &context::theirs(to)?)
+        write(job, to).map(drop)
     }
 
     fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
@@ -132,17 +132,13 @@ impl Backend for Docker {
     }
 }
 
-/// Describes the build whose files [`Backend::render`] of [`Docker`] writes.
+/// Writes the Dockerfile of a job and its context, and describes their build. Bases of the workspace have their references as
+/// names.
 ///
 /// # Errors
 ///
-/// Fails if a file cannot be read, or if it changed since it was hashed.
-pub fn describe(job: &Job<'_>) -> Result<Described, BuildError> {
-    Ok(Described::new(job, &by_reference(job)?))
-}
-
-/// The Dockerfile of a job, in which bases of the workspace have their references as names.
-fn by_reference(job: &Job<'_>) -> Result<Dockerfile, BuildError> {
+/// Fails if a file cannot be read or written, or if it changed since it was hashed.
+pub fn write(job: &Job<'_>, to: &Path) -> Result<Described, BuildError> {
     let bases = job.bases.iter();
     let called = Called {
         parents: bases
@@ -150,7 +146,9 @@ fn by_reference(job: &Job<'_>) -> Result<Dockerfile, BuildError> {
             .collect(),
         locked: locked_digests(job).collect(),
     };
-    dockerfile::of_job(job, &called)
+    let dockerfile = dockerfile::of_job(job, &called)?;
+    stage(job, &dockerfile, &context::theirs(to)?)?;
+    Ok(Described::new(job, &dockerfile))
 }
 
 type Refuse<'a> = &'a mut dyn FnMut(&str, String);

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::packages::{is_inputs, is_url, number};
-use super::reader::{RESTORE, Reader};
+use super::packages::{is_inputs, is_url};
+use super::reader::{Beside, RESTORE, Reader};
 use crate::backend::oci::name::Digest;
 use crate::diagnostic::{Diagnostic, quoted, shown};
 use crate::manifest::{Data, Node};
@@ -88,35 +88,16 @@ impl Reader {
             }
         }
         let [platform] = self.texts_beside(node, is_fine)?;
-        let mut debs: Vec<LockedDeb> = Vec::new();
-        for child in &node.children {
-            if child.name.text != "deb" {
-                let why = format!("a platform cannot contain `{}`", shown(&child.name.text));
-                self.wrong(child.head(), &why);
-            } else if let Some(deb) = self.deb(child) {
-                debs.push(deb);
-            }
-        }
-        debs.sort();
-        if debs.is_sorted_by(|one, next| one.name < next.name) {
-            return Some((platform, PlatformDebs { base, debs }));
-        }
-        self.wrong(node.head(), "one of its packages is listed twice");
-        None
+        let debs = self.listed(node, "deb", Self::deb, |deb| &deb.name)?;
+        Some((platform, PlatformDebs { base, debs }))
     }
 
     fn deb(&mut self, node: &Node) -> Option<LockedDeb> {
-        let (mut size, mut is_requested, mut is_fine) = (None, false, true);
-        for prop in &node.props {
-            match (prop.name.text.as_str(), &prop.value.data) {
-                ("size", data) if size.is_none() => {
-                    size = number(data);
-                    is_fine &= size.is_some();
-                }
-                ("requested", Data::Bool(true)) if !is_requested => is_requested = true,
-                _ => is_fine = false,
-            }
-        }
+        let Beside {
+            size,
+            is_requested,
+            is_fine,
+        } = Beside::read(node);
         let [name, version, architecture, sha256, url] =
             self.texts_beside(node, is_fine && size.is_some())?;
         let size = size?;

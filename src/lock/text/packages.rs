@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::reader::{RESTORE, Reader};
+use super::reader::{Beside, RESTORE, Reader, number};
 use crate::backend::oci::name::Digest;
 use crate::diagnostic::{Diagnostic, quoted, shown};
 use crate::fingerprint::without_credentials;
@@ -147,43 +147,21 @@ impl Reader {
             }
         }
         let [platform] = self.texts_beside(node, is_fine && target.is_some())?;
-        let mut wheels: Vec<LockedWheel> = Vec::new();
-        for child in &node.children {
-            if child.name.text != "wheel" {
-                let why = format!("a platform cannot contain `{}`", shown(&child.name.text));
-                self.wrong(child.head(), &why);
-            } else if let Some(wheel) = self.wheel(child) {
-                wheels.push(wheel);
-            }
-        }
-        wheels.sort();
-        if wheels.is_sorted_by(|one, next| one.name < next.name) {
-            let target = target?;
-            return Some((
-                platform,
-                PlatformPackages {
-                    target,
-                    base,
-                    wheels,
-                },
-            ));
-        }
-        self.wrong(node.head(), "one of its packages is listed twice");
-        None
+        let wheels = self.listed(node, "wheel", Self::wheel, |wheel| &wheel.name)?;
+        let locked = PlatformPackages {
+            target: target?,
+            base,
+            wheels,
+        };
+        Some((platform, locked))
     }
 
     fn wheel(&mut self, node: &Node) -> Option<LockedWheel> {
-        let (mut size, mut is_requested, mut is_fine) = (None, false, true);
-        for prop in &node.props {
-            match (prop.name.text.as_str(), &prop.value.data) {
-                ("size", data) if size.is_none() => {
-                    size = number(data);
-                    is_fine &= size.is_some();
-                }
-                ("requested", Data::Bool(true)) if !is_requested => is_requested = true,
-                _ => is_fine = false,
-            }
-        }
+        let Beside {
+            size,
+            is_requested,
+            is_fine,
+        } = Beside::read(node);
         let [name, version, file, sha256, url] = self.texts_beside(node, is_fine)?;
         let why = if !is_name(&name) {
             "this is not the normalized name of a package"
@@ -208,13 +186,6 @@ impl Reader {
         };
         self.wrong(node.head(), why);
         None
-    }
-}
-
-pub(super) fn number(data: &Data) -> Option<u64> {
-    match data {
-        Data::Number(text) => text.parse().ok(),
-        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::backend::oci::name::Digest;
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::{Diagnostic, Place, shown};
 use crate::manifest::{Data, Node};
 use crate::workspace::{DebianField, LOCK_FILE, Lock};
 
@@ -59,9 +59,73 @@ impl Reader {
         }
     }
 
+    /// The packages of a platform, which all are nodes of this kind, sorted. `name` tells which package one is.
+    pub(super) fn listed<T: Ord>(
+        &mut self,
+        node: &Node,
+        kind: &str,
+        read: fn(&mut Self, &Node) -> Option<T>,
+        name: fn(&T) -> &str,
+    ) -> Option<Vec<T>> {
+        let mut packages = Vec::new();
+        for child in &node.children {
+            if child.name.text == kind {
+                packages.extend(read(self, child));
+            } else {
+                let why = format!("a platform cannot contain `{}`", shown(&child.name.text));
+                self.wrong(child.head(), &why);
+            }
+        }
+        packages.sort();
+        if packages.is_sorted_by(|one, next| name(one) < name(next)) {
+            return Some(packages);
+        }
+        self.wrong(node.head(), "one of its packages is listed twice");
+        None
+    }
+
     pub(super) fn wrong(&mut self, place: Place, why: &str) {
         let message = format!("`{LOCK_FILE}` is damaged: {why}");
         let mistake = Diagnostic::error("wrong-lock", message).at(place, "");
         self.mistakes.push(mistake.help(RESTORE));
+    }
+}
+
+/// What a package says beside its name and its file.
+#[derive(Default)]
+pub(super) struct Beside {
+    /// Its size in bytes, if it is known.
+    pub(super) size: Option<u64>,
+    pub(super) is_requested: bool,
+    /// Whether it says nothing else.
+    pub(super) is_fine: bool,
+}
+
+impl Beside {
+    pub(super) fn read(node: &Node) -> Self {
+        let mut beside = Self {
+            is_fine: true,
+            ..Self::default()
+        };
+        for prop in &node.props {
+            match (prop.name.text.as_str(), &prop.value.data) {
+                ("size", data) if beside.size.is_none() => {
+                    beside.size = number(data);
+                    beside.is_fine &= beside.size.is_some();
+                }
+                ("requested", Data::Bool(true)) if !beside.is_requested => {
+                    beside.is_requested = true;
+                }
+                _ => beside.is_fine = false,
+            }
+        }
+        beside
+    }
+}
+
+pub(super) fn number(data: &Data) -> Option<u64> {
+    match data {
+        Data::Number(text) => text.parse().ok(),
+        _ => None,
     }
 }

@@ -139,7 +139,7 @@ fn one_that_gives_no_answer_is_told_with_its_cause_and_asked_again_in_the_next_r
         ),
         (
             Answer::Http(429, vec![("retry-after", "3600".into())], String::new()),
-            "asks to retry in 3600 s",
+            "asks to retry in 1 h",
         ),
     ];
     for (answer, why) in cases {
