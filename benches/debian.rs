@@ -1,8 +1,8 @@
 //! Compares packages of Debian installed by the embedded builder with `apt-get install` in `BuildKit`, and a system made of nothing but
-//! packages with mmdebstrap.
+//! packages with mmdebstrap; and times the images of the root manifest: from nothing, with nothing to do, after an edit.
 //!
 //! Each set of packages is installed four times on the same system, in turns: by both with the packages to be fetched, and by both with
-//! packages that are there (`BuildKit`'s in cache mounts). What is timed ends with an image in the store of each.
+//! packages that are there (`BuildKit`'s in cache mounts of the set's own). What is timed ends with an image in the store of each.
 //!
 //! Needs root, Debian's archive, `mmdebstrap` in `PATH`, and a Docker engine in `DOCKER_HOST`. Run it with `cargo bench --bench debian`;
 //! `IMGSPEC_BENCH_SETS=6` installs only the first six sets. Prints medians and ratios, asserts nothing.
@@ -24,9 +24,6 @@ const MANY: usize = 30;
 /// One on each line.
 const SETS: &str = include_str!("../tests/data/debian-sets.txt");
 
-/// Where apt keeps what it fetches.
-const CACHES: &str = "--mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt/lists,sharing=locked ";
-
 fn main() {
     // `cargo test --benches` only checks that this starts.
     if std::env::args().any(|argument| argument == "--test") {
@@ -36,6 +33,7 @@ fn main() {
     let bench = Bench {
         root: folder.path(),
     };
+    bench.demo();
     bench.of_nothing_else();
     if std::env::var_os("DOCKER_HOST").is_none() {
         println!("no engine in DOCKER_HOST: sets of packages are left out");
@@ -73,6 +71,33 @@ impl Bench<'_> {
             packages.join(" ")
         );
         std::fs::write(self.path("imgspec.kdl"), text).expect("a manifest");
+    }
+
+    /// The root manifest with an empty store, then as it is, then after edits of a source
+    /// that an image copies and compiles.
+    fn demo(&self) {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for name in ["imgspec.kdl", "stack"] {
+            time(
+                Command::new("cp")
+                    .arg("-a")
+                    .args([root.join(name), self.path(name)]),
+            );
+        }
+        let cold = time(&mut self.imgspec("demo", &[]));
+        let (mut fresh, mut edited) = (Vec::new(), Vec::new());
+        for round in 0..ROUNDS {
+            fresh.push(time(&mut self.imgspec("demo", &[])));
+            let file = self.path("stack/report/model.py");
+            let text = std::fs::read_to_string(&file).expect("a source");
+            std::fs::write(file, format!("{text}\n# edit {round}\n")).expect("a file");
+            edited.push(time(&mut self.imgspec("demo", &[])));
+        }
+        let [fresh, edited] = [fresh, edited].map(|times| median(times).as_secs_f64());
+        let cold = cold.as_secs_f64();
+        println!(
+            "the root manifest: from nothing {cold:.2} s, nothing to do {fresh:.3} s, after an edit {edited:.2} s"
+        );
     }
 
     /// Into an empty store and into an empty directory; both fetch everything.
@@ -113,11 +138,10 @@ impl Bench<'_> {
                     .args([self.path("known"), self.path("cold")]),
             );
             let fetched = time(&mut self.imgspec("cold", &["set"]));
-            let by_apt = self.by_apt(base.trim(), set, "");
+            let by_apt = self.by_apt(base.trim(), set);
             cold.push((fetched, by_apt));
             let known = time(&mut self.imgspec("cold", &["set", "--force"]));
-            self.by_apt(base.trim(), set, CACHES);
-            let known_by_apt = self.by_apt(base.trim(), set, CACHES);
+            let known_by_apt = self.by_apt(base.trim(), set);
             warm.push((known, known_by_apt));
             let all = [fetched, by_apt, known, known_by_apt];
             let [a, b, c, d] = all.map(|took| took.as_secs_f64());
@@ -127,10 +151,15 @@ impl Bench<'_> {
         summary("packages that are there, BuildKit", &warm);
     }
 
-    /// How long `BuildKit` takes for a set.
-    fn by_apt(&self, base: &str, set: &str, mounts: &str) -> Duration {
+    /// How long `BuildKit` takes for a set. What apt fetches is kept for the next time.
+    fn by_apt(&self, base: &str, set: &str) -> Duration {
+        let own = format!("{}-{}", self.path("").display(), set.replace(' ', "-"));
+        let kept = |target: &str| {
+            format!("--mount=type=cache,id={own}-{target},target=/var/{target},sharing=locked")
+        };
+        let (archives, lists) = (kept("cache/apt"), kept("lib/apt/lists"));
         let text = format!(
-            "FROM {base}\nRUN {mounts}apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {set}\n"
+            "FROM {base}\nRUN {archives} {lists} apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends {set}\n"
         );
         let context = self.path("context");
         std::fs::create_dir_all(&context).expect("a directory");

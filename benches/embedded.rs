@@ -207,6 +207,7 @@ impl<'a> Bench<'a> {
         self.write(&all);
         time(&mut self.imgspec(&["lock"]));
         time(&mut self.imgspec(&["graph", "build", "i0", "i5"]));
+        std::thread::sleep(REST);
         let times = (1..ROUNDS).map(|at| {
             let id = format!("i{at}");
             time(&mut self.imgspec(&["graph", "build", &id]))
@@ -234,6 +235,7 @@ impl<'a> Bench<'a> {
         edit(0);
         time(&mut self.imgspec(&["lock"]));
         time(&mut self.imgspec(&["graph", "build", "--push"]));
+        std::thread::sleep(REST);
         let times = (1..=ROUNDS).map(|at| {
             edit(at);
             time(&mut self.imgspec(&["graph", "build", "--push"]))

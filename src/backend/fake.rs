@@ -168,7 +168,7 @@ impl Fake {
         &self,
         step: &packages::Requested<'_>,
     ) -> Result<packages::Found, packages::NotFound> {
-        if let PythonSource::Built(image) = step.python.source {
+        if let PythonSource::Built(image) | PythonSource::Debian(image) = step.python.source {
             let why = format!("which Python `{image}` has shows only when it is built");
             return Err(packages::NotFound::Unknowable(why));
         }

@@ -62,6 +62,11 @@ pub trait Backend: Send + Sync {
     /// Whether it can build on this machine, for `doctor`; may start a process.
     fn availability(&self, asker: Asker<'_>) -> Availability;
 
+    /// What else `doctor` says of it where it can build; may start a process.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Removes what killed runs left in its store, and what `wish` says, except what a run may still need.
     ///
     /// # Errors

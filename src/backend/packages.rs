@@ -25,6 +25,8 @@ pub struct Requested<'a> {
     pub outside: Option<&'a LockedImage>,
     /// The files that this Python is in, if they are in the workspace.
     pub base_files: Option<&'a Files>,
+    /// What is locked of the Debian packages that this Python comes with, the lowest first; `None` if that is not all of them.
+    pub debian: Option<&'a [&'a PlatformDebs]>,
     /// The workspace root, absolute.
     pub root: &'a Path,
     /// What is locked for the same requirements: the answer, if the Python and the C library are still the same.

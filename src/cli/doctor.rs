@@ -8,7 +8,8 @@ use super::failure::{Failure, exit};
 use super::notifier::Notifier;
 use super::options::Format;
 use super::screen::{print_json, print_lines};
-use crate::backend::Availability;
+use crate::asking::Asker;
+use crate::backend::{Availability, Backend};
 use crate::check;
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::report::line::{Line, Style};
@@ -52,10 +53,7 @@ pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
         .iter()
         .map(|backend| Finding {
             images: images(session.as_ref(), backend.name()),
-            ..finding(
-                backend.name().to_owned(),
-                backend.availability(notifier.asker()),
-            )
+            ..finding(backend.as_ref(), notifier.asker())
         })
         .collect();
     let mut real = backends.iter().zip(&findings);
@@ -107,16 +105,16 @@ fn images(session: Option<&Session>, builder: &str) -> Vec<Builds> {
         .collect()
 }
 
-fn finding(builder: String, availability: Availability) -> Finding {
+fn finding(backend: &dyn Backend, asker: Asker<'_>) -> Finding {
     let found = Finding {
-        builder,
+        builder: backend.name().to_owned(),
         ..Finding::default()
     };
-    match availability {
+    match backend.availability(asker) {
         Availability::Ready { versions, remarks } => Finding {
             ready: true,
             versions,
-            remarks,
+            remarks: remarks.into_iter().chain(backend.remarks()).collect(),
             ..found
         },
         Availability::Missing { why, mend } => Finding {

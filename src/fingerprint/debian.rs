@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::below::{debian_below, debian_locked, debian_outside};
 use super::encode::debian_inputs;
 use super::files::Files;
-use super::hash::Hash;
 use super::outside::Pins;
 use super::packages::Installing;
-use crate::recipe::{DebianBelow, DebianOf, familiar};
-use crate::workspace::{DebianField, Lock, Locked, PlatformDebs};
+use crate::recipe::{DebianBelow, DebianOf};
+use crate::workspace::{DebianField, Lock, PlatformDebs};
 
 impl<'a> Installing<'a, '_> {
     /// All Debian packages that the image installs.
@@ -67,41 +67,10 @@ impl<'a> Installing<'a, '_> {
     reason = "whether it is known, and whether there is one"
 )]
 fn below(of: &DebianOf<'_>, lock: &Lock, platform: &str) -> Option<Option<String>> {
-    let lists = of.lists.iter().map(|(image, field, _)| {
-        let locked = lock.debian.get(*image)?.get(field)?;
-        locked.platforms.get(platform)
-    });
-    let lists: Vec<&PlatformDebs> = lists.collect::<Option<_>>()?;
+    let lists = of.lists.iter().map(|(image, field, _)| (*image, *field));
+    let lists = debian_locked(lists, &lock.debian, platform)?;
     Some(debian_below(
         debian_outside(of, &lock.bases, platform),
         &lists,
     ))
-}
-
-/// What is locked of the outside image below these packages.
-#[must_use]
-pub fn debian_outside<'l>(
-    of: &DebianOf<'_>,
-    bases: &'l BTreeMap<String, Locked>,
-    platform: &str,
-) -> Option<&'l str> {
-    match of.lowest {
-        DebianBelow::Outside(reference) => bases.get(&familiar(reference))?.on(platform),
-        _ => None,
-    }
-}
-
-/// The digest of what packages are resolved on: an outside image, with these lists on it.
-#[must_use]
-pub fn debian_below(outside: Option<&str>, lists: &[&PlatformDebs]) -> Option<String> {
-    if lists.is_empty() {
-        return outside.map(str::to_owned);
-    }
-    let mut hash = Hash::new("imgspec 2026 debian below v1");
-    hash.text(outside.unwrap_or_default());
-    for deb in lists.iter().flat_map(|list| &list.debs) {
-        hash.text(&deb.name);
-        hash.text(&deb.sha256);
-    }
-    Some(hash.words())
 }

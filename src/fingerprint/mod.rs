@@ -3,6 +3,7 @@
 //! A key is the hash of an encoding that is defined once, through a trait, and used twice (hashed, and listed for
 //! `explain`), so that the two cannot disagree.
 
+mod below;
 mod credentials;
 mod debian;
 mod encode;
@@ -18,8 +19,8 @@ mod outside;
 mod packages;
 mod workspace;
 
+pub use below::{debian_below, debian_locked, debian_outside, python_base};
 pub(crate) use credentials::without_credentials;
-pub use debian::{debian_below, debian_outside};
 pub use encode::key;
 pub use files::{Entry, EntryKind, FileReader, Files, FilesError, Trust, read_files};
 pub(crate) use files::{INDEX, index_lines, requirement_lines};

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::below::python_base;
 use super::encode::package_inputs;
 use super::files::{Files, is_hashed};
 use super::outside::{self, Pins};
 use crate::disk::limits;
-use crate::recipe::{FileSet, Pip, PythonOf, Recipe, familiar};
+use crate::recipe::{FileSet, Pip, PythonOf, Recipe};
 use crate::workspace::Lock;
 
 /// An image whose packages may be locked, with the recipes that tell which Python they are for.
@@ -59,10 +60,9 @@ impl<'a> Installing<'a, '_> {
             let files = set.and_then(|set| files.get(set));
             let platforms = &mut self.recipe.platforms.iter();
             let fits = |platform: &String| {
-                let base = python.outside.and_then(|it| lock.bases.get(&familiar(it)));
-                let base = base.and_then(|locked| locked.on(platform));
+                let base = python_base(&python, &lock.bases, &lock.debian, platform);
                 let of = locked.platforms.get(platform);
-                of.is_some_and(|it| it.base.as_deref() == base)
+                of.is_some_and(|it| it.base == base)
             };
             if self.inputs_for(pip, files, &python) == locked.inputs && platforms.all(fits) {
                 Pins::Locked(Arc::clone(locked))

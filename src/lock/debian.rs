@@ -56,7 +56,7 @@ struct Renewing<'a> {
     left: BTreeSet<(&'a str, DebianField)>,
 }
 
-/// Adds the Debian packages to a renewal of packages, with these bases.
+/// Computes the Debian packages to lock, with these bases.
 ///
 /// # Errors
 /// Returns all packages that could not be resolved; nothing should be written then.
@@ -65,9 +65,9 @@ pub fn renew_debian<'a>(
     before: Option<&'a Lock>,
     bases: &'a BTreeMap<String, Locked>,
     which: &'a Which,
-    renewal: &mut PackageRenewal,
     asker: Asker<'_>,
-) -> Result<(), Vec<FailedPackages>> {
+) -> Result<PackageRenewal, Vec<FailedPackages>> {
+    let mut renewal = PackageRenewal::default();
     let mut renewing = Renewing {
         before,
         bases,
@@ -101,7 +101,7 @@ pub fn renew_debian<'a>(
         let image = renewal.debian.entry(need.image.to_owned()).or_default();
         image.insert(need.of.field, Arc::new(StepPackages { inputs, platforms }));
     }
-    Ok(())
+    Ok(renewal)
 }
 
 impl<'a> Renewing<'a> {

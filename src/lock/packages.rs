@@ -12,10 +12,11 @@ use super::renew::Which;
 use crate::asking::Asker;
 use crate::backend::Backend;
 use crate::backend::packages::{Found, NotFound, Requested};
-use crate::fingerprint::Files;
+use crate::fingerprint::{Files, debian_locked, python_base};
 use crate::recipe::{Pip, PythonOf, Recipe, familiar};
 use crate::workspace::{
-    ImageDebs, ImagePackages, Lock, Locked, LockedWheel, PlatformPackages, StepPackages,
+    ImageDebs, ImagePackages, Lock, Locked, LockedWheel, PlatformDebs, PlatformPackages,
+    StepPackages,
 };
 
 /// How packages are pinned that no lock can have.
@@ -78,11 +79,13 @@ struct Question<'a> {
     need: &'a PackageNeed<'a>,
     platform: &'a str,
     base: Option<String>,
+    /// The Debian packages that the Python comes with, if they are locked.
+    debian: Option<Vec<&'a PlatformDebs>>,
     kept: Option<&'a PlatformPackages>,
     preferred: Vec<LockedWheel>,
 }
 
-/// Computes the packages to lock, with these bases.
+/// Adds the Python packages to a renewal that has the bases and the Debian packages.
 ///
 /// # Errors
 /// Returns all packages that could not be resolved; nothing should be written then.
@@ -91,14 +94,25 @@ pub fn renew_packages<'a>(
     before: Option<&'a Lock>,
     bases: &BTreeMap<String, Locked>,
     which: &Which,
+    mut renewal: PackageRenewal,
     asker: Asker<'_>,
 ) -> Result<PackageRenewal, Vec<FailedPackages>> {
-    let mut renewing = Renewing::default();
+    let debian = std::mem::take(&mut renewal.debian);
+    let mut renewing = Renewing {
+        renewal,
+        ..Renewing::default()
+    };
     let mut questions = Vec::new();
     for need in needs {
         let old = before.and_then(|lock| lock.packages.get(need.image)?.get(&need.step));
         for platform in &need.recipe.platforms {
-            match question(need, platform, old.map(AsRef::as_ref), bases, which) {
+            match question(
+                need,
+                platform,
+                old.map(AsRef::as_ref),
+                (bases, &debian),
+                which,
+            ) {
                 Ok(kept) => renewing.add(need, platform, kept.clone()),
                 Err(question) => questions.push(question),
             }
@@ -108,7 +122,9 @@ pub fn renew_packages<'a>(
     for (question, answer) in questions.into_iter().zip(answers) {
         renewing.hear(question, answer);
     }
-    renewing.end(needs)
+    let mut renewal = renewing.end(needs)?;
+    renewal.debian = debian;
+    Ok(renewal)
 }
 
 /// A renewal under way.
@@ -186,13 +202,10 @@ fn question<'a>(
     need: &'a PackageNeed<'a>,
     platform: &'a str,
     old: Option<&'a StepPackages>,
-    bases: &BTreeMap<String, Locked>,
+    (bases, debian): (&BTreeMap<String, Locked>, &'a BTreeMap<String, ImageDebs>),
     which: &Which,
 ) -> Result<&'a PlatformPackages, Question<'a>> {
-    let outside = need.python.outside.and_then(|it| bases.get(&familiar(it)));
-    let base = outside
-        .and_then(|locked| locked.on(platform))
-        .map(str::to_owned);
+    let base = python_base(&need.python, bases, debian, platform);
     let known = old.and_then(|old| old.platforms.get(platform));
     let is_named = |wheel: &LockedWheel| which.is_package(&wheel.name);
     let is_chosen =
@@ -210,6 +223,7 @@ fn question<'a>(
         need,
         platform,
         base,
+        debian: debian_locked(need.python.debian.iter().copied(), debian, platform),
         kept,
         preferred: preferred.filter(|it| !is_named(it)).cloned().collect(),
     })
@@ -253,6 +267,7 @@ fn requested<'a>(question: &'a Question<'a>, bases: &'a BTreeMap<String, Locked>
         python: python.clone(),
         outside: outside.map(|locked| &locked.image),
         base_files: *base_files,
+        debian: question.debian.as_deref(),
         root,
         kept: question.kept,
         preferred: &question.preferred,

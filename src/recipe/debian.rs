@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::chain::{chain, debian_lists};
 use super::model::{Recipe, Step};
-use super::python::{BaseFile, chain};
+use super::python::BaseFile;
 use crate::spec::{Base, Debian};
 use crate::workspace::DebianField;
 
@@ -76,7 +77,7 @@ impl<'a> DebianOf<'a> {
         recipe: &'a Recipe,
         find: &dyn Fn(&str) -> Option<&'a Recipe>,
     ) -> Vec<Self> {
-        let own = lists(id, recipe);
+        let own = debian_lists(id, recipe);
         if own.is_empty() {
             return Vec::new();
         }
@@ -95,7 +96,7 @@ impl<'a> DebianOf<'a> {
         let mut beneath: Vec<_> = below
             .iter()
             .rev()
-            .flat_map(|(id, recipe)| lists(id, recipe))
+            .flat_map(|(id, recipe)| debian_lists(id, recipe))
             .collect();
         let each = own.into_iter().map(|(image, field, packages)| {
             let of = Self {
@@ -110,22 +111,6 @@ impl<'a> DebianOf<'a> {
         });
         each.collect()
     }
-}
-
-/// What an image installs, in the order in which it does.
-fn lists<'a>(id: &'a str, recipe: &'a Recipe) -> Vec<(&'a str, DebianField, &'a [String])> {
-    if recipe.dockerfile.is_some() {
-        return Vec::new();
-    }
-    let base = match &recipe.base {
-        Base::Debian(_) => Some((id, DebianField::Base, [].as_slice())),
-        _ => None,
-    };
-    let apt = recipe.steps.iter().find_map(|step| match step {
-        Step::Apt { packages } => Some((id, DebianField::Apt, packages.as_slice())),
-        _ => None,
-    });
-    base.into_iter().chain(apt).collect()
 }
 
 fn lowest_of<'a>(id: &'a str, recipe: &'a Recipe) -> DebianBelow<'a> {

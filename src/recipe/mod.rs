@@ -4,6 +4,7 @@
 //! image configuration. What changes least often comes first, so that editing a source file leaves package layers cached.
 
 mod build;
+mod chain;
 mod cuda;
 mod debian;
 mod files;

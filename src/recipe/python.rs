@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use super::chain::{chain, debian_lists};
 use super::files::FileSet;
 use super::model::{Interpreter, Recipe, Step};
 use crate::spec::Base;
+use crate::workspace::DebianField;
 
 /// The Python of a step, and the outside image that everything stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,9 @@ pub struct PythonOf<'a> {
     pub outside: Option<&'a str>,
     /// The file or directory that is lowest instead.
     pub file: Option<BaseFile<'a>>,
+    /// The Debian packages that bring it, or that bring the C library where nothing from outside does: the images and their
+    /// fields, the lowest first.
+    pub debian: Vec<(&'a str, DebianField)>,
 }
 
 /// A base in files of the workspace.
@@ -37,6 +42,8 @@ pub enum PythonSource<'a> {
     Outside,
     /// This path, in the outside image or in what is built on it.
     Exec(&'a str),
+    /// The `python3` of the Debian packages that this image installs.
+    Debian(&'a str),
     /// Something that this image runs or brings: which Python that is shows only in the built image.
     Built(&'a str),
     /// There is no image that could have one.
@@ -51,6 +58,7 @@ impl fmt::Display for PythonOf<'_> {
             PythonSource::Conda(Some(version)) => write!(to, "conda {version}")?,
             PythonSource::Outside => write!(to, "of the outside image")?,
             PythonSource::Exec(path) => write!(to, "at {path}")?,
+            PythonSource::Debian(image) => write!(to, "of Debian's packages in {image}")?,
             PythonSource::Built(image) => write!(to, "built in {image}")?,
             PythonSource::Nothing => write!(to, "none")?,
         }
@@ -85,32 +93,21 @@ impl<'a> PythonOf<'a> {
             }),
             _ => None,
         });
-        let source = source(&chain, interpreter, outside.is_some() || file.is_some());
+        let is_outside = outside.is_some() || file.is_some();
+        let source = source(&chain, interpreter, is_outside);
+        let mut debian = Vec::new();
+        if matches!(source, PythonSource::Debian(_)) || !is_outside {
+            let lists = chain.iter().rev();
+            let lists = lists.flat_map(|(id, recipe)| debian_lists(id, recipe));
+            debian.extend(lists.map(|(image, field, _)| (image, field)));
+        }
         Self {
             source,
             outside,
             file,
+            debian,
         }
     }
-}
-
-pub(super) type Chain<'a> = Vec<(&'a str, &'a Recipe)>;
-
-/// The image and its bases in the workspace, down to the lowest.
-pub(super) fn chain<'a>(
-    id: &'a str,
-    recipe: &'a Recipe,
-    find: &dyn Fn(&str) -> Option<&'a Recipe>,
-) -> Chain<'a> {
-    let mut chain = vec![(id, recipe)];
-    while let Some((_, last)) = chain.last()
-        && last.dockerfile.is_none()
-        && let Base::Image(base) = &last.base
-        && let Some(recipe) = find(base)
-    {
-        chain.push((base, recipe));
-    }
-    chain
 }
 
 fn source<'a>(
@@ -173,7 +170,7 @@ fn first_in_path<'a>(chain: &[(&'a str, &'a Recipe)], is_outside: bool) -> Pytho
                     return PythonSource::Conda(conda.python.as_deref());
                 }
                 Step::Apt { packages } if packages.iter().any(|it| it.starts_with("python3")) => {
-                    return PythonSource::Built(id);
+                    return PythonSource::Debian(id);
                 }
                 _ => {}
             }
@@ -190,7 +187,7 @@ fn first_in_path<'a>(chain: &[(&'a str, &'a Recipe)], is_outside: bool) -> Pytho
 mod tests {
     use super::*;
     use crate::recipe::{Conda, DockerfileRecipe};
-    use crate::spec::WorkspacePath;
+    use crate::spec::{Debian, WorkspacePath};
 
     fn on(base: Base, steps: Vec<Step>) -> Recipe {
         Recipe {
@@ -247,18 +244,55 @@ mod tests {
     }
 
     #[test]
-    fn a_python_that_only_a_build_brings_is_not_guessed() {
+    fn debian_packages_count_where_they_bring_the_python_or_the_c_library() {
+        let apt = |name: &str| Step::Apt {
+            packages: vec![name.into()],
+        };
+        let lists = |os: &Recipe, own: Vec<Step>, interpreter: &Interpreter| {
+            let app = on(Base::Image("os".into()), own);
+            let find = |id: &str| (id == "os").then_some(os);
+            let python = PythonOf::find("app", &app, interpreter, &find);
+            let lists = python.debian.iter();
+            let lists = lists.map(|(image, field)| format!("{image} {}", field.name()));
+            lists.collect::<Vec<_>>()
+        };
+        let system = |steps| on(Base::Debian(Debian::new("bookworm")), steps);
+        let base = &Interpreter::Base;
+        assert_eq!(
+            lists(&system(vec![apt("python3")]), vec![apt("git")], base),
+            ["os base-image", "os apt-packages", "app apt-packages"]
+        );
+        assert_eq!(
+            lists(
+                &system(Vec::new()),
+                vec![python("3.12")],
+                &Interpreter::Managed
+            ),
+            ["os base-image"]
+        );
+        assert_eq!(
+            lists(&registry(vec![apt("python3")]), Vec::new(), base),
+            ["os apt-packages"]
+        );
+        assert_eq!(
+            lists(&registry(vec![apt("git")]), Vec::new(), base),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn a_python_of_packages_or_of_a_build_is_not_that_of_the_base() {
         let apt = |name: &str| Step::Apt {
             packages: vec![name.into()],
         };
         let base = |os: &Recipe, own: Vec<Step>| told(os, own, &Interpreter::Base);
         assert_eq!(
             base(&registry(vec![apt("python3-minimal")]), Vec::new()),
-            "built in os on debian:12"
+            "of Debian's packages in os on debian:12"
         );
         assert_eq!(
             base(&registry(Vec::new()), vec![apt("python3")]),
-            "built in app on debian:12"
+            "of Debian's packages in app on debian:12"
         );
         assert_eq!(
             base(&registry(vec![apt("git")]), Vec::new()),

@@ -157,11 +157,9 @@ impl Session {
         let (needs, debian_needs) = (self.package_needs(), self.debian_needs());
         let before = self.world.workspace.lock.as_ref();
         let bases = &renewal.lock.bases;
-        let found = lock::renew_packages(&needs, before, bases, which, asker);
-        let found = found.and_then(|mut found| {
-            lock::renew_debian(&debian_needs, before, bases, which, &mut found, asker)?;
-            Ok(found)
-        });
+        let found = lock::renew_debian(&debian_needs, before, bases, which, asker);
+        let found = found
+            .and_then(|found| lock::renew_packages(&needs, before, bases, which, found, asker));
         let PackageRenewal {
             packages,
             debian,

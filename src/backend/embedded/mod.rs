@@ -216,9 +216,12 @@ impl Backend for Embedded {
             versions: Vec::new(),
             remarks: vec![
                 "builds without a daemon: copies, Python and its wheels, commands".to_owned(),
-                super::sandbox::remark(),
             ],
         }
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        vec![super::sandbox::remark()]
     }
 
     fn clean(&self, wish: &CleanUp, _: Asker<'_>) -> Result<Cleaned, String> {
@@ -315,7 +318,9 @@ impl Backend for Embedded {
         let digest = thread::scope(|scope| {
             let building = scope.spawn(|| build::build(job, &source));
             building.join().unwrap_or_else(|panic| resume_unwind(panic))
-        })?;
+        });
+        super::sandbox::dismiss();
+        let digest = digest?;
         let note = ImageNote {
             reference: job.reference.to_owned(),
             key: job.key.to_string(),

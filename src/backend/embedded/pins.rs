@@ -94,6 +94,12 @@ fn target_of(
         PythonSource::Conda(Some(version)) | PythonSource::Managed(version) => {
             installed(version, wanted, source)
         }
+        PythonSource::Debian(image) => match of_debian(wanted) {
+            Some(version) => installed(&version, wanted, source),
+            None => unknowable(format!(
+                "which Python `{image}` has shows only when it is built, as its Debian packages are not locked"
+            )),
+        },
         PythonSource::Outside | PythonSource::Exec(_) => {
             let name = match (wanted.python.outside, wanted.base_files) {
                 (Some(reference), _) => format!("`{reference}`"),
@@ -119,7 +125,55 @@ fn target_of(
     }
 }
 
-/// A Python that a step installs, on the C library of the outside image.
+/// The version of Debian's `python3` in the locked packages.
+fn of_debian(wanted: &Requested<'_>) -> Option<String> {
+    let (major, minor) = numbers(locked_version(wanted, "python3-minimal")?)?;
+    let own = locked_version(wanted, &format!("python{major}.{minor}-minimal"))?;
+    Some(upstream(own).to_owned())
+}
+
+/// The version of a Debian package as locked: of several lists, the uppermost has what is installed last.
+fn locked_version<'a>(wanted: &Requested<'a>, name: &str) -> Option<&'a str> {
+    let lists = wanted.debian?.iter().rev();
+    let mut debs = lists.flat_map(|list| &list.debs);
+    let deb = debs.find(|deb| deb.name == name)?;
+    Some(&deb.version)
+}
+
+/// Debian's version without what Debian adds: `3.11.2` of `3.11.2-6+deb12u5`.
+fn upstream(version: &str) -> &str {
+    let version = version.split_once(':').map_or(version, |(_, rest)| rest);
+    let is_other = |each: char| !each.is_ascii_digit() && each != '.';
+    let end = version.find(is_other).unwrap_or(version.len());
+    version[..end].trim_end_matches('.')
+}
+
+/// The first two numbers of a version.
+fn numbers(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = upstream(version).split('.').map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// The C library of what is lowest, in packages or in files, and what is assumed of it.
+fn libc_of(
+    wanted: &Requested<'_>,
+    platform: &Platform,
+    source: &Source<'_>,
+) -> Result<(Libc, Option<String>), NotFound> {
+    if let Some((major, minor)) = locked_version(wanted, "libc6").and_then(numbers) {
+        return Ok((Libc::Glibc(major, minor), None));
+    }
+    if let Some(image) = lowest(wanted, source)? {
+        let libc = target::libc(&image.tree, platform);
+        return Ok((libc.map_err(NotFound::Unknowable)?, None));
+    }
+    let remark = format!(
+        "its packages are locked for {ASSUMED}, because its base cannot be read without a build"
+    );
+    Ok((ASSUMED, Some(remark)))
+}
+
+/// A Python that a step or a package installs, on the C library of what is lowest.
 fn installed(
     version: &str,
     wanted: &Requested<'_>,
@@ -134,15 +188,7 @@ fn installed(
     };
     let full: Option<u32> = parts.next().and_then(Result::ok);
     let platform = Platform::read(wanted.platform);
-    let (libc, remark) = if let Some(image) = lowest(wanted, source)? {
-        let libc = target::libc(&image.tree, &platform);
-        (libc.map_err(NotFound::Unknowable)?, None)
-    } else {
-        let remark = format!(
-            "its packages are locked for {ASSUMED}, because its base cannot be read without a build"
-        );
-        (ASSUMED, Some(remark))
-    };
+    let (libc, remark) = libc_of(wanted, &platform, source)?;
     let folder = |name: &str| format!("{PYTHON_HOME}/{name}");
     let target = Target {
         version: (major, minor),
@@ -284,5 +330,21 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         // What remains is a copy of the user's files, and recognizable by its name.
         let _ = self.above.remove(&self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_debian_adds_to_a_version_is_left_out() {
+        let read = |version| (upstream(version), numbers(version));
+        assert_eq!(read("3.11.2-6+deb12u5"), ("3.11.2", Some((3, 11))));
+        assert_eq!(read("1:3.13.5-2"), ("3.13.5", Some((3, 13))));
+        assert_eq!(read("3.14.0~rc2-1"), ("3.14.0", Some((3, 14))));
+        assert_eq!(read("2.36-9+deb12u10"), ("2.36", Some((2, 36))));
+        assert_eq!(read("3"), ("3", None));
+        assert_eq!(read("x"), ("", None));
     }
 }

@@ -13,6 +13,7 @@ mod probe;
 #[cfg(target_os = "linux")]
 mod ranges;
 mod reasons;
+mod start;
 mod supervise;
 
 #[cfg(target_os = "linux")]
@@ -73,6 +74,11 @@ pub(in crate::backend) fn run(
     supervise::supervise(run, mode, cancel, output)
 }
 
+/// Ends the sandbox that was started ahead, if there is one: no further command is expected.
+pub(in crate::backend) fn dismiss() {
+    start::dismiss();
+}
+
 /// Makes this process a sandbox if it was started as one, and then does not return. Must be called before this process has threads;
 /// once it was, this program is the one that sandboxes are started from.
 pub(in crate::backend) fn serve() {
@@ -80,5 +86,5 @@ pub(in crate::backend) fn serve() {
     if std::env::args_os().nth(1).is_some_and(|it| it == ARGUMENT) {
         inside::enter();
     }
-    supervise::this_program_serves();
+    start::this_program_serves();
 }

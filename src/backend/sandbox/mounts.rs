@@ -43,7 +43,11 @@ impl Sources {
                     let content = secrets.next().map_or(&[][..], Vec::as_slice);
                     let memory = match &mut memory {
                         Some(memory) => memory,
-                        None => memory.insert(secret_memory(plan).at("make memory for secrets")?),
+                        None => {
+                            // Only root can enter it.
+                            let made = self::memory(&plan.work.join("secrets"), "0700", "64m");
+                            memory.insert(made.at("make memory for secrets")?)
+                        }
                     };
                     let file = secret(memory, number, content, *uid);
                     (file.at(format!("write the secret {target}"))?, false)
@@ -91,13 +95,12 @@ fn clone(source: &Path, is_link: bool, attributes: u64, target: &str) -> Result<
     Ok(mount)
 }
 
-/// A file system in memory that only root can enter, attached where nobody outside sees it.
-fn secret_memory(plan: &Plan) -> io::Result<OwnedFd> {
-    let place = plan.work.join("secrets");
-    fs::create_dir(&place)?;
-    let memory = fresh("tmpfs", &[("mode", "0700"), ("size", "64m")], PLAIN)?;
+/// A file system in memory, attached where nobody outside sees it.
+pub(super) fn memory(place: &Path, mode: &str, size: &str) -> io::Result<OwnedFd> {
+    fs::create_dir(place)?;
+    let memory = fresh("tmpfs", &[("mode", mode), ("size", size)], PLAIN)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    move_mount(memory.as_fd(), "", CWD, &place, flags)?;
+    move_mount(memory.as_fd(), "", CWD, place, flags)?;
     Ok(memory)
 }
 

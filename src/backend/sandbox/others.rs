@@ -8,7 +8,7 @@ use std::path::Path;
 use super::error::SandboxError;
 use super::frames::{receive, send, send_bytes};
 use super::plan::{Errand, Mode, Report, Task};
-use super::supervise;
+use super::{start, supervise};
 
 /// An entry of a directory that belongs to others than 0:0, or has capabilities.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ fn errand(
     errand: Errand,
     then: &dyn Fn(&UnixStream) -> io::Result<()>,
 ) -> Result<Option<String>, SandboxError> {
-    let (mut started, mut wire) = supervise::spawn()?;
+    let (mut started, mut wire) = start::spawn()?;
     let task = Task::Errand {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         mode,

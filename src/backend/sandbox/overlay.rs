@@ -21,6 +21,7 @@ use rustix::mount::{
 use rustix::process::{chdir, fchdir, pivot_root};
 
 use super::asked::MOST_LAYERS;
+use super::mounts::memory;
 use super::plan::{At, Kind, Plan, Trouble};
 
 /// Options besides directories.
@@ -48,11 +49,12 @@ struct Names {
 }
 
 /// Makes the links `u`, `w` and `0`, `1` … to the layers from the uppermost one on, and below all layers one of our own that has the
-/// mount points, so that they need not be made in `upper`.
+/// mount points, so that they need not be made in `upper`. Both in memory, which is faster than a disk and leaves nothing to remove.
 fn prepare(plan: &Plan) -> io::Result<Names> {
     let directory = plan.work.join("names");
-    let (work, below) = (plan.work.join("overlay"), plan.work.join("below"));
-    for made in [&directory, &work, &below] {
+    memory(&directory, "0755", "16m")?;
+    let (work, below) = (plan.work.join("overlay"), directory.join("below"));
+    for made in [&work, &below] {
         fs::create_dir(made)?;
     }
     mount_points(plan, &below)?;

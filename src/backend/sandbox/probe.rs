@@ -6,7 +6,7 @@ use super::asked::Run;
 use super::error::{Forbidden, SandboxError};
 use super::plan::{Bounds, Ids, Mode, Network};
 use super::reasons::{Facts, explain};
-use super::supervise;
+use super::{start, supervise};
 use crate::cancel::Cancel;
 
 /// How this machine can isolate programs.
@@ -32,7 +32,7 @@ pub(in crate::backend) fn remark() -> String {
 }
 
 fn find() -> Result<Mode, Forbidden> {
-    if supervise::program().is_none() {
+    if start::program().is_none() {
         return Err(Forbidden {
             why: "sandboxes are started from the program `imgspec`, which is not in PATH".into(),
             mend: "install it".into(),

@@ -3,23 +3,22 @@
 
 use std::io::{self, Read};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use super::asked::{ARGUMENT, Exit, Mount, Run};
+use super::asked::{Exit, Mount, Run};
 use super::error::SandboxError;
 use super::frames::{receive, send, send_bytes};
 use super::plan::{Kind, Mode, Place, Plan, Report, Task, Trouble};
+use super::start;
 use crate::cancel::Cancel;
-use crate::process::{Started, Stream, start};
+use crate::process::{Started, Stream};
 
 /// How often to look whether to stop and whether the disk is filling up.
 const TICK: Timespec = Timespec {
@@ -34,28 +33,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const CHUNK: usize = 64 << 10;
 
 /// The directories that a sandbox makes in `work`.
-const OWN: [&str; 4] = ["below", "names", "overlay", "secrets"];
-
-/// Whether sandboxes are started from this very program.
-static SERVES: AtomicBool = AtomicBool::new(false);
-
-/// Notes that this program becomes a sandbox when it is started as one.
-pub(super) fn this_program_serves() {
-    SERVES.store(true, Ordering::Relaxed);
-}
-
-/// The program that sandboxes are started from: this one, or for other users of the library `imgspec` in `PATH`.
-pub(super) fn program() -> Option<PathBuf> {
-    if SERVES.load(Ordering::Relaxed) {
-        // Also right when the file has been replaced meanwhile.
-        return Some("/proc/self/exe".into());
-    }
-    // Set where this source is compiled once more, for its own tests and its bench.
-    if let Some(program) = option_env!("CARGO_BIN_EXE_imgspec") {
-        return Some(program.into());
-    }
-    which::which("imgspec").ok()
-}
+const OWN: [&str; 3] = ["names", "overlay", "secrets"];
 
 /// Runs a program in a sandbox.
 pub(super) fn supervise(
@@ -64,7 +42,7 @@ pub(super) fn supervise(
     cancel: &Cancel,
     output: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Exit, SandboxError> {
-    let (mut started, mut wire) = spawn()?;
+    let (mut started, mut wire) = start::take()?;
     // Removed when this function ends, and with it the sandbox.
     #[cfg(target_os = "linux")]
     let group = group(run, mode);
@@ -73,6 +51,7 @@ pub(super) fn supervise(
     #[cfg(not(target_os = "linux"))]
     let path = None;
     let asked = ask(&mut wire, run, mode, path);
+    start::prepare();
     let mut watched = Watched {
         wire,
         pipes: pipes(&mut started),
@@ -91,20 +70,6 @@ pub(super) fn supervise(
     started.wait()?;
     clear(run.work);
     end(watched.report, watched.stopped)
-}
-
-/// Starts a sandbox, which waits to be told what it is for.
-pub(super) fn spawn() -> io::Result<(Started, UnixStream)> {
-    let program = program().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-    let (wire, theirs) = UnixStream::pair()?;
-    let mut command = Command::new(program);
-    command
-        .arg(ARGUMENT)
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(OwnedFd::from(theirs)));
-    // The command goes, too: else this process keeps the sandbox's end of the socket open.
-    Ok((start(&mut command)?, wire))
 }
 
 /// A control group that limits the number of processes, where nothing else does.

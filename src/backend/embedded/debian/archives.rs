@@ -39,20 +39,19 @@ pub(super) fn listings(
     architecture: &str,
     source: &Source<'_>,
 ) -> Result<Vec<Listing>, ChooseError> {
-    let mut logins = Logins::default();
-    let mut bare = Vec::new();
+    let mut known = Vec::new();
     for archive in archives {
-        // A password in a URL is for requests, and nothing that is shown.
-        let url = logins.read(&archive.url);
-        let url = url.map_err(|why| ChooseError::Unclear(format!("`/{}`: {why}", archive.file)))?;
-        let archive = Archive {
-            url: url.to_string(),
-            ..archive.clone()
-        };
-        bare.push((keyring(&archive, files)?, archive));
+        let unclear = |why: String| ChooseError::Unclear(format!("`/{}`: {why}", archive.file));
+        let (_, login) = address::read(&archive.url).map_err(unclear)?;
+        if login.is_some() {
+            let why = "an archive's address has a login, and only apt knows when to send it";
+            return Err(unclear(why.to_owned()));
+        }
+        known.push((keyring(archive, files)?, archive));
     }
+    let logins = Logins::default();
     let web = Web::of_archives(&logins, source);
-    let found = at_once(&bare, |(keyring, archive)| {
+    let found = at_once(&known, |(keyring, archive)| {
         of_archive(archive, keyring.as_ref(), architecture, (&web, source))
     })?;
     let found = found.into_iter().flatten();

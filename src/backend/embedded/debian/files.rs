@@ -33,7 +33,6 @@ pub(super) fn fetch(
     source: &Source<'_>,
     ready: &(dyn Fn(usize) + Sync),
 ) -> Result<(), BuildError> {
-    let mut logins = Logins::default();
     let mut wanted = Vec::new();
     for package in packages {
         let url = format!("{}{}", package.archive, package.filename);
@@ -43,11 +42,12 @@ pub(super) fn fetch(
                 .rsplit('/')
                 .next()
                 .unwrap_or(&package.filename),
-            url: logins.read(&url).map_err(failed)?.to_string(),
+            url,
             sha256: package.sha256,
             size: Some(package.size),
         });
     }
+    let logins = Logins::default();
     fetch::each(&wanted, &Web::of_archives(&logins, source), source, ready)
 }
 

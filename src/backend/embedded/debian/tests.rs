@@ -345,13 +345,18 @@ fn what_only_apt_understands_is_left_to_it() {
             "deb cdrom:x y z",
             "`https` and `http` only",
         ),
+        (
+            "etc/apt/sources.list.d/x.list",
+            "deb https://me:hush-hush@packages.test/debian y z",
+            "has a login",
+        ),
     ] {
         bench
             .files
             .insert(path.to_owned(), text.as_bytes().to_vec());
         let told = bench.why();
         assert!(
-            told.starts_with("unclear: ") && told.contains(why),
+            told.starts_with("unclear: ") && told.contains(why) && !told.contains("hush-hush"),
             "{told}"
         );
         bench.files.remove(path);
