@@ -9,4 +9,8 @@ pub trait Notes: Sync {
     fn cached(&self, _name: &str) {}
     /// A line of output.
     fn log(&self, _line: &str) {}
+    /// Which of several nodes it runs on from now on.
+    fn node(&self, _name: &str) {}
+    /// Something that the user should know, whatever comes of the build.
+    fn warn(&self, _message: &str) {}
 }

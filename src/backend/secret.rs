@@ -168,6 +168,14 @@ impl Notes for Discreet<'_> {
     fn log(&self, line: &str) {
         self.notes.log(&self.hider.hide(line));
     }
+
+    fn node(&self, name: &str) {
+        self.notes.node(name);
+    }
+
+    fn warn(&self, message: &str) {
+        self.notes.warn(&self.hider.hide(message));
+    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::Availability;
 use super::buildkit::BuildKit;
+use super::buildkit::address::Address;
 use super::oci::lend::Lender;
 use crate::asking::Asker;
 use crate::disk::dir::Rooted;
@@ -170,7 +171,7 @@ impl Daemon {
         }
         let proxies = endpoint.proxies(self.configuration().as_deref());
         let (socket, name) = (endpoint.socket()?, endpoint.words());
-        let buildkit = BuildKit::new(socket, name, self.registries(), proxies).ok()?;
+        let buildkit = BuildKit::new(Address::Daemon(socket), name, self.registries(), proxies).ok()?;
         Some(Arc::new(buildkit))
     }
 }

@@ -79,6 +79,12 @@ pub(crate) fn is_silent(host: &str, access: &Access) -> bool {
     Client::hasty(access, access.limits.answer()).is_silent(host)
 }
 
+/// Whether a registry is spoken to without encryption: on this machine, or where the user's configuration says so.
+pub(crate) fn is_insecure(host: &str, access: &Access) -> bool {
+    let client = Client::hasty(access, access.limits.answer());
+    client.origin(host).starts_with("http:")
+}
+
 /// The error message for a silent registry.
 pub(crate) fn silent_words(host: &str, access: &Access) -> String {
     let limit = access.limits.idle();
