@@ -21,6 +21,7 @@ const HIDDEN: &str = "***";
 const SHORTEST: usize = 4;
 
 /// A secret with its value.
+#[derive(Clone)]
 pub struct Revealed {
     /// The secret's id in the manifest.
     pub id: String,

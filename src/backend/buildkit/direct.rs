@@ -13,6 +13,7 @@ use super::tree::Tree;
 use crate::backend::Job;
 use crate::backend::dockerfile::{quote, stage, stand_in};
 use crate::backend::oci::reference::Reference;
+use crate::recipe::repository;
 
 /// The frontends' name for the build context.
 const CONTEXT: &str = "context";
@@ -72,8 +73,16 @@ fn exporter(request: &Request<'_>, export: Export) -> (&'static str, HashMap<Str
             ("moby", attributes)
         }
         Export::Registry { is_insecure } => {
-            set("name", normal(request.job.reference));
+            let name = normal(request.job.reference);
+            if request.is_nameless {
+                set("name", repository(&name).to_owned());
+                set("push-by-digest", true.to_string());
+            } else {
+                set("name", name);
+            }
             set("push", true.to_string());
+            // Otherwise it would also fetch the layers of the base that the build itself does not need.
+            set("store", false.to_string());
             set("oci-mediatypes", true.to_string());
             if is_insecure {
                 set("registry.insecure", true.to_string());

@@ -59,6 +59,7 @@ impl Daemon {
             pin: job.is_base.then(|| self.pins.next()),
             secrets,
             touch: touch.map(|(config, image)| Touch { image, config }),
+            is_nameless: false,
             notes: &notes,
             cancel: asker.cancel(),
         };

@@ -107,9 +107,15 @@ impl Nodes {
 
     /// A build ended that was placed on this node; `made` is the digest of its result.
     pub(super) fn ended(&mut self, at: usize, made: Option<&str>) {
-        let node = &mut self.each[at];
-        node.running -= 1;
-        node.made.extend(made.map(str::to_owned));
+        self.each[at].running -= 1;
+        if let Some(digest) = made {
+            self.made(at, digest);
+        }
+    }
+
+    /// The layers of this image are on this node.
+    pub(super) fn made(&mut self, at: usize, digest: &str) {
+        self.each[at].made.insert(digest.to_owned());
     }
 
     /// A node answers, and builds for these platforms.
