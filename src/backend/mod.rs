@@ -12,12 +12,15 @@ pub mod daemon;
 mod details;
 pub mod docker;
 mod dockerfile;
+pub mod elsewhere;
 pub mod embedded;
 pub mod envd;
 mod error;
 pub mod fake;
 mod labels;
+pub(crate) mod leaving;
 pub mod oci;
+mod once;
 pub mod packages;
 mod pinned;
 mod platform;
@@ -157,6 +160,11 @@ pub trait Backend: Send + Sync {
 
     /// Whether it can build on images of such a store nevertheless.
     fn borrows(&self) -> bool {
+        false
+    }
+
+    /// Whether its images go to their registries as they are built, and nowhere else.
+    fn leaves(&self) -> bool {
         false
     }
 

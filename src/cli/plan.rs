@@ -63,7 +63,9 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
     let choice = &args.choice;
     let summary = args.summary.file(context)?;
     // Never dropped, as in `check`: planning leaves nothing behind that would have to be cleaned up.
-    let session = ManuallyDrop::new(context.open(choice.builder.as_deref())?);
+    let elsewhere = choice.elsewhere(context)?;
+    let session = context.open_elsewhere(choice.builder.as_deref(), &elsewhere)?;
+    let session = ManuallyDrop::new(session);
     let notifier = Notifier::new(context);
     let selection = context.selection(&session, &args.selection.images);
     let planned = ManuallyDrop::new(choice.plan(&session, &selection, &notifier)?);

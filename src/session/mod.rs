@@ -4,6 +4,7 @@
 
 mod choice;
 mod job;
+mod leaving;
 mod lints;
 mod locked;
 mod mistakes;
@@ -25,6 +26,7 @@ pub use select::{Selection, Start};
 pub use standby::Standby;
 
 use crate::asking::Asker;
+use crate::backend::elsewhere::Elsewhere;
 use crate::backend::{Availability, Backend, secret};
 use crate::check::{self, Checked};
 use crate::diagnostic::{self, Diagnostic, Sources};
@@ -51,6 +53,8 @@ pub struct Opening<'a> {
     pub overrides: &'a Overrides,
     /// Backend for images that name none; `None` picks the one with the highest priority.
     pub builder: Option<&'a str>,
+    /// Where images of the builder `docker` are built.
+    pub elsewhere: &'a Elsewhere,
     /// Looks up an environment variable.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Whether unchanged file times are trusted.
@@ -152,11 +156,23 @@ pub struct Kept {
 pub fn examine(opening: &Opening<'_>, kept: Option<&Kept>) -> Result<Session, Box<Wrong>> {
     let checked = check::check(opening.manifest, opening.overrides, opening.env);
     let known = kept.map_or_else(
-        || backends(&checked.workspace.root, opening.env),
+        || {
+            let elsewhere = elsewhere(opening, &checked.workspace);
+            backends(&checked.workspace.root, opening.env, &elsewhere)
+        },
         |kept| kept.backends.clone(),
     );
     let reading = kept.map_or(Reading::Anew(opening.trust), Reading::Kept);
     examine_checked(checked, known, opening.builder, reading)
+}
+
+/// Where images of the builder `docker` are built: what the caller says takes precedence over the manifest.
+fn elsewhere(opening: &Opening<'_>, workspace: &Workspace) -> Elsewhere {
+    let named = workspace.builder_instance.as_deref();
+    Elsewhere {
+        by: opening.elsewhere.by.or_instance(named),
+        pushes: opening.elsewhere.pushes,
+    }
 }
 
 /// What an examination can reuse instead of reading files.
@@ -345,9 +361,11 @@ impl Session {
         diagnostic::in_order(choice::forbidden(&self.world, &self.known, images))
     }
 
-    /// Refuses a plan that builds what this machine keeps its builders from.
+    /// Refuses a plan that builds what this machine keeps its builders from, or what could not leave where it is built.
     pub fn verify_allowed(&self, plan: &Plan) -> Result<(), Refusal> {
-        let forbidden = self.forbidden(plan.builds().map(|image| image.id));
+        let builds = || plan.builds().map(|image| image.id);
+        let mut forbidden = self.forbidden(builds());
+        forbidden.extend(leaving::stuck(&self.world, &self.prints, builds()));
         if forbidden.is_empty() {
             return Ok(());
         }

@@ -189,13 +189,15 @@ impl BuildKit {
 
     /// Where results go: from a `BuildKit` whose store nobody here can read, to their registry.
     fn export(&self, request: &Request<'_>) -> Export {
-        if !self.address.is_apart() {
-            return Export::Store;
+        match self.address {
+            Address::Daemon(_) => Export::Store,
+            Address::Own { .. } => {
+                let registry = Reference::read(request.job.reference);
+                let is_insecure =
+                    registry.is_some_and(|read| registry::is_plain(&read.host, &self.access));
+                Export::Registry { is_insecure }
+            }
         }
-        let registry = Reference::read(request.job.reference);
-        let is_insecure =
-            registry.is_some_and(|read| registry::is_insecure(&read.host, &self.access));
-        Export::Registry { is_insecure }
     }
 }
 

@@ -18,6 +18,7 @@ use tonic::transport::{Channel, Endpoint};
 use super::address::Address;
 use super::remote::{self, Greeted, Stream};
 use crate::asking::GivenUp;
+use crate::backend::elsewhere;
 use crate::disk::system_words;
 use crate::limits::Limits;
 
@@ -49,13 +50,15 @@ pub(super) async fn channel(
 async fn stream(address: &Address, limits: &Limits) -> io::Result<Box<dyn Stream>> {
     Ok(match address {
         Address::Daemon(socket) => Box::new(upgraded(socket, limits, "/grpc", &[]).await?),
-        Address::Unix(socket) => {
-            let stream = dial(socket, limits).await?;
-            Box::new(Greeted::new(stream, true, limits.connect()))
-        }
-        Address::Tcp { host, port, tls } => {
-            Box::new(remote::dial(host, *port, tls.as_ref(), limits).await?)
-        }
+        Address::Own { at, tls } => match at {
+            elsewhere::Address::Unix(socket) => {
+                let stream = dial(socket, limits).await?;
+                Box::new(Greeted::new(stream, true, limits.connect()))
+            }
+            elsewhere::Address::Tcp { host, port } => {
+                Box::new(remote::dial(host, *port, tls.as_ref(), limits).await?)
+            }
+        },
     })
 }
 

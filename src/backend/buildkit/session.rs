@@ -78,7 +78,7 @@ impl Session {
                 let stream = connection::upgraded(socket, limits, "/session", &headers).await?;
                 tokio::spawn(services.serve(stream))
             }
-            Address::Unix(_) | Address::Tcp { .. } => {
+            Address::Own { .. } => {
                 let stream = tunnel::open(channel, &headers).await;
                 let refused = |status: Status| io::Error::other(connection::cause(&status));
                 tokio::spawn(services.serve(stream.map_err(refused)?))

@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use rustls_platform_verifier::BuilderVerifierExt;
@@ -18,17 +18,9 @@ use tokio_rustls::rustls::{
 };
 use tokio_rustls::TlsConnector;
 
+use crate::backend::elsewhere;
 use crate::disk::limits;
 use crate::disk::read::{self, Links};
-
-/// The files that make connections encrypted; none of them for plain connections.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct TlsFiles {
-    /// The certificates of the authorities that sign the servers'.
-    pub(crate) ca: Option<PathBuf>,
-    /// The client's certificate and its key, where servers ask for them.
-    pub(crate) client: Option<(PathBuf, PathBuf)>,
-}
 
 /// How to encrypt connections.
 #[derive(Clone)]
@@ -42,11 +34,8 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Reads the files; `None` if there are none. Without an authority, those count that this machine trusts.
-    pub(crate) fn read(files: &TlsFiles) -> Result<Option<Self>, String> {
-        if *files == TlsFiles::default() {
-            return Ok(None);
-        }
+    /// Reads the files. Without an authority, those count that this machine trusts.
+    pub(crate) fn read(files: &elsewhere::Tls) -> Result<Self, String> {
         let provider = Arc::new(ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -75,7 +64,7 @@ impl Tls {
         };
         // gRPC servers insist on it.
         config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Some(Self(Arc::new(config))))
+        Ok(Self(Arc::new(config)))
     }
 
     /// Encrypts a connection to this host.
@@ -204,17 +193,15 @@ mod tests {
     fn files_that_are_of_no_use_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ca.pem");
-        let read = |files: &TlsFiles| Tls::read(files).map(|tls| tls.is_some());
-        assert_eq!(read(&TlsFiles::default()), Ok(false));
-        let authority = TlsFiles {
+        let authority = elsewhere::Tls {
             ca: Some(file.clone()),
             client: None,
         };
-        let why = |files: &TlsFiles| read(files).unwrap_err();
+        let why = |files| Tls::read(files).unwrap_err();
         assert!(why(&authority).contains("ca.pem` cannot be read: "));
         std::fs::write(&file, "not PEM").unwrap();
         assert!(why(&authority).ends_with("cannot be used: it contains no certificate in PEM"));
-        let client = TlsFiles {
+        let client = elsewhere::Tls {
             ca: None,
             client: Some((file.clone(), file)),
         };

@@ -3,7 +3,7 @@
 //! The exit code decides; the digest comes from a file that the command writes.
 
 use std::cell::Cell;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
@@ -24,6 +24,16 @@ const RESULT: &str = "result";
 
 const LARGEST_RESULT: u64 = 16 << 20;
 
+/// Which builder of buildx builds, and what becomes of the result.
+#[derive(Clone, Copy)]
+pub(super) struct Wish<'a> {
+    pub(super) builder: &'a str,
+    /// What it is told about the result.
+    pub(super) output: &'a [&'a str],
+    /// Names for `FROM` that mean OCI layouts: the name, and the layout with its digest.
+    pub(super) layouts: &'a [(String, OsString)],
+}
+
 impl Daemon {
     pub(super) fn by_programs(
         &self,
@@ -31,31 +41,43 @@ impl Daemon {
         request: &Request<'_>,
     ) -> Result<String, BuildError> {
         let scratch = context::scratch(request.job)?;
-        stage(request.job, &request.dockerfile, &scratch)?;
-        let (mut command, form) = match &info.buildx {
-            Some(buildx) => self.buildx(buildx, &info.context, request.job),
+        let wish = Wish {
+            // The daemon itself: whatever other builder builds is told apart elsewhere.
+            builder: &info.context,
+            output: &[],
+            layouts: &[],
+        };
+        let (command, form) = match &info.buildx {
+            Some(buildx) => self.buildx(buildx, wish, request.job),
             None => (self.classic(request.job)?, Form::Plain),
         };
-        arguments(request, &mut command);
+        let cancel = request.cancel;
+        let lives = |registries: &[String]| self.check_alive(registries, cancel);
+        self.carry_out((command, form), wish, request, (&scratch, &lives))
+    }
+
+    /// Runs a build as long as `lives` gives hope, given the registries in use.
+    pub(super) fn carry_out(
+        &self,
+        (mut command, form): (Command, Form),
+        wish: Wish<'_>,
+        request: &Request<'_>,
+        (scratch, lives): (&Dir, &dyn Fn(&[String]) -> Result<(), String>),
+    ) -> Result<String, BuildError> {
+        stage(request.job, &request.dockerfile, scratch)?;
+        arguments(request, wish, &mut command);
         let steps = &request.dockerfile.steps;
         let mut progress = Progress::new(form, steps, request.notes);
-        let cancel = request.cancel;
         let (hosts, is_fetching) = (request.registries(), Cell::new(true));
-        let registries = || {
-            if is_fetching.get() {
-                hosts.as_slice()
-            } else {
-                &[]
-            }
-        };
-        let exit = self.run(&mut command, cancel, &registries, |_, line| {
+        let hope = || lives(if is_fetching.get() { &hosts } else { &[] });
+        let exit = self.run_while(&hope, &mut command, request.cancel, |_, line| {
             progress.line(line);
             is_fetching.set(progress.is_fetching());
         });
         let exit = exit.map_err(|error| broken_off("the builder", &error))?;
         let failure = progress.failure();
         if exit.status.success() {
-            digest(&scratch)
+            digest(scratch)
         } else if exit.stopped {
             Err(BuildError::Cancelled)
         } else {
@@ -64,7 +86,12 @@ impl Daemon {
     }
 
     /// `docker-buildx build`, as the `docker` command would call it.
-    fn buildx(&self, buildx: &Buildx, context: &str, job: &Job<'_>) -> (Command, Form) {
+    pub(super) fn buildx(
+        &self,
+        buildx: &Buildx,
+        wish: Wish<'_>,
+        job: &Job<'_>,
+    ) -> (Command, Form) {
         let mut command = self.command(&buildx.path);
         process::keep_all(&mut command);
         let form = if buildx.has_raw_progress() {
@@ -75,8 +102,9 @@ impl Daemon {
         command
             .env("BUILDX_METADATA_PROVENANCE", "disabled")
             .env("BUILDX_GIT_INFO", "false")
-            // The daemon itself, whichever builder is current: other builders do not see its images (buildkit#2343).
-            .args(["build", "--builder", context])
+            .args(buildx.head)
+            .args(["build", "--builder", wish.builder])
+            .args(wish.output)
             .arg("--metadata-file")
             .arg(job.scratch.join(RESULT))
             .arg(match form {
@@ -106,7 +134,7 @@ impl Daemon {
     }
 }
 
-fn arguments(request: &Request<'_>, command: &mut Command) {
+fn arguments(request: &Request<'_>, wish: Wish<'_>, command: &mut Command) {
     let job = request.job;
     command
         .args(request.names().flat_map(|name| ["--tag", name]))
@@ -118,7 +146,19 @@ fn arguments(request: &Request<'_>, command: &mut Command) {
         command.args(["--secret", &format!("id={id},env={variable}")]);
         command.env(variable, OsStr::from_bytes(&secret.value));
     }
-    command.args(Described::new(job, &request.dockerfile).arguments(&job.scratch));
+    let mut described = Described::new(job, &request.dockerfile);
+    for (name, layout) in wish.layouts {
+        let mut add = |context: &str| {
+            let mut value = OsString::from(format!("{context}=oci-layout://"));
+            value.push(layout);
+            command.arg("--build-context").arg(value);
+        };
+        add(name);
+        // A Dockerfile of the user's has other names for it, which would not be looked up a second time.
+        let own = described.images.extract_if(.., |(_, image)| image == name);
+        own.for_each(|(own, _)| add(&own));
+    }
+    command.args(described.arguments(&job.scratch));
 }
 
 fn digest(scratch: &Dir) -> Result<String, BuildError> {

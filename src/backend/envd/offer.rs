@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::once::Once;
 use super::progress::Quiet;
 use crate::asking::Asker;
+use crate::backend::once::Once;
 use crate::backend::BuildError;
 use crate::backend::daemon::Daemon;
 use crate::backend::oci::exchange::Exchange;

@@ -73,16 +73,16 @@ pub(crate) fn digest(reference: &str, access: &Access) -> Option<String> {
         .ok()
 }
 
+/// Whether a registry is spoken to without encryption.
+pub(crate) fn is_plain(host: &str, access: &Access) -> bool {
+    let limit = access.limits.answer();
+    Client::hasty(access, limit).origin(host).starts_with("http:")
+}
+
 /// Whether the registry accepts a connection and then sends nothing. `false` if it cannot be reached from here, since a
 /// daemon elsewhere might still reach it.
 pub(crate) fn is_silent(host: &str, access: &Access) -> bool {
     Client::hasty(access, access.limits.answer()).is_silent(host)
-}
-
-/// Whether a registry is spoken to without encryption: on this machine, or where the user's configuration says so.
-pub(crate) fn is_insecure(host: &str, access: &Access) -> bool {
-    let client = Client::hasty(access, access.limits.answer());
-    client.origin(host).starts_with("http:")
 }
 
 /// The error message for a silent registry.

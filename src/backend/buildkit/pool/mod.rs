@@ -11,12 +11,13 @@ mod standing;
 use std::io;
 use std::sync::{Arc, Once};
 
-use super::address::Address;
 use super::request::Request;
+use super::tls::Tls;
 use crate::asking::Asker;
-use crate::backend::BuildError;
 use crate::backend::oci::registry::Access;
 use crate::backend::platform::Platform;
+use crate::backend::{Availability, BuildError, elsewhere};
+use crate::disk::system_words;
 use members::{Member, Members, TICK};
 
 /// `BuildKit`s that share the images of a run. No connection is made before the first one is placed.
@@ -26,25 +27,16 @@ pub(crate) struct Pool {
     met: Once,
 }
 
-/// A node of a pool, as `doctor` tells of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NodeInfo {
-    pub(crate) name: String,
-    /// Its platforms, its own first; or why it cannot be used.
-    pub(crate) platforms: Result<Vec<Platform>, String>,
-}
-
 impl Pool {
-    /// The `BuildKit`s at these addresses, each of which runs at most `most` builds at once.
-    pub(crate) fn new(
-        addresses: Vec<Address>,
-        most: Option<usize>,
-        access: Access,
-    ) -> io::Result<Self> {
-        let each = addresses.into_iter();
-        let each = each.map(|address| Member::new(address, &access));
-        let each = each.collect::<io::Result<Vec<_>>>()?;
-        let members = Members::new(each, most.unwrap_or(usize::MAX), access);
+    /// The `BuildKit`s that were named. Fails if the files for encrypted connections cannot be used.
+    pub(crate) fn new(named: &elsewhere::Pool, access: Access) -> Result<Self, String> {
+        let tls = named.tls.as_ref().map(Tls::read).transpose()?;
+        let each = named.addresses.iter();
+        let each = each.map(|at| Member::new(at, tls.clone(), &access));
+        let each = each.collect::<io::Result<Vec<_>>>();
+        let each = each.map_err(|error| system_words(&error))?;
+        let most = named.jobs.map_or(usize::MAX, usize::from);
+        let members = Members::new(each, most, access);
         Ok(Self {
             members: Arc::new(members),
             met: Once::new(),
@@ -61,8 +53,8 @@ impl Pool {
         self.members.build(request).map(|(digest, _)| digest)
     }
 
-    /// What is known of the nodes, once each has answered or failed to.
-    pub(crate) fn nodes(&self, asker: Asker<'_>) -> Vec<NodeInfo> {
+    /// Whether one of the nodes answers, and what is to be told of each.
+    pub(crate) fn availability(&self, asker: Asker<'_>) -> Availability {
         self.meet();
         let members = &*self.members;
         let mut waiting = asker.waiting("waiting for the BuildKits");
@@ -71,14 +63,27 @@ impl Pool {
             members.changed.wait_for(&mut state, TICK);
         }
         let each = members.each.iter().enumerate();
-        each.map(|(at, member)| NodeInfo {
-            name: member.name.clone(),
-            platforms: match state.nodes.platforms(at) {
-                Some(platforms) => Ok(platforms.to_vec()),
-                None => Err(state.nodes.why(at).unwrap_or("it was not asked").to_owned()),
-            },
-        })
-        .collect()
+        let (ready, away): (Vec<_>, Vec<_>) = each
+            .map(|(at, member)| match state.nodes.platforms(at) {
+                Some(platforms) => Ok(answering(&member.name, platforms)),
+                None => {
+                    let why = state.nodes.why(at).unwrap_or("it was not asked");
+                    Err(format!("BuildKit at {}: {why}", member.name))
+                }
+            })
+            .partition(Result::is_ok);
+        let away = away.into_iter().filter_map(Result::err);
+        if ready.is_empty() {
+            return Availability::Missing {
+                why: away.collect::<Vec<_>>().join("; "),
+                mend: "start it, or name another one with `--buildkit`".to_owned(),
+            };
+        }
+        let ready = ready.into_iter().filter_map(Result::ok);
+        Availability::Ready {
+            versions: Vec::new(),
+            remarks: ready.chain(away).collect(),
+        }
     }
 
     /// Starts to ask the nodes.
@@ -97,5 +102,17 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.members.state.lock().is_closed = true;
         self.members.changed.notify_all();
+    }
+}
+
+/// What is told of a node that answers.
+fn answering(name: &str, platforms: &[Platform]) -> String {
+    match platforms {
+        [] => format!("BuildKit at {name} answers"),
+        [own] => format!("BuildKit at {name} builds for {own}"),
+        [own, others @ ..] => {
+            let others: Vec<String> = others.iter().map(Platform::to_string).collect();
+            format!("BuildKit at {name} builds for {own}, and also for {}", others.join(", "))
+        }
     }
 }

@@ -7,12 +7,12 @@ use parking_lot::Mutex;
 
 /// Values by key. A failure is not stored: the next caller tries again.
 #[derive(Debug, Default)]
-pub(super) struct Once<A>(Mutex<BTreeMap<String, Slot<A>>>);
+pub(in crate::backend) struct Once<A>(Mutex<BTreeMap<String, Slot<A>>>);
 
 type Slot<A> = Arc<Mutex<Option<A>>>;
 
 impl<A: Clone> Once<A> {
-    pub(super) fn get<E>(
+    pub(in crate::backend) fn get<E>(
         &self,
         question: &str,
         find: impl FnOnce() -> Result<A, E>,
