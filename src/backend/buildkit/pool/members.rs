@@ -119,18 +119,21 @@ impl Members {
                 None => self.changed.wait(&mut state),
                 Some(Duration::ZERO) => {
                     drop(state);
+                    let asked = Instant::now();
                     let met = self.each[at].buildkit.platforms(Asker::silent());
+                    let limits = &self.access.limits;
                     state = self.state.lock();
                     match met {
                         Ok(platforms) => state.nodes.met(at, platforms),
                         Err(error) => {
-                            let why = error.to_string();
-                            // What hangs costs a question each time.
-                            let pause = match error.kind() {
-                                io::ErrorKind::TimedOut => self.access.limits.answer,
-                                _ => Duration::ZERO,
+                            let now = Instant::now();
+                            // One that hangs costs as much each time.
+                            let pause = if now - asked < limits.connect {
+                                Duration::ZERO
+                            } else {
+                                limits.answer
                             };
-                            state.nodes.failed(at, &why, pause, Instant::now());
+                            state.nodes.failed(at, &error.to_string(), pause, now);
                         }
                     }
                     self.changed.notify_all();
