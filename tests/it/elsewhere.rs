@@ -13,8 +13,11 @@ const DOCKER: &str = r#"#!/bin/sh
 echo "$*" >> "$HOME/calls"
 case "$1 $2" in
 "buildx version") echo "github.com/docker/buildx v0.29.1 0a1b2c" ;;
-"buildx inspect") cat "$HOME/inspect" ;;
+"buildx inspect")
+    [ ! -e "$HOME/hang" ] || exec sleep 600
+    cat "$HOME/inspect" ;;
 "buildx build")
+    [ ! -e "$HOME/silent" ] || . "$HOME/silent"
     while [ $# -gt 0 ]; do
         [ "$1" != --metadata-file ] || file=$2
         shift
@@ -274,4 +277,23 @@ fn without_a_push_a_builder_elsewhere_needs_the_local_docker() {
         .says("its images are loaded into Docker, and the Docker daemon at unix:///nowhere/docker.sock does not answer")
         .says("or add `--push`, which needs no Docker here");
     assert!(!calls(&sandbox).contains("buildx build"));
+}
+
+#[test]
+fn a_silent_build_goes_on_while_its_builder_answers_and_ends_when_that_does_not() {
+    let registry = Registry::new();
+    let sandbox = sandbox(&one(&registry))
+        .env("IMGSPEC_IDLE_TIMEOUT", "300ms")
+        .env("IMGSPEC_ANSWER_TIMEOUT", "1s");
+    let build = ["graph", "build", "--push", "--builder-instance", "far", "--attempts", "1"];
+    sandbox.write("../home/silent", "sleep 1.5\n");
+    sandbox.run_soon(&build).code(1).says("the builder says it has pushed");
+    let asked = calls(&sandbox);
+    let lives = asked.lines().filter(|line| *line == "buildx inspect far").count();
+    assert!(lives >= 3, "{asked}");
+    sandbox.write("../home/silent", "touch \"$HOME/hang\"; sleep 600\n");
+    sandbox
+        .run_soon(&build)
+        .code(1)
+        .says("buildx's builder `far` (kubernetes) does not answer: no answer within 1 s");
 }
