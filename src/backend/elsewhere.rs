@@ -114,6 +114,17 @@ const ADDRESS: &str = "write `tcp://HOST:PORT`, such as `tcp://builder:1234`, or
 /// The way out of two ways of building.
 const ONE: &str = "choose one of the two";
 
+impl Elsewhere {
+    /// The same, but if nothing was said about builders, with the one that the manifest names.
+    #[must_use]
+    pub fn or_instance(&self, name: Option<&str>) -> Self {
+        Self {
+            by: self.by.or_instance(name),
+            pushes: self.pushes,
+        }
+    }
+}
+
 impl Builders {
     /// The variable that stands in for `--builder-instance`.
     pub const INSTANCE: &str = "IMGSPEC_BUILDER_INSTANCE";
@@ -217,9 +228,7 @@ impl Builders {
         }))
     }
 
-    /// These builders, or if nothing was said about them, those that the manifest names.
-    #[must_use]
-    pub fn or_instance(&self, name: Option<&str>) -> Self {
+    fn or_instance(&self, name: Option<&str>) -> Self {
         match (self, name) {
             (Self::Usual, Some(name)) => Self::Instance {
                 name: name.to_owned(),

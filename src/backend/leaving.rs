@@ -114,7 +114,8 @@ impl Leaving {
         };
         let found = registry::exists(&[wanted], labels::KEY, &self.access, asker);
         match found.into_iter().next() {
-            Some(Existence::Present { key, .. }) if key.as_deref().is_some_and(|key| job.key.is(key)) => {
+            Some(Existence::Present { key, .. })
+                if key.as_deref().is_some_and(|key| job.key.is(key)) => {
                 self.confirmed.lock().insert(name);
                 Ok(())
             }

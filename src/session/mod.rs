@@ -147,6 +147,8 @@ pub struct Wrong {
 pub struct Kept {
     /// All backends.
     pub backends: Vec<Arc<dyn Backend>>,
+    /// The builder of buildx that the manifest named for them.
+    pub builder_instance: Option<String>,
     /// The reader, with its cache of file digests.
     pub reader: Arc<FileReader>,
 }
@@ -154,25 +156,21 @@ pub struct Kept {
 /// Loads, checks and fingerprints a workspace, reusing `kept` from an earlier examination of the same root. Reports all
 /// errors in the manifests and in the files they name at once, together with the workspace.
 pub fn examine(opening: &Opening<'_>, kept: Option<&Kept>) -> Result<Session, Box<Wrong>> {
-    let checked = check::check(opening.manifest, opening.overrides, opening.env);
+    let mut checked = check::check(opening.manifest, opening.overrides, opening.env);
+    let is_other = |kept: &Kept| kept.builder_instance != checked.workspace.builder_instance;
+    if kept.is_some_and(is_other) && !checked.diagnostics.iter().any(Diagnostic::is_error) {
+        checked.diagnostics.push(mistakes::other_instance());
+    }
     let known = kept.map_or_else(
         || {
-            let elsewhere = elsewhere(opening, &checked.workspace);
+            let named = checked.workspace.builder_instance.as_deref();
+            let elsewhere = opening.elsewhere.or_instance(named);
             backends(&checked.workspace.root, opening.env, &elsewhere)
         },
         |kept| kept.backends.clone(),
     );
     let reading = kept.map_or(Reading::Anew(opening.trust), Reading::Kept);
     examine_checked(checked, known, opening.builder, reading)
-}
-
-/// Where images of the builder `docker` are built: what the caller says takes precedence over the manifest.
-fn elsewhere(opening: &Opening<'_>, workspace: &Workspace) -> Elsewhere {
-    let named = workspace.builder_instance.as_deref();
-    Elsewhere {
-        by: opening.elsewhere.by.or_instance(named),
-        pushes: opening.elsewhere.pushes,
-    }
 }
 
 /// What an examination can reuse instead of reading files.

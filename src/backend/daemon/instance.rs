@@ -81,9 +81,7 @@ impl Daemon {
             let name = format!("imgspec-base-{}", layouts.len());
             let to = context::empty(&scratch, &name)?;
             let digest = self.laid_out(image, &to, asker)?;
-            let mut place = job.scratch.join(&name).into_os_string();
-            place.push(format!("@{digest}"));
-            layouts.push((name.clone(), place));
+            layouts.push((name.clone(), digest));
             Ok::<_, BuildError>(name)
         };
         let mut called = Called {
@@ -330,4 +328,43 @@ fn read(out: &str) -> Result<Vec<Node>, String> {
         }
     }
     nodes.ok_or_else(|| "what it reports cannot be read".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_read_as_buildx_describes_them() {
+        let out = "Name:   far\nDriver: remote\n\nNodes:\nName:     far0\nEndpoint: tcp://10.0.0.1:1234\nStatus:   running\n\
+                   Labels:\n a.b: Name: c\nGC Policy rule#0:\n All: false\n\nName:     far1\nEndpoint: tcp://10.0.0.2:1234\n\
+                   Error:    connection error: desc = \"refused\"\n";
+        let nodes = read(out).unwrap();
+        let words: Vec<String> = nodes.iter().map(Node::words).collect();
+        assert_eq!(
+            words,
+            [
+                "node `far0` at tcp://10.0.0.1:1234: running",
+                "node `far1` at tcp://10.0.0.2:1234 does not answer: connection error: desc = \"refused\"",
+            ]
+        );
+        let instance = Instance {
+            name: "far".to_owned(),
+            driver: "remote".to_owned(),
+            by: String::new(),
+        };
+        assert!(instance.answers(&nodes).is_ok());
+        let none = instance.answers(&nodes[1..]).unwrap_err();
+        assert!(none.why.starts_with("buildx's builder `far` (remote) does not answer: node `far1`"));
+        assert!(instance.answers(&[]).unwrap_err().why.ends_with("it has no nodes"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_builder() {
+        assert_eq!(read("Name: a\nError: no such thing\n"), Err("no such thing".to_owned()));
+        for junk in ["", "\n", "Nodes", "<html>", ":", "Error"] {
+            assert!(read(junk).is_err(), "{junk}");
+        }
+        assert_eq!(read("Nodes:\nStatus: lost\n:\n"), Ok(Vec::new()));
+    }
 }

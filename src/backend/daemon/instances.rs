@@ -49,7 +49,7 @@ impl Daemon {
         &self,
         named: Option<(&str, &str)>,
     ) -> Result<Option<Instance>, NoEngine> {
-        let variable = self.variable("BUILDX_BUILDER").and_then(|name| said(Some(name)));
+        let variable = said(self.variable("BUILDX_BUILDER"));
         match (named, variable) {
             (Some((name, by)), _) => self.known()?.find(name, by),
             (None, Some(name)) => self.known()?.find(name.trim(), "`BUILDX_BUILDER`"),
@@ -65,7 +65,7 @@ impl Daemon {
     }
 
     fn known(&self) -> Result<Known, NoEngine> {
-        let host = self.variable("DOCKER_HOST").and_then(|host| said(Some(host)));
+        let host = said(self.variable("DOCKER_HOST"));
         let configuration = self.configuration();
         let context = match host {
             Some(_) => None,

@@ -3,7 +3,7 @@
 //! The exit code decides; the digest comes from a file that the command writes.
 
 use std::cell::Cell;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
@@ -14,6 +14,7 @@ use crate::backend::buildkit::progress::{Form, Progress};
 use crate::backend::buildkit::request::Request;
 use crate::backend::dockerfile::Described;
 use crate::backend::dockerfile::stage::stage;
+use crate::backend::oci::name::Digest;
 use crate::backend::{BuildError, Job, context};
 use crate::disk::dir::Dir;
 use crate::disk::system_words;
@@ -30,8 +31,8 @@ pub(super) struct Wish<'a> {
     pub(super) builder: &'a str,
     /// What it is told about the result.
     pub(super) output: &'a [&'a str],
-    /// Names for `FROM` that mean OCI layouts: the name, and the layout with its digest.
-    pub(super) layouts: &'a [(String, OsString)],
+    /// Names for `FROM` that mean OCI layouts in directories of these names, with the images' digests.
+    pub(super) layouts: &'a [(String, Digest)],
 }
 
 impl Daemon {
@@ -146,12 +147,15 @@ fn arguments(request: &Request<'_>, wish: Wish<'_>, command: &mut Command) {
         command.args(["--secret", &format!("id={id},env={variable}")]);
         command.env(variable, OsStr::from_bytes(&secret.value));
     }
+    if !wish.layouts.is_empty() {
+        // By relative paths: buildx takes the first `@` of a path for the start of the digest.
+        command.current_dir(&job.scratch);
+    }
     let mut described = Described::new(job, &request.dockerfile);
-    for (name, layout) in wish.layouts {
+    for (name, digest) in wish.layouts {
         let mut add = |context: &str| {
-            let mut value = OsString::from(format!("{context}=oci-layout://"));
-            value.push(layout);
-            command.arg("--build-context").arg(value);
+            let layout = format!("{context}=oci-layout://{name}@{digest}");
+            command.args(["--build-context", &layout]);
         };
         add(name);
         // A Dockerfile of the user's has other names for it, which would not be looked up a second time.

@@ -219,7 +219,8 @@ impl Inquiry<'_> {
         let mut answer = self.get(&format!("manifests/{name}"), &manifest::ANY.join(", "))?;
         let told = answer.headers().get("docker-content-digest");
         let told = told.and_then(|digest| digest.to_str().ok());
-        let told = told.or_else(|| name.contains(':').then_some(name));
+        // What was asked for by digest must be that, whatever the registry calls it.
+        let told = name.contains(':').then_some(name).or(told);
         let told = told.map(str::to_owned);
         let text = self.read(&mut answer)?;
         let digest = self.checked(&text, told.as_deref())?;
