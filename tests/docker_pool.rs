@@ -210,6 +210,11 @@ fn the_example_monorepo_builds_over_two_nodes_that_share_only_a_registry() {
     sandbox.write("imgspec.kdl", &manifest.replacen("labels ", &label, 1));
     let registry = format!("registry={}", repository());
     let var = ["--var", registry.as_str()];
+    let plan = ["graph", "plan", "--push", "--buildkit", &nodes[0], "--buildkit", &nodes[1]];
+    let plan = sandbox.run(&[&plan[..], &var[..]].concat()).success();
+    for node in &nodes {
+        assert!(plan.stdout.contains(&format!("  on {node}\n")), "{node}: {}", plan.stdout);
+    }
     let cold = build(&sandbox, &nodes, &var).success();
     let images = named(&cold, "image-built");
     assert!(images.len() >= 12, "{images:?}");

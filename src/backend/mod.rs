@@ -168,6 +168,12 @@ pub trait Backend: Send + Sync {
         false
     }
 
+    /// The nodes on which it would build these images, in the same order, as far as that can be known in advance; `None` if there are
+    /// not several. Bases come before what is built on them.
+    fn nodes(&self, images: &[Unplaced<'_>], _: Asker<'_>) -> Vec<Option<String>> {
+        vec![None; images.len()]
+    }
+
     /// Whether it can bring its images into the local Docker or Podman.
     fn loads(&self) -> bool {
         false
@@ -307,6 +313,17 @@ pub struct Outsider<'a> {
     pub reference: &'a str,
     /// The platforms that it must support.
     pub platforms: &'a [String],
+}
+
+/// An image that is to be built on one of several nodes.
+#[derive(Debug, Clone)]
+pub struct Unplaced<'a> {
+    /// The image's id.
+    pub image: &'a str,
+    /// The platforms that it must support.
+    pub platforms: &'a [String],
+    /// The ids of its bases.
+    pub bases: Vec<&'a str>,
 }
 
 /// The stores in which an artifact can be.

@@ -8,6 +8,7 @@ mod leaving;
 mod lints;
 mod locked;
 mod mistakes;
+mod nodes;
 mod packages;
 mod prepare;
 mod select;

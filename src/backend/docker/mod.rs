@@ -15,7 +15,7 @@ use super::elsewhere::{Builders, Elsewhere};
 use super::leaving::Leaving;
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, CleanUp, Cleaned, DEBIAN, Existence,
-    Job, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context, labels,
+    Job, Notes, Outsider, Resolved, Unplaced, Unresolved, Unsupported, Wanted, context, labels,
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;
@@ -149,6 +149,13 @@ impl Backend for Docker {
 
     fn loads(&self) -> bool {
         true
+    }
+
+    fn nodes(&self, images: &[Unplaced<'_>], asker: Asker<'_>) -> Vec<Option<String>> {
+        match self.way() {
+            Way::Pool(pool) => pool.foresee(images, asker),
+            Way::Daemon | Way::Instance(_) | Way::Nowhere(_) => vec![None; images.len()],
+        }
     }
 
     fn leaves(&self) -> bool {

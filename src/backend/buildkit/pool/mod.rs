@@ -8,23 +8,27 @@ mod members;
 mod place;
 mod standing;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::{Arc, Once};
+
+use parking_lot::MutexGuard;
 
 use super::request::Request;
 use super::tls::Tls;
 use crate::asking::Asker;
 use crate::backend::oci::registry::Access;
 use crate::backend::platform::Platform;
-use crate::backend::{Availability, BuildError, elsewhere};
+use crate::backend::{Availability, BuildError, Unplaced, elsewhere};
 use crate::disk::system_words;
-use members::{Member, Members, TICK};
+use members::{Member, Members, State, TICK};
+use standing::Placement;
 
 /// `BuildKit`s that share the images of a run. No connection is made before the first one is placed.
 #[derive(Debug)]
 pub(crate) struct Pool {
     members: Arc<Members>,
-    met: Once,
+    asked: Once,
 }
 
 impl Pool {
@@ -39,7 +43,7 @@ impl Pool {
         let members = Members::new(each, most, access);
         Ok(Self {
             members: Arc::new(members),
-            met: Once::new(),
+            asked: Once::new(),
         })
     }
 
@@ -55,13 +59,8 @@ impl Pool {
 
     /// Whether one of the nodes answers, and what is to be told of each.
     pub(crate) fn availability(&self, asker: Asker<'_>) -> Availability {
-        self.meet();
         let members = &*self.members;
-        let mut waiting = asker.waiting("waiting for the BuildKits");
-        let mut state = members.state.lock();
-        while !state.nodes.is_met() && waiting().is_continue() {
-            members.changed.wait_for(&mut state, TICK);
-        }
+        let state = self.met(asker);
         let each = members.each.iter().enumerate();
         let (ready, away): (Vec<_>, Vec<_>) = each
             .map(|(at, member)| match state.nodes.platforms(at) {
@@ -86,9 +85,46 @@ impl Pool {
         }
     }
 
+    /// The nodes on which these images would be built, if each of them took the same time.
+    pub(crate) fn foresee(
+        &self,
+        images: &[Unplaced<'_>],
+        asker: Asker<'_>,
+    ) -> Vec<Option<String>> {
+        if self.members.each.len() < 2 {
+            return vec![None; images.len()];
+        }
+        let mut nodes = self.met(asker).nodes.imagined();
+        let each = images.iter().map(|image| {
+            let mut names = Vec::new();
+            for platform in image.platforms.iter().map(std::slice::from_ref) {
+                let placed = nodes.place(platform, &image.bases, &BTreeSet::new());
+                if let Placement::At(at) = placed {
+                    nodes.made(at, image.image);
+                    names.push(self.members.each[at].name.as_str());
+                }
+            }
+            names.dedup();
+            (!names.is_empty()).then(|| names.join(" and "))
+        });
+        each.collect()
+    }
+
+    /// What is known once each node has answered or failed to.
+    fn met(&self, asker: Asker<'_>) -> MutexGuard<'_, State> {
+        self.meet();
+        let members = &*self.members;
+        let mut waiting = asker.waiting("waiting for the BuildKits");
+        let mut state = members.state.lock();
+        while !state.nodes.is_met() && waiting().is_continue() {
+            members.changed.wait_for(&mut state, TICK);
+        }
+        state
+    }
+
     /// Starts to ask the nodes.
     fn meet(&self) {
-        self.met.call_once(|| {
+        self.asked.call_once(|| {
             for at in 0..self.members.each.len() {
                 let members = Arc::clone(&self.members);
                 // Never joined: a question ends by its own limit.

@@ -26,7 +26,7 @@ enum Standing {
     },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Node {
     standing: Standing,
     platforms: Vec<Platform>,
@@ -103,6 +103,20 @@ impl Nodes {
         };
         self.each[at].running += 1;
         Placement::At(at)
+    }
+
+    /// The same nodes without their builds, to try placements on.
+    pub(super) fn imagined(&self) -> Self {
+        let each = self.each.iter().map(|node| Node {
+            running: 0,
+            made: BTreeSet::new(),
+            ..node.clone()
+        });
+        Self {
+            each: each.collect(),
+            most: usize::MAX,
+            news: BTreeMap::new(),
+        }
     }
 
     /// A build ended that was placed on this node; `made` is the digest of its result.
