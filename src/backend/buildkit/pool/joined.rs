@@ -17,7 +17,7 @@ pub(super) fn build(members: &Members, request: &Request<'_>) -> Result<String, 
     let platforms = &request.job.recipe.platforms;
     let built = thread::scope(|scope| {
         let each = platforms.iter();
-        let each = each.map(|platform| scope.spawn(|| of_platform(members, request, platform)));
+        let each = each.map(|platform| scope.spawn(move || of_platform(members, request, platform)));
         let each: Vec<_> = each.collect();
         let each = each.into_iter().map(|one| {
             one.join()
