@@ -10,3 +10,12 @@ pub trait Notes: Sync {
     /// A line of output.
     fn log(&self, _line: &str) {}
 }
+
+/// Forwards only the output: for work that is not one of the user's steps.
+pub(crate) struct Quiet<'a>(pub(crate) &'a dyn Notes);
+
+impl Notes for Quiet<'_> {
+    fn log(&self, line: &str) {
+        self.0.log(line);
+    }
+}
