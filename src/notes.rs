@@ -14,3 +14,12 @@ pub trait Notes: Sync {
     /// Something that the user should know, whatever comes of the build.
     fn warn(&self, _message: &str) {}
 }
+
+/// Forwards only the output: for work that is not one of the user's steps.
+pub(crate) struct Quiet<'a>(pub(crate) &'a dyn Notes);
+
+impl Notes for Quiet<'_> {
+    fn log(&self, line: &str) {
+        self.0.log(line);
+    }
+}

@@ -318,7 +318,7 @@ impl Address {
             return Err("it has no port".to_owned());
         };
         let is_digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-        let port = port.parse().ok().filter(|port| is_digits && *port > 0);
+        let port = port.parse::<u16>().ok().filter(|port| is_digits && *port > 0);
         let port = port.ok_or("its port is not a number from 1 to 65535")?;
         let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         let is_host = match inner {

@@ -6,6 +6,7 @@ use crate::backend::oci::lend::BUILDER;
 use crate::backend::oci::name::Digest;
 use crate::backend::{Artifact, BuildError};
 use crate::disk::dir::Dir;
+use crate::notes::Quiet;
 
 /// Where images of the daemon are, in words.
 pub(crate) const DOCKER: &str = "Docker";
@@ -54,6 +55,8 @@ impl Daemon {
             Some(digest) => digest,
             None => self.laid.get(&image.digest, || {
                 asker.step(&format!("making {} available to another builder", image.reference));
+                let quiet = Quiet(asker.notes());
+                let asker = Asker::build(&quiet, asker.cancel());
                 lender.take(asker, |name| {
                     self.name(&image.digest, name, asker)?;
                     let pushed = self.push(name, asker);
