@@ -20,6 +20,7 @@ use super::address::Address;
 use super::connection::cause;
 use super::direct::{self, Export, Trees};
 use super::progress::{Form, Progress};
+use super::remote::Reason;
 use super::request::Request;
 use super::session::{Offered, Session};
 use super::{connection, failure, gateway};
@@ -151,7 +152,8 @@ impl BuildKit {
         if let Some(channel) = self.channel.lock().clone() {
             return Ok(channel);
         }
-        let connected = connection::channel(&self.address, self.access.limits).await;
+        let reason = Reason::default();
+        let connected = connection::channel(&self.address, self.access.limits, &reason).await;
         let lost = |error| Ended::Lost(io::Error::other(cause(&error)));
         let channel = connected.map_err(lost)?;
         // Any response will do: some daemons are too old to support this call.
@@ -159,7 +161,9 @@ impl BuildKit {
             .info(InfoRequest {})
             .await;
         if let Some(lost) = asked.err().as_ref().and_then(lost_by) {
-            return Err(Ended::Lost(lost));
+            // The reason is read by another task.
+            tokio::time::sleep(TICK).await;
+            return Err(Ended::Lost(reason.take().map_or(lost, io::Error::other)));
         }
         // If two builds connect concurrently, the later connection is kept; the other one serves its own build.
         *self.channel.lock() = Some(channel.clone());

@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 
 use super::address::Address;
-use super::remote::{self, Greeted, Stream};
+use super::remote::{self, Greeted, Reason, Stream};
 use crate::asking::GivenUp;
 use crate::backend::elsewhere;
 use crate::disk::system_words;
@@ -33,11 +33,12 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub(super) async fn channel(
     address: &Address,
     limits: Limits,
+    reason: &Reason,
 ) -> Result<Channel, tonic::transport::Error> {
-    let address = address.clone();
+    let to = (address.clone(), reason.clone());
     let connect = tower::service_fn(move |_| {
-        let address = address.clone();
-        async move { stream(&address, &limits).await.map(TokioIo::new) }
+        let (address, reason) = to.clone();
+        async move { stream(&address, &limits, &reason).await.map(TokioIo::new) }
     });
     // The host is never resolved: the connector ignores it.
     Endpoint::from_static("http://buildkit")
@@ -47,16 +48,20 @@ pub(super) async fn channel(
         .await
 }
 
-async fn stream(address: &Address, limits: &Limits) -> io::Result<Box<dyn Stream>> {
+async fn stream(
+    address: &Address,
+    limits: &Limits,
+    reason: &Reason,
+) -> io::Result<Box<dyn Stream>> {
     Ok(match address {
         Address::Daemon(socket) => Box::new(upgraded(socket, limits, "/grpc", &[]).await?),
         Address::Own { at, tls } => match at {
             elsewhere::Address::Unix(socket) => {
                 let stream = dial(socket, limits).await?;
-                Box::new(Greeted::new(stream, true, limits.connect()))
+                Box::new(Greeted::new(stream, true, limits.connect(), reason))
             }
             elsewhere::Address::Tcp { host, port } => {
-                Box::new(remote::dial(host, *port, tls.as_ref(), limits).await?)
+                Box::new(remote::dial(host, *port, tls.as_ref(), limits, reason).await?)
             }
         },
     })

@@ -3,8 +3,10 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
@@ -22,15 +24,16 @@ pub(super) async fn dial(
     port: u16,
     tls: Option<&Tls>,
     limits: &Limits,
+    reason: &Reason,
 ) -> io::Result<Greeted> {
     let dialled = async {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
         match tls {
-            None => Ok(Greeted::new(stream, true, limits.connect())),
+            None => Ok(Greeted::new(stream, true, limits.connect(), reason)),
             Some(tls) => {
                 let stream = tls.over(host, stream).await?;
-                Ok(Greeted::new(stream, false, limits.connect()))
+                Ok(Greeted::new(stream, false, limits.connect(), reason))
             }
         }
     };
@@ -44,6 +47,22 @@ pub(super) async fn dial(
         .map_err(|error: io::Error| io::Error::new(error.kind(), system_words(&error)))
 }
 
+/// Why a connection ended, for its user: HTTP/2 reports a connection that ends before the first request as closed, without a
+/// reason.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reason(Arc<Mutex<Option<String>>>);
+
+impl Reason {
+    pub(super) fn take(&self) -> Option<String> {
+        self.0.lock().take()
+    }
+
+    fn note(&self, error: io::Error) -> io::Error {
+        *self.0.lock() = Some(system_words(&error));
+        error
+    }
+}
+
 /// Reads and writes.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -54,16 +73,23 @@ pub(super) struct Greeted {
     stream: Box<dyn Stream>,
     is_plain: bool,
     limit: Limit,
+    reason: Reason,
     /// Until the first byte arrives.
     greeting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Greeted {
-    pub(super) fn new(stream: impl Stream + 'static, is_plain: bool, limit: Limit) -> Self {
+    pub(super) fn new(
+        stream: impl Stream + 'static,
+        is_plain: bool,
+        limit: Limit,
+        reason: &Reason,
+    ) -> Self {
         Self {
             stream: Box::new(stream),
             is_plain,
             limit,
+            reason: reason.clone(),
             greeting: Some(Box::pin(tokio::time::sleep(limit.time))),
         }
     }
@@ -81,9 +107,18 @@ impl AsyncRead for Greeted {
                 let is_first = self.greeting.take().is_some();
                 let first = is_first.then(|| &into.filled()[before..]);
                 let wrong = first.and_then(|first| stranger(first, self.is_plain));
-                Poll::Ready(wrong.map_or(Ok(()), |why| Err(io::Error::other(why))))
+                Poll::Ready(match wrong {
+                    Some(why) => Err(self.reason.note(io::Error::other(why))),
+                    None => Ok(()),
+                })
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(tls::told(error))),
+            Poll::Ready(Err(error)) => {
+                let is_first = self.greeting.take().is_some();
+                let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
+                let closed = (is_first && is_reset).then(|| stranger(&[], self.is_plain));
+                let error = closed.flatten().map_or(tls::told(error), io::Error::other);
+                Poll::Ready(Err(self.reason.note(error)))
+            }
             Poll::Pending => {
                 let limit = self.limit;
                 let Some(greeting) = &mut self.greeting else {
@@ -91,7 +126,8 @@ impl AsyncRead for Greeted {
                 };
                 ready!(greeting.as_mut().poll(context));
                 let why = format!("it accepts connections, but sends nothing within {limit}");
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)))
+                let late = io::Error::new(io::ErrorKind::TimedOut, why);
+                Poll::Ready(Err(self.reason.note(late)))
             }
         }
     }
@@ -152,7 +188,7 @@ mod tests {
         if closes {
             server.shutdown().await.unwrap();
         }
-        let mut client = Greeted::new(client, true, SOON.into());
+        let mut client = Greeted::new(client, true, SOON.into(), &Reason::default());
         let mut bytes = [0; 16];
         match client.read(&mut bytes).await {
             Ok(read) => format!("{read} bytes"),
