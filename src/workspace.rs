@@ -46,6 +46,8 @@ pub struct Workspace {
     pub looked: Looked,
     /// Lints allowed by the manifests.
     pub allows: Allows,
+    /// The builder of buildx that the root manifest names.
+    pub builder_instance: Option<String>,
     /// Pinned outside images and packages; `None` without a lock file.
     pub lock: Option<Lock>,
 }

@@ -12,6 +12,8 @@ mod embedded;
 mod engine;
 #[path = "docker/export.rs"]
 mod export;
+#[path = "docker/instance.rs"]
+mod instance;
 #[path = "docker/lock.rs"]
 mod lock;
 #[path = "docker/packages.rs"]

@@ -12,12 +12,15 @@ pub mod daemon;
 mod details;
 pub mod docker;
 mod dockerfile;
+pub mod elsewhere;
 pub mod embedded;
 pub mod envd;
 mod error;
 pub mod fake;
 mod labels;
+pub(crate) mod leaving;
 pub mod oci;
+mod once;
 pub mod packages;
 mod pinned;
 mod platform;
@@ -165,6 +168,17 @@ pub trait Backend: Send + Sync {
         false
     }
 
+    /// Whether its images go to their registries as they are built, and nowhere else.
+    fn leaves(&self) -> bool {
+        false
+    }
+
+    /// The nodes on which it would build these images, in the same order, as far as that can be known in advance; `None` if there are
+    /// not several. Bases come before what is built on them.
+    fn nodes(&self, images: &[Unplaced<'_>], _: Asker<'_>) -> Vec<Option<String>> {
+        vec![None; images.len()]
+    }
+
     /// Whether it can bring its images into the local Docker or Podman.
     fn loads(&self) -> bool {
         false
@@ -304,6 +318,17 @@ pub struct Outsider<'a> {
     pub reference: &'a str,
     /// The platforms that it must support.
     pub platforms: &'a [String],
+}
+
+/// An image that is to be built on one of several nodes.
+#[derive(Debug, Clone)]
+pub struct Unplaced<'a> {
+    /// The image's id.
+    pub image: &'a str,
+    /// The platforms that it must support.
+    pub platforms: &'a [String],
+    /// The ids of its bases.
+    pub bases: Vec<&'a str>,
 }
 
 /// The stores in which an artifact can be.

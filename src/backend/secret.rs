@@ -21,6 +21,7 @@ const HIDDEN: &str = "***";
 const SHORTEST: usize = 4;
 
 /// A secret with its value.
+#[derive(Clone)]
 pub struct Revealed {
     /// The secret's id in the manifest.
     pub id: String,
@@ -167,6 +168,14 @@ impl Notes for Discreet<'_> {
 
     fn log(&self, line: &str) {
         self.notes.log(&self.hider.hide(line));
+    }
+
+    fn node(&self, name: &str) {
+        self.notes.node(name);
+    }
+
+    fn warn(&self, message: &str) {
+        self.notes.warn(&self.hider.hide(message));
     }
 }
 

@@ -46,7 +46,8 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
         return plan::dry(&args.choice, &args.selection, &args.files.summary, context);
     }
     let mut account = args.files.account(context)?;
-    let session = context.open(args.choice.builder.as_deref())?;
+    let elsewhere = args.choice.elsewhere(context)?;
+    let session = context.open_elsewhere(args.choice.builder.as_deref(), &elsewhere)?;
     let notifier = Notifier::new(context);
     let selection = context.selection(&session, &args.selection.images);
     let planned = args.choice.plan(&session, &selection, &notifier)?;

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::failure::{Failure, exit};
 use super::options::Format;
 use super::screen::{eprint_text, print_json};
+use crate::backend::elsewhere::Elsewhere;
 use crate::check;
 use crate::diagnostic::{self, Severity, lint};
 use crate::report::words::Count;
@@ -52,6 +53,7 @@ pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
         manifest: &manifest,
         overrides: &context.overrides,
         builder: None,
+        elsewhere: &Elsewhere::default(),
         env: &context.env(),
         trust: context.trust,
     };

@@ -2,9 +2,12 @@
 
 use clap::{Args, ValueEnum};
 
+use super::context::Context;
+use super::elsewhere::ElsewhereArgs;
 use super::failure::Failure;
 use super::notifier::Notifier;
 use super::variables;
+use crate::backend::elsewhere::{Builders, Elsewhere};
 use crate::plan::{Judgement, WhenUnknown};
 use crate::report::words::{NAMED, first};
 use crate::run::{Options, Push};
@@ -56,6 +59,8 @@ pub(super) struct Choice {
     /// What to do when it cannot be determined whether an image exists
     #[arg(long, value_name = "WHAT")]
     when_unknown: Option<Unknown>,
+    #[command(flatten)]
+    elsewhere: ElsewhereArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -85,6 +90,26 @@ impl Choice {
             Some(PushHow::Each) => Push::Each,
             Some(PushHow::AllOrNothing) => Push::AllOrNothing,
         }
+    }
+
+    /// Where images of the builder `docker` are built. Those of a pool are nowhere but in their registries.
+    pub(super) fn elsewhere(&self, context: &Context) -> Result<Elsewhere, Failure> {
+        let by = self.elsewhere.builders(context)?;
+        let pushes = self.push() == Push::Each;
+        if matches!(by, Builders::Pool(_)) && !pushes {
+            let (message, help) = match self.push() {
+                Push::AllOrNothing => (
+                    "a BuildKit that is spoken to directly pushes each image as soon as it is built, not all of them at the end",
+                    "use `--push`",
+                ),
+                _ => (
+                    "images that are built by a BuildKit that is spoken to directly go to their registries, and nowhere else",
+                    "add `--push`",
+                ),
+            };
+            return Err(Failure::usage(message, help));
+        }
+        Ok(Elsewhere { by, pushes })
     }
 
     pub(super) fn judgement(&self) -> Judgement {

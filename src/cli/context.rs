@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::options::{Global, Progress};
 use super::screen::{Screen, eprint_text};
 use super::signals;
+use crate::backend::elsewhere::Elsewhere;
 use crate::backend::envd;
 use crate::diagnostic::Diagnostic;
 use crate::disk::{Shown, system_words};
@@ -166,11 +167,21 @@ impl Context {
     }
 
     pub(super) fn open(&self, builder: Option<&str>) -> Result<Session, Failure> {
+        self.open_elsewhere(builder, &Elsewhere::default())
+    }
+
+    /// Like [`Self::open`], with images of the builder `docker` built there.
+    pub(super) fn open_elsewhere(
+        &self,
+        builder: Option<&str>,
+        elsewhere: &Elsewhere,
+    ) -> Result<Session, Failure> {
         let manifest = self.manifest()?;
         let opening = Opening {
             manifest: &manifest,
             overrides: &self.overrides,
             builder,
+            elsewhere,
             env: &self.env(),
             trust: self.trust,
         };

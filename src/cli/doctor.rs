@@ -4,11 +4,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::context::Context;
+use super::elsewhere::ElsewhereArgs;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
 use super::options::Format;
 use super::screen::{print_json, print_lines};
 use crate::asking::Asker;
+use crate::backend::elsewhere::Elsewhere;
 use crate::backend::{Availability, Backend};
 use crate::check;
 use crate::diagnostic::{Diagnostic, Sources};
@@ -21,6 +23,8 @@ pub(super) struct DoctorArgs {
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
+    #[command(flatten)]
+    elsewhere: ElsewhereArgs,
 }
 
 #[derive(Default, Serialize)]
@@ -42,10 +46,15 @@ struct Builds {
 }
 
 pub(super) fn run(args: &DoctorArgs, context: &Context) -> Result<u8, Failure> {
-    let session = session(context);
+    // A builder that is not the daemon needs no Docker on this machine as long as images are pushed.
+    let elsewhere = Elsewhere {
+        by: args.elsewhere.builders(context)?,
+        pushes: true,
+    };
+    let session = session(context, &elsewhere);
     let mut backends = match &session {
         Some(session) => session.known.clone(),
-        None => session::backends(&context.folder, &context.env()),
+        None => session::backends(&context.folder, &context.env(), &elsewhere),
     };
     backends.sort_by_key(|backend| std::cmp::Reverse(backend.priority()));
     let notifier = Notifier::new(context);
@@ -79,12 +88,13 @@ fn state(context: &Context) -> Vec<Diagnostic> {
 }
 
 /// The workspace, if there is one without errors; builders are looked up even without one.
-fn session(context: &Context) -> Option<Session> {
+fn session(context: &Context, elsewhere: &Elsewhere) -> Option<Session> {
     let manifest = context.manifest().ok()?;
     let opening = Opening {
         manifest: &manifest,
         overrides: &context.overrides,
         builder: None,
+        elsewhere,
         env: &context.env(),
         trust: context.trust,
     };

@@ -7,6 +7,7 @@ use super::complete;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::screen::eprint_text;
+use crate::backend::elsewhere::Elsewhere;
 use crate::edit::{Change, Edit, Holder};
 use crate::session::Opening;
 
@@ -56,6 +57,7 @@ pub(super) fn run(
         manifest: &manifest,
         overrides: &context.overrides,
         builder: None,
+        elsewhere: &Elsewhere::default(),
         env: &context.env(),
         trust: context.trust,
     })?;

@@ -11,6 +11,7 @@ use super::context::Context;
 use super::failure::{Failure, exit};
 use super::options::Format;
 use super::screen::{print_json, print_lines};
+use crate::backend::elsewhere::Elsewhere;
 use crate::backend::{Cancel, Details, LayerDetails, Subject};
 use crate::graph::ImageId;
 use crate::report::line::{Line, Style};
@@ -98,7 +99,7 @@ fn of_registry(
     platform: Option<&str>,
     context: &Context,
 ) -> Result<Details, Failure> {
-    let backends = session::backends(&context.folder, &context.env());
+    let backends = session::backends(&context.folder, &context.env(), &Elsewhere::default());
     let subject = Subject::Registry(reference);
     // A signal ends the process.
     let cancel = Cancel::default();

@@ -13,6 +13,7 @@ mod complete;
 mod context;
 mod doctor;
 mod edit;
+mod elsewhere;
 mod explain;
 mod export;
 mod failure;

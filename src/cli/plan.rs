@@ -1,5 +1,6 @@
 //! `graph plan`: shows what `graph build` would do, and why.
 
+use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 
 use clap::Args;
@@ -13,6 +14,7 @@ use super::options::{Format, Selection};
 use super::page;
 use super::screen::{print_json, print_lines};
 use super::summary::SummaryArgs;
+use crate::graph::ImageId;
 use crate::lock::Look;
 use crate::plan::{Action, Plan, Planned, Reason};
 use crate::report::line::{Line, Style};
@@ -63,7 +65,9 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
     let choice = &args.choice;
     let summary = args.summary.file(context)?;
     // Never dropped, as in `check`: planning leaves nothing behind that would have to be cleaned up.
-    let session = ManuallyDrop::new(context.open(choice.builder.as_deref())?);
+    let elsewhere = choice.elsewhere(context)?;
+    let session = context.open_elsewhere(choice.builder.as_deref(), &elsewhere)?;
+    let session = ManuallyDrop::new(session);
     let notifier = Notifier::new(context);
     let selection = context.selection(&session, &args.selection.images);
     let planned = ManuallyDrop::new(choice.plan(&session, &selection, &notifier)?);
@@ -73,18 +77,19 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
     let looks = args
         .refresh_bases
         .then(|| session.look_at_bases(&relevant, notifier.asker()));
+    let nodes = session.nodes(&planned.plan, notifier.asker());
     match args.format {
         Format::Json => {
             let document = Document {
                 floating: floating.images.keys().map(String::as_str).collect(),
                 floating_packages: floating.packages.iter().map(String::as_str).collect(),
                 bases: looks.as_deref().map(base_documents),
-                ..Document::new(&session, &planned.plan, choice)
+                ..Document::new(&session, (&planned.plan, &nodes), choice)
             };
             print_json(&document)?;
         }
         Format::Text => {
-            let mut text = text(&session, &planned.plan, choice, context);
+            let mut text = text(&session, (&planned.plan, &nodes), choice, context);
             let is_locked = session.world.workspace.lock.is_some();
             text.push_str(&bases(&floating, is_locked, looks.as_deref()));
             print_lines(&text)?;
@@ -167,10 +172,15 @@ struct ImageDocument<'a> {
     bases: Vec<&'a str>,
     builder: &'a str,
     builder_reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
 }
 
+/// The nodes on which images would be built, if there are several.
+type Nodes = BTreeMap<ImageId, String>;
+
 impl<'a> Document<'a> {
-    fn new(session: &'a Session, plan: &'a Plan, choice: &Choice) -> Self {
+    fn new(session: &'a Session, (plan, nodes): (&'a Plan, &'a Nodes), choice: &Choice) -> Self {
         let graph = &session.world.graph;
         let images = plan.images.iter().map(|image| ImageDocument {
             image: graph.name(image.id),
@@ -189,6 +199,7 @@ impl<'a> Document<'a> {
                 .iter()
                 .map(|base| graph.name(*base))
                 .collect(),
+            node: nodes.get(&image.id).map(String::as_str),
         });
         Self {
             images: images.collect(),
@@ -207,7 +218,12 @@ fn tells_builders(session: &Session, plan: &Plan, context: &Context) -> bool {
     context.screen.verbose || builders.any(|other| Some(other) != first)
 }
 
-fn text(session: &Session, plan: &Plan, choice: &Choice, context: &Context) -> String {
+fn text(
+    session: &Session,
+    (plan, nodes): (&Plan, &Nodes),
+    choice: &Choice,
+    context: &Context,
+) -> String {
     let color = context.screen.color_out;
     let name = |id| session.world.graph.name(id);
     let width = plan
@@ -232,6 +248,9 @@ fn text(session: &Session, plan: &Plan, choice: &Choice, context: &Context) -> S
         }
         if let (Action::Build, Some(seconds)) = (image.action, image.seconds) {
             line = line.add(Style::Dim, format!("  (took {})", Seconds(seconds)));
+        }
+        if let Some(node) = nodes.get(&image.id) {
+            line = line.add(Style::Dim, format!("  on {node}"));
         }
         text.push_str(line.paint(color).trim_end());
         text.push('\n');

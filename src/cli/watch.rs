@@ -143,6 +143,7 @@ fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Requ
         manifest,
         overrides: context.overrides.clone(),
         builder: args.choice.builder.clone(),
+        elsewhere: args.choice.elsewhere(context)?,
         env: Box::new(context.env()),
         judgement: args.choice.judgement(),
         no_bases: args.choice.no_bases,
@@ -162,6 +163,7 @@ fn start(args: &WatchArgs, request: &mut Request, context: &Context) -> Result<S
         manifest: &request.manifest,
         overrides: &request.overrides,
         builder: request.builder.as_deref(),
+        elsewhere: &request.elsewhere,
         env: &context.env(),
         trust: context.trust,
     };

@@ -103,7 +103,7 @@ impl Edit {
         let instead = (target.path, text.as_str());
         let loaded = manifest::load_instead(opening.manifest, &overrides, opening.env, instead);
         let root = loaded.workspace.root.clone();
-        let known = session::backends(&root, opening.env);
+        let known = session::backends(&root, opening.env, opening.elsewhere);
         let examined = session::examine_checked(
             check::loaded(loaded),
             known,

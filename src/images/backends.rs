@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::asking::Asker;
+use crate::backend::elsewhere::Elsewhere;
 use crate::backend::{
     Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Details, Existence,
     Export, Job, Notes, Outsider, Resolved, Subject, Unresolved, Unsupported, Wanted, packages,
@@ -48,7 +49,8 @@ impl BackendRegistry {
     /// used only when named.
     pub fn usual(folder: &Path) -> Self {
         let mut all = Self::new();
-        for backend in session::backends(folder, &|name| std::env::var(name).ok()) {
+        let env = |name: &str| std::env::var(name).ok();
+        for backend in session::backends(folder, &env, &Elsewhere::default()) {
             let (kind, priority) = (backend.name().to_owned(), backend.priority());
             all.register(kind, backend, priority);
         }
@@ -208,6 +210,10 @@ impl Backend for Registered {
 
     fn borrows(&self) -> bool {
         self.backend.borrows()
+    }
+
+    fn leaves(&self) -> bool {
+        self.backend.leaves()
     }
 
     fn loads(&self) -> bool {

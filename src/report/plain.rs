@@ -154,6 +154,7 @@ fn progress(event: &Event) -> Option<(&str, String)> {
             let reasons = reasons.join(", ");
             (image, format!("started with {backend}{colon}{reasons}"))
         }
+        Event::ImagePlaced { image, node } => (image, format!("on {node}")),
         Event::ImageStep {
             image,
             step,
@@ -221,6 +222,7 @@ mod tests {
         4 images to build, 2 fresh, 2 at a time
         2 images fresh: os, tools
         python: started with docker: `src/train.py` changed
+        python: on tcp://builder:1234
         python: step 1/2 apt-get install git
         python: built in 3.2s: ghcr.io/acme/python:0123456789abcdef0123456789abcdef
         python: pushed in 0.8s: ghcr.io/acme/python:0123456789abcdef0123456789abcdef
@@ -241,10 +243,11 @@ mod tests {
 
     #[test]
     fn verbose_adds_output_cached_steps_and_fresh_references() {
-        insta::assert_snapshot!(shown(Verbosity::Verbose, &story()[1..7]), @r#"
+        insta::assert_snapshot!(shown(Verbosity::Verbose, &story()[1..8]), @r#"
         os: fresh: ghcr.io/acme/os:0123456789abcdef0123456789abcdef
         tools: fresh: ghcr.io/acme/tools:0123456789abcdef0123456789abcdef
         python: started with docker: `src/train.py` changed
+        python: on tcp://builder:1234
         python: step 1/2 apt-get install git
         python | Get:1 git
         python: cached: copy src

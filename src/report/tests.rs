@@ -55,6 +55,10 @@ pub(crate) fn story() -> Vec<Event> {
         fresh("os"),
         fresh("tools"),
         begun("python"),
+        Event::ImagePlaced {
+            image: "python".into(),
+            node: "tcp://builder:1234".into(),
+        },
         step("python", 1, 2, "apt-get install git"),
         log("python", "Get:1 \u{1b}[32mgit\u{1b}[0m"),
         Event::ImageCached {

@@ -40,6 +40,12 @@ pub enum Event {
         /// Why it is built, for people.
         reasons: Vec<String>,
     },
+    /// A node of several builds an image from now on.
+    ImagePlaced {
+        image: String,
+        /// Address of the node.
+        node: String,
+    },
     /// The backend began a step of an image.
     ImageStep {
         image: String,

@@ -62,6 +62,7 @@ impl History {
         self.at = at;
         match event {
             Event::ImageStarted { .. }
+            | Event::ImagePlaced { .. }
             | Event::ImageStep { .. }
             | Event::ImageCached { .. }
             | Event::ImageLog { .. }
@@ -94,6 +95,16 @@ impl History {
                 reasons,
                 ..
             } => self.start(at, image, reference, reasons),
+            Event::ImagePlaced { image, node } => {
+                let node = Some(harmless(node));
+                let mut spans = self.spans.iter_mut().rev();
+                let is_open = |span: &&mut Span| span.end.is_none() && span.image == *image;
+                if let Some(span) = spans.find(is_open) {
+                    span.node.clone_from(&node);
+                }
+                self.row(image).node = node;
+                Change::Image(image)
+            }
             Event::ImageStep {
                 image,
                 step,
@@ -318,6 +329,7 @@ impl History {
                 .take(REASONS)
                 .map(|reason| harmless(reason))
                 .collect(),
+            node: None,
         };
         keep(&mut self.spans, SPANS, span);
     }
@@ -350,6 +362,7 @@ impl History {
             end: Some(at),
             state: ImageState::Pushed,
             reasons: Vec::new(),
+            node: None,
         };
         keep(&mut self.spans, SPANS, span);
     }

@@ -439,4 +439,19 @@ impl Notes for Log<'_> {
             line: line.to_owned(),
         });
     }
+
+    fn node(&self, name: &str) {
+        self.note(&format!("on {name}"));
+        self.send(Event::ImagePlaced {
+            image: self.image.to_owned(),
+            node: name.to_owned(),
+        });
+    }
+
+    fn warn(&self, message: &str) {
+        self.note(message);
+        self.send(Event::Warning {
+            message: message.to_owned(),
+        });
+    }
 }

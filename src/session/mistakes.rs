@@ -69,3 +69,10 @@ fn clash(before: &Image, image: &Image, reference: &str) -> Diagnostic {
         None => mistake,
     }
 }
+
+/// The builder that the manifest names is not the one that this process builds with.
+pub(super) fn other_instance() -> Diagnostic {
+    let message = "`builder-instance` is another one than when this began";
+    Diagnostic::error("other-builder", message)
+        .help("end this and start it again, to let the other one build; or restore the name")
+}

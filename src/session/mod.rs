@@ -4,9 +4,11 @@
 
 mod choice;
 mod job;
+mod leaving;
 mod lints;
 mod locked;
 mod mistakes;
+mod nodes;
 mod packages;
 mod prepare;
 mod select;
@@ -25,6 +27,7 @@ pub use select::{Selection, Start};
 pub use standby::Standby;
 
 use crate::asking::Asker;
+use crate::backend::elsewhere::Elsewhere;
 use crate::backend::{Availability, Backend, secret};
 use crate::check::{self, Checked};
 use crate::diagnostic::{self, Diagnostic, Sources};
@@ -51,6 +54,8 @@ pub struct Opening<'a> {
     pub overrides: &'a Overrides,
     /// Backend for images that name none; `None` picks the one with the highest priority.
     pub builder: Option<&'a str>,
+    /// Where images of the builder `docker` are built.
+    pub elsewhere: &'a Elsewhere,
     /// Looks up an environment variable.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Whether unchanged file times are trusted.
@@ -143,6 +148,8 @@ pub struct Wrong {
 pub struct Kept {
     /// All backends.
     pub backends: Vec<Arc<dyn Backend>>,
+    /// The builder of buildx that the manifest named for them.
+    pub builder_instance: Option<String>,
     /// The reader, with its cache of file digests.
     pub reader: Arc<FileReader>,
 }
@@ -150,9 +157,17 @@ pub struct Kept {
 /// Loads, checks and fingerprints a workspace, reusing `kept` from an earlier examination of the same root. Reports all
 /// errors in the manifests and in the files they name at once, together with the workspace.
 pub fn examine(opening: &Opening<'_>, kept: Option<&Kept>) -> Result<Session, Box<Wrong>> {
-    let checked = check::check(opening.manifest, opening.overrides, opening.env);
+    let mut checked = check::check(opening.manifest, opening.overrides, opening.env);
+    let is_other = |kept: &Kept| kept.builder_instance != checked.workspace.builder_instance;
+    if kept.is_some_and(is_other) && !checked.diagnostics.iter().any(Diagnostic::is_error) {
+        checked.diagnostics.push(mistakes::other_instance());
+    }
     let known = kept.map_or_else(
-        || backends(&checked.workspace.root, opening.env),
+        || {
+            let named = checked.workspace.builder_instance.as_deref();
+            let elsewhere = opening.elsewhere.or_instance(named);
+            backends(&checked.workspace.root, opening.env, &elsewhere)
+        },
         |kept| kept.backends.clone(),
     );
     let reading = kept.map_or(Reading::Anew(opening.trust), Reading::Kept);
@@ -345,9 +360,11 @@ impl Session {
         diagnostic::in_order(choice::forbidden(&self.world, &self.known, images))
     }
 
-    /// Refuses a plan that builds what this machine keeps its builders from.
+    /// Refuses a plan that builds what this machine keeps its builders from, or what could not leave where it is built.
     pub fn verify_allowed(&self, plan: &Plan) -> Result<(), Refusal> {
-        let forbidden = self.forbidden(plan.builds().map(|image| image.id));
+        let builds = || plan.builds().map(|image| image.id);
+        let mut forbidden = self.forbidden(builds());
+        forbidden.extend(leaving::stuck(&self.world, &self.prints, builds()));
         if forbidden.is_empty() {
             return Ok(());
         }

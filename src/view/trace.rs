@@ -125,6 +125,9 @@ fn event<'a>(history: &History, span: &'a Span, tid: usize) -> TraceEvent<'a> {
     if !span.reasons.is_empty() {
         args["reasons"] = json!(span.reasons);
     }
+    if let Some(node) = &span.node {
+        args["node"] = json!(node);
+    }
     if span.state == ImageState::Failed
         && let Some(error) = row.and_then(|row| row.note.as_ref())
     {

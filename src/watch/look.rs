@@ -138,6 +138,7 @@ fn read_manifests(
         manifest: &request.manifest,
         overrides: &request.overrides,
         builder: request.builder.as_deref(),
+        elsewhere: &request.elsewhere,
         env: &*request.env,
         trust: Trust::Times,
     };

@@ -112,8 +112,13 @@ fn kept(start: &Start, root: &Path) -> Result<Kept, Refusal> {
             (&wrong.known, Arc::new(reader))
         }
     };
+    let workspace = match start {
+        Start::Sound(session, _) => &session.world.workspace,
+        Start::Broken(wrong) => &wrong.workspace,
+    };
     Ok(Kept {
         backends: backends.clone(),
+        builder_instance: workspace.builder_instance.clone(),
         reader,
     })
 }

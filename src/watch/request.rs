@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::backend::elsewhere::Elsewhere;
 use crate::manifest::Overrides;
 use crate::plan::{Judgement, Plan};
 use crate::run::manner::Manner;
@@ -26,6 +27,8 @@ pub struct Request {
     pub overrides: Overrides,
     /// Backend for images that name none; `None` picks the one with the highest priority.
     pub builder: Option<String>,
+    /// Where images of the builder `docker` are built.
+    pub elsewhere: Elsewhere,
     /// Looks up an environment variable.
     pub env: Env,
     /// The requested images.

@@ -3,7 +3,7 @@
 # shellcheck shell=bash disable=SC2034
 
 MARK=.imgspec-engine # only a directory that has this file in it is ever removed
-STORES=(classic containerd)
+STORES=(classic containerd second)
 NET=10.198 # engines take the networks of their bridges out of here: $NET.(2n).0/23 for bridge number n
 
 say() { printf '%s\n' "engine: $*" >&2; }

@@ -8,6 +8,7 @@ mod build;
 mod commands;
 mod completion;
 mod edit;
+mod elsewhere;
 mod embedded;
 mod export;
 mod faults;

@@ -4,28 +4,32 @@
 //! connection, but each has its own session for its files; measurements are in `docs/design/docker.md`.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::{
-    InfoRequest, SolveResponse, StatusRequest, StatusResponse,
+    InfoRequest, ListWorkersRequest, SolveResponse, StatusRequest, StatusResponse,
 };
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status, Streaming};
 
-use super::direct::{self, Trees};
+use super::address::Address;
+use super::connection::cause;
+use super::direct::{self, Export, Trees};
 use super::progress::{Form, Progress};
+use super::remote::Reason;
 use super::request::Request;
 use super::session::{Offered, Session};
 use super::{connection, failure, gateway};
 use crate::asking::{Asker, GivenUp, LastSign};
 use crate::backend::BuildError;
+use crate::backend::oci::name::Digest;
+use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry::{self, Access};
-use crate::disk::system_words;
+use crate::backend::platform::Platform;
 
 /// How often a build checks for a cancel.
 const TICK: Duration = Duration::from_millis(20);
@@ -38,10 +42,10 @@ const DIGEST: &str = "containerimage.digest";
 
 type Answer = Result<Response<SolveResponse>, Status>;
 
-/// A `BuildKit` behind a Unix socket.
+/// A `BuildKit` at an address.
 #[derive(Debug)]
 pub(crate) struct BuildKit {
-    socket: PathBuf,
+    address: Address,
     name: String,
     access: Access,
     /// Build arguments added to every build.
@@ -63,9 +67,9 @@ pub(crate) enum Ended {
 }
 
 impl BuildKit {
-    /// The `BuildKit` of the daemon that listens on this socket. Does not connect yet.
+    /// The `BuildKit` at this address, which messages call `name`. Does not connect yet.
     pub(crate) fn new(
-        socket: PathBuf,
+        address: Address,
         name: String,
         access: Access,
         proxies: Vec<(String, String)>,
@@ -77,7 +81,7 @@ impl BuildKit {
             .enable_time()
             .build()?;
         Ok(Self {
-            socket,
+            address,
             name,
             access,
             proxies,
@@ -98,7 +102,8 @@ impl BuildKit {
             let begun = async {
                 let channel = self.channel().await?;
                 question.heard().now();
-                Ok((channel, self.session(request, &trees).await?))
+                let session = self.session(&channel, request, &trees).await?;
+                Ok((channel, session))
             };
             let (channel, session) = match question.wait(begun).await {
                 Ok(begun) => begun?,
@@ -115,11 +120,40 @@ impl BuildKit {
         ended
     }
 
+    /// The platforms that it builds for, its own first. Asked over a new connection, so that the answer tells whether it is
+    /// there now.
+    pub(crate) fn platforms(&self, asker: Asker<'_>) -> io::Result<Vec<Platform>> {
+        let gone = || io::Error::from(io::ErrorKind::Interrupted);
+        let runtime = self.runtime.as_ref().ok_or_else(gone)?;
+        *self.channel.lock() = None;
+        let question = asker.ask(&self.name, self.access.limits.answer());
+        let asked = async {
+            let channel = self.channel().await.map_err(|ended| match ended {
+                Ended::Lost(why) => why,
+                Ended::Stuck(_) | Ended::Error(_) => gone(),
+            })?;
+            let workers = ControlClient::new(channel)
+                .list_workers(ListWorkersRequest::default())
+                .await;
+            workers.map_err(|status| io::Error::other(cause(&status)))
+        };
+        let answer = runtime.block_on(question.wait(asked))??.into_inner();
+        let workers = answer.record.into_iter();
+        let platforms = workers.flat_map(|worker| worker.platforms);
+        let platforms = platforms.map(|platform| Platform {
+            os: platform.os,
+            architecture: platform.architecture,
+            variant: platform.variant,
+        });
+        Ok(platforms.collect())
+    }
+
     async fn channel(&self) -> Result<Channel, Ended> {
         if let Some(channel) = self.channel.lock().clone() {
             return Ok(channel);
         }
-        let connected = connection::channel(&self.socket, self.access.limits).await;
+        let reason = Reason::default();
+        let connected = connection::channel(&self.address, self.access.limits, &reason).await;
         let lost = |error| Ended::Lost(io::Error::other(cause(&error)));
         let channel = connected.map_err(lost)?;
         // Any response will do: some daemons are too old to support this call.
@@ -127,14 +161,21 @@ impl BuildKit {
             .info(InfoRequest {})
             .await;
         if let Some(lost) = asked.err().as_ref().and_then(lost_by) {
-            return Err(Ended::Lost(lost));
+            // The reason is read by another task.
+            tokio::time::sleep(TICK).await;
+            return Err(Ended::Lost(reason.take().map_or(lost, io::Error::other)));
         }
         // If two builds connect concurrently, the later connection is kept; the other one serves its own build.
         *self.channel.lock() = Some(channel.clone());
         Ok(channel)
     }
 
-    async fn session(&self, request: &Request<'_>, trees: &Trees) -> Result<Session, Ended> {
+    async fn session(
+        &self,
+        channel: &Channel,
+        request: &Request<'_>,
+        trees: &Trees,
+    ) -> Result<Session, Ended> {
         let secrets = request.secrets.iter();
         let offered = Offered {
             trees: trees.clone(),
@@ -144,9 +185,23 @@ impl BuildKit {
             access: self.access.clone(),
         };
         let key = direct::files_key(request.job);
-        Session::open(&self.socket, &self.access.limits, &key, offered)
+        let to = (&self.address, channel.clone());
+        Session::open(to, &self.access.limits, &key, offered)
             .await
             .map_err(Ended::Lost)
+    }
+
+    /// Where results go: from a `BuildKit` whose store nobody here can read, to their registry.
+    fn export(&self, request: &Request<'_>) -> Export {
+        match self.address {
+            Address::Daemon(_) => Export::Store,
+            Address::Own { .. } => {
+                let registry = Reference::read(request.job.reference);
+                let is_insecure =
+                    registry.is_some_and(|read| registry::is_plain(&read.host, &self.access));
+                Export::Registry { is_insecure }
+            }
+        }
     }
 }
 
@@ -169,7 +224,8 @@ impl BuildKit {
     ) -> Result<Answer, Ended> {
         let control = ControlClient::new(channel.clone());
         let mut control = control.max_decoding_message_size(LONGEST_MESSAGE);
-        let solve = direct::solve(request, &session.id, &self.proxies);
+        let export = self.export(request);
+        let solve = direct::solve(request, &session.id, &self.proxies, export);
         let touched = gateway::touch(channel, solve.r#ref.clone(), request.touch.as_ref());
         let mut touched = std::pin::pin!(touched);
         let mut is_touched = request.touch.is_none();
@@ -252,8 +308,8 @@ fn judge(
 ) -> Result<String, Ended> {
     let why = match answer {
         Ok(answer) => match answer.into_inner().exporter_response.remove(DIGEST) {
-            Some(digest) => return Ok(digest),
-            None => "the builder succeeded without reporting the image's digest".to_owned(),
+            Some(digest) if Digest::read(&digest).is_some() => return Ok(digest),
+            _ => "the builder succeeded without reporting the image's digest".to_owned(),
         },
         Err(_) if request.cancel.is_requested() => return Err(Ended::Error(BuildError::Cancelled)),
         Err(status) => {
@@ -279,18 +335,6 @@ fn judge(
 fn lost_by(status: &Status) -> Option<io::Error> {
     let is_transport = std::error::Error::source(status).is_some();
     (is_transport || status.code() == Code::Unavailable).then(|| io::Error::other(cause(status)))
-}
-
-/// Formats the innermost cause of an error: the outer ones only state that there is one.
-fn cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    match innermost.downcast_ref::<io::Error>() {
-        Some(error) => system_words(error),
-        None => innermost.to_string(),
-    }
 }
 
 async fn listen(

@@ -1,4 +1,5 @@
-//! Opens gRPC connections through the daemon's socket: upgrades an HTTP/1.1 connection to HTTP/2, in both directions.
+//! Opens gRPC connections to `BuildKit`. Through a daemon's socket that means to upgrade an HTTP/1.1 connection to HTTP/2, in
+//! both directions.
 //!
 //! The upgrade response is read byte by byte, so that nothing after it is consumed and the plain socket can be passed
 //! on. Source: <https://docs.docker.com/reference/api/engine/> (`/session`) and moby's `/grpc`.
@@ -6,7 +7,7 @@
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
@@ -14,7 +15,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint};
 
+use super::address::Address;
+use super::remote::{self, Greeted, Reason, Stream};
 use crate::asking::GivenUp;
+use crate::backend::elsewhere;
 use crate::disk::system_words;
 use crate::limits::Limits;
 
@@ -24,19 +28,17 @@ const LONGEST_ANSWER: usize = 16 * 1024;
 /// Pause between attempts while the daemon's connection backlog is full.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Connects to the daemon's gRPC services; reconnects whenever the connection breaks. A connection counts as broken if
+/// Connects to the gRPC services of a `BuildKit`; reconnects whenever the connection breaks. A connection counts as broken if
 /// nothing arrives on it, not even the answer to a ping.
 pub(super) async fn channel(
-    socket: &Path,
+    address: &Address,
     limits: Limits,
+    reason: &Reason,
 ) -> Result<Channel, tonic::transport::Error> {
-    let socket: PathBuf = socket.to_owned();
+    let to = (address.clone(), reason.clone());
     let connect = tower::service_fn(move |_| {
-        let socket = socket.clone();
-        async move {
-            let stream = upgraded(&socket, &limits, "/grpc", &[]).await;
-            stream.map(TokioIo::new)
-        }
+        let (address, reason) = to.clone();
+        async move { stream(&address, &limits, &reason).await.map(TokioIo::new) }
     });
     // The host is never resolved: the connector ignores it.
     Endpoint::from_static("http://buildkit")
@@ -44,6 +46,25 @@ pub(super) async fn channel(
         .keep_alive_timeout(limits.answer)
         .connect_with_connector(connect)
         .await
+}
+
+async fn stream(
+    address: &Address,
+    limits: &Limits,
+    reason: &Reason,
+) -> io::Result<Box<dyn Stream>> {
+    Ok(match address {
+        Address::Daemon(socket) => Box::new(upgraded(socket, limits, "/grpc", &[]).await?),
+        Address::Own { at, tls } => match at {
+            elsewhere::Address::Unix(socket) => {
+                let stream = dial(socket, limits).await?;
+                Box::new(Greeted::new(stream, true, limits.connect(), reason))
+            }
+            elsewhere::Address::Tcp { host, port } => {
+                Box::new(remote::dial(host, *port, tls.as_ref(), limits, reason).await?)
+            }
+        },
+    })
 }
 
 /// Opens a connection and upgrades it from HTTP/1.1 to HTTP/2.
@@ -88,6 +109,18 @@ async fn accepted(stream: &mut UnixStream) -> io::Result<()> {
     Err(io::Error::other(format!(
         "it refused the connection upgrade: {line}"
     )))
+}
+
+/// Formats the innermost cause of an error: the outer ones only state that there is one.
+pub(super) fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    match innermost.downcast_ref::<io::Error>() {
+        Some(error) => system_words(error),
+        None => innermost.to_string(),
+    }
 }
 
 pub(super) fn random() -> String {

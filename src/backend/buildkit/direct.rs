@@ -13,6 +13,7 @@ use super::tree::Tree;
 use crate::backend::Job;
 use crate::backend::dockerfile::{quote, stage, stand_in};
 use crate::backend::oci::reference::Reference;
+use crate::recipe::repository;
 
 /// The frontends' name for the build context.
 const CONTEXT: &str = "context";
@@ -23,13 +24,25 @@ const DOCKERFILE: &str = "dockerfile";
 /// The file trees that the frontend may read, by the names it uses for them.
 pub(super) type Trees = Vec<(String, Arc<Tree>)>;
 
+/// Where a result goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Export {
+    /// To the store of the daemon, of whichever type, under the names of the request.
+    Store,
+    /// To the registry in the reference of the job.
+    Registry {
+        /// Whether that is spoken to without encryption.
+        is_insecure: bool,
+    },
+}
+
 pub(super) fn solve(
     request: &Request<'_>,
     session: &str,
     proxies: &[(String, String)],
+    export: Export,
 ) -> SolveRequest {
-    let called: Vec<String> = request.names().map(normal).collect();
-    let named = HashMap::from([("name".to_owned(), called.join(","))]);
+    let (exporter, attributes) = exporter(request, export);
     // Without a frontend, the client itself defines the result.
     let asked = match request.touch {
         None => frontend(request, proxies),
@@ -38,15 +51,44 @@ pub(super) fn solve(
     SolveRequest {
         r#ref: random(),
         session: session.to_owned(),
-        // Exports to the daemon's own store, of whichever type. Daemons before 25 read the older fields, later ones the
-        // newer.
-        exporter_deprecated: "moby".into(),
-        exporter_attrs_deprecated: named.clone(),
+        // Daemons before 25 read the older fields, later ones the newer.
+        exporter_deprecated: exporter.into(),
+        exporter_attrs_deprecated: attributes.clone(),
         exporters: vec![Exporter {
-            r#type: "moby".into(),
-            attrs: named,
+            r#type: exporter.into(),
+            attrs: attributes,
         }],
         ..asked
+    }
+}
+
+/// The name of an exporter, and its attributes.
+fn exporter(request: &Request<'_>, export: Export) -> (&'static str, HashMap<String, String>) {
+    let mut attributes = HashMap::new();
+    let mut set = |name: &str, value: String| attributes.insert(name.to_owned(), value);
+    match export {
+        Export::Store => {
+            let called: Vec<String> = request.names().map(normal).collect();
+            set("name", called.join(","));
+            ("moby", attributes)
+        }
+        Export::Registry { is_insecure } => {
+            let name = normal(request.job.reference);
+            if request.is_nameless {
+                set("name", repository(&name).to_owned());
+                set("push-by-digest", true.to_string());
+            } else {
+                set("name", name);
+            }
+            set("push", true.to_string());
+            // Otherwise it would also fetch the layers of the base that the build itself does not need.
+            set("store", false.to_string());
+            set("oci-mediatypes", true.to_string());
+            if is_insecure {
+                set("registry.insecure", true.to_string());
+            }
+            ("image", attributes)
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Independent of any builder and daemon, so that every builder that ends up in a `BuildKit` can share it, wherever it
 //! runs.
 
+pub(crate) mod address;
 mod client;
 mod connection;
 mod direct;
@@ -10,11 +11,15 @@ pub(crate) mod failure;
 mod gateway;
 pub(crate) mod options;
 pub(crate) mod passing;
+pub(crate) mod pool;
 pub(crate) mod progress;
+mod remote;
 pub(crate) mod request;
 mod session;
+pub(crate) mod tls;
 mod transfer;
 mod tree;
+mod tunnel;
 mod unfetched;
 
 pub(crate) use client::{BuildKit, Ended};

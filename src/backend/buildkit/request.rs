@@ -17,6 +17,8 @@ pub(crate) struct Request<'a> {
     /// Makes the result an existing image with another configuration. Supported only over gRPC; with commands the
     /// Dockerfile must express the same.
     pub(crate) touch: Option<Touch<'a>>,
+    /// Whether the result is pushed by its digest only, because it is a part of an index.
+    pub(crate) is_nameless: bool,
     pub(crate) notes: &'a dyn Notes,
     pub(crate) cancel: &'a Cancel,
 }

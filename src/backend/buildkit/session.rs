@@ -4,7 +4,6 @@
 //! session offers only what its build may access.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use bollard_buildkit_proto::fsutil::types::Packet;
@@ -22,12 +21,16 @@ use bollard_buildkit_proto::moby::filesync::v1::{
     GetTokenAuthorityRequest, GetTokenAuthorityResponse, VerifyTokenAuthorityRequest,
     VerifyTokenAuthorityResponse,
 };
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+use tonic::transport::server::Connected;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use super::address::Address;
 use super::direct::Trees;
-use super::{connection, transfer};
+use super::{connection, transfer, tunnel};
 use crate::backend::oci::registry::{Access, Login};
 use crate::limits::Limits;
 
@@ -53,10 +56,10 @@ pub(super) struct Offered {
 }
 
 impl Session {
-    /// Opens a session: from now on the daemon calls services over this connection. The key lets it recognize
-    /// directories that it received in earlier sessions.
+    /// Opens a session: from now on `BuildKit` calls services over it. The key lets it recognize directories that it received
+    /// in earlier sessions.
     pub(super) async fn open(
-        socket: &Path,
+        (address, channel): (&Address, Channel),
         limits: &Limits,
         key: &str,
         offered: Offered,
@@ -69,19 +72,18 @@ impl Session {
         ];
         let methods = METHODS.iter();
         headers.extend(methods.map(|method| ("X-Docker-Expose-Session-Grpc-Method", *method)));
-        let stream = connection::upgraded(socket, limits, "/session", &headers).await?;
         let services = Services(Arc::new(offered));
-        let served = tokio::spawn(async move {
-            let server = tonic::transport::Server::builder()
-                .add_service(FileSyncServer::new(services.clone()))
-                .add_service(AuthServer::new(services.clone()))
-                .add_service(SecretsServer::new(services.clone()))
-                .add_service(HealthServer::new(services));
-            // If it ended early, the build that depends on it reports an error.
-            let _ = server
-                .serve_with_incoming(tokio_stream::once(io::Result::Ok(stream)))
-                .await;
-        });
+        let served = match address {
+            Address::Daemon(socket) => {
+                let stream = connection::upgraded(socket, limits, "/session", &headers).await?;
+                tokio::spawn(services.serve(stream))
+            }
+            Address::Own { .. } => {
+                let stream = tunnel::open(channel, &headers).await;
+                let refused = |status: Status| io::Error::other(connection::cause(&status));
+                tokio::spawn(services.serve(stream.map_err(refused)?))
+            }
+        };
         Ok(Self { id, served })
     }
 }
@@ -94,6 +96,24 @@ impl Drop for Session {
 
 #[derive(Clone)]
 struct Services(Arc<Offered>);
+
+impl Services {
+    /// Serves one connection until it ends.
+    async fn serve<S>(self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Connected + Send + Unpin + 'static,
+    {
+        let server = tonic::transport::Server::builder()
+            .add_service(FileSyncServer::new(self.clone()))
+            .add_service(AuthServer::new(self.clone()))
+            .add_service(SecretsServer::new(self.clone()))
+            .add_service(HealthServer::new(self));
+        // If it ended early, the build that depends on it reports an error.
+        let _ = server
+            .serve_with_incoming(tokio_stream::once(io::Result::Ok(stream)))
+            .await;
+    }
+}
 
 type Reply<T> = Result<Response<T>, Status>;
 

@@ -117,10 +117,21 @@ impl Daemon {
         hear: impl FnMut(Stream, &str),
     ) -> io::Result<Exit> {
         let hope = || self.check_alive(registries(), cancel);
+        self.run_while(&hope, command, cancel, hear)
+    }
+
+    /// Runs a command; whenever it is silent for long, there must be hope.
+    pub(super) fn run_while(
+        &self,
+        hope: &dyn Fn() -> Result<(), String>,
+        command: &mut Command,
+        cancel: &Cancel,
+        hear: impl FnMut(Stream, &str),
+    ) -> io::Result<Exit> {
         let patience = Patience {
             limits: &self.limits,
             cancel,
-            hope: Some(&hope),
+            hope: Some(hope),
         };
         process::run(command, patience, hear)
     }
@@ -140,8 +151,13 @@ impl Daemon {
     }
 
     /// Checks on behalf of a silent command that the daemon answers, and each of the registries it uses.
-    fn check_alive(&self, registries: &[String], cancel: &Cancel) -> Result<(), String> {
+    pub(super) fn check_alive(&self, registries: &[String], cancel: &Cancel) -> Result<(), String> {
         self.lives(Asker::silent().or(cancel))?;
+        self.check_registries(registries)
+    }
+
+    /// Checks that none of these registries accepts connections without answering.
+    pub(super) fn check_registries(&self, registries: &[String]) -> Result<(), String> {
         let access = self.registries();
         let mut registries = registries.iter();
         let silent = registries.find(|host| registry::is_silent(host, &access));

@@ -41,7 +41,37 @@ impl Daemon {
             parents: self.parents(job, asker)?,
             locked: self.locked(job, asker)?,
         };
-        let dockerfile = dockerfile::of_job(job, &called)?;
+        let base = called.parents.values().next();
+        let touch = config.zip(base);
+        let pin = job.is_base.then(|| self.pins.next());
+        let digest = self.requested(job, &called, asker, |request| {
+            let request = Request {
+                pin: pin.clone(),
+                touch: touch.map(|(config, image)| Touch { image, config }),
+                ..request
+            };
+            match &engine.buildkit {
+                Some(buildkit) => self.by_buildkit(buildkit, &request),
+                None => self.by_programs(&engine.info, &request),
+            }
+        })?;
+        if let Some(pin) = &pin {
+            self.pins.note(&digest, pin);
+        }
+        let size = self.is_for(job, asker)?;
+        Ok((digest, size))
+    }
+
+    /// Makes the request for a job, in whose Dockerfile images are called so, and hands it to `build`, whichever `BuildKit` that
+    /// asks. Secrets are kept out of what it reports, and its failures are explained.
+    pub(in crate::backend) fn requested<T>(
+        &self,
+        job: &Job<'_>,
+        called: &Called,
+        asker: Asker<'_>,
+        build: impl FnOnce(Request<'_>) -> Result<T, BuildError>,
+    ) -> Result<T, BuildError> {
+        let dockerfile = dockerfile::of_job(job, called)?;
         let secrets = self.secrets(job, &dockerfile)?;
         let hider = Hider::new(&secrets);
         let notes = Discreet {
@@ -51,32 +81,22 @@ impl Daemon {
         if asker.is_cancelled() {
             return Err(BuildError::Cancelled);
         }
-        let base = called.parents.values().next();
-        let touch = config.zip(base);
-        let request = Request {
+        let built = build(Request {
             job,
             dockerfile,
-            pin: job.is_base.then(|| self.pins.next()),
+            pin: None,
             secrets,
-            touch: touch.map(|(config, image)| Touch { image, config }),
+            touch: None,
+            is_nameless: false,
             notes: &notes,
             cancel: asker.cancel(),
-        };
-        let built = match &engine.buildkit {
-            Some(buildkit) => self.by_buildkit(buildkit, &request),
-            None => self.by_programs(&engine.info, &request),
-        };
-        let digest = built.map_err(|error| {
+        });
+        built.map_err(|error| {
             if failure::is_race(&error) {
                 self.races.note(job.image);
             }
             self.explain_lent(locked::explained(hider.hide_error(error), job))
-        })?;
-        if let Some(pin) = &request.pin {
-            self.pins.note(&digest, pin);
-        }
-        let size = self.is_for(job, asker)?;
-        Ok((digest, size))
+        })
     }
 
     /// Checks that the result declares the wanted platform; otherwise its name is removed. `BuildKit` up to 0.13 labels
@@ -94,10 +114,7 @@ impl Daemon {
             _ => return Ok(None),
         };
         self.forget(job.reference);
-        Err(BuildError::Failed(format!(
-            "the result is not for {}: an image it is made of is for another platform",
-            missing.join(" and ")
-        )))
+        Err(not_for(&missing))
     }
 
     /// The secrets for steps: the image's, and the download sources of Python.
@@ -232,7 +249,15 @@ pub(crate) fn broken_off(what: &str, error: &io::Error) -> BuildError {
     }
 }
 
-fn one_platform(job: &Job<'_>) -> BuildError {
+/// The error for a result that lacks platforms.
+pub(crate) fn not_for(missing: &[String]) -> BuildError {
+    BuildError::Failed(format!(
+        "the result is not for {}: an image it is made of is for another platform",
+        missing.join(" and ")
+    ))
+}
+
+pub(super) fn one_platform(job: &Job<'_>) -> BuildError {
     BuildError::Failed(format!(
         "Docker's classic image store supports only one platform per image, but this one is for {}: switch the daemon to the \
          containerd image store (`\"features\": {{\"containerd-snapshotter\": true}}` in daemon.json), or choose a single platform",

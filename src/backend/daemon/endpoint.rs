@@ -38,13 +38,8 @@ impl Endpoint {
         if let Some(host) = said(host) {
             return Ok(Self::at(&host));
         }
-        let context = match (said(context), configuration) {
-            (Some(context), _) => Some(context),
-            (None, Some(folder)) => said(current_context(folder)?),
-            (None, None) => None,
-        };
-        match (context, configuration) {
-            (Some(context), Some(folder)) if context != "default" => host_of(&context, folder),
+        match (context_in_use(context, configuration)?, configuration) {
+            (Some(context), Some(folder)) => host_of(&context, folder),
             _ => Ok(Self::at(USUAL)),
         }
     }
@@ -77,13 +72,26 @@ impl Endpoint {
     }
 }
 
+/// The context that `docker` would use where `DOCKER_HOST` is not set; `None` for the one without a name.
+pub(super) fn context_in_use(
+    said_context: Option<String>,
+    configuration: Option<&Path>,
+) -> Result<Option<String>, String> {
+    let context = match (said(said_context), configuration) {
+        (Some(context), _) => Some(context),
+        (None, Some(folder)) => said(current_context(folder)?),
+        (None, None) => None,
+    };
+    Ok(context.filter(|context| context != "default"))
+}
+
 /// The value, unless it is blank.
-fn said(value: Option<String>) -> Option<String> {
+pub(super) fn said(value: Option<String>) -> Option<String> {
     value.filter(|value| !value.trim().is_empty())
 }
 
 /// Reads a JSON file of Docker's configuration; `None` if it does not exist.
-fn read(file: &Path) -> Result<Option<Value>, String> {
+pub(super) fn read(file: &Path) -> Result<Option<Value>, String> {
     let refused =
         |why: &dyn std::fmt::Display| format!("`{}` cannot be read: {why}", file.display());
     match read::bytes(file, Links::Follow, limits::CONFIGURATION) {
@@ -102,8 +110,7 @@ fn current_context(configuration: &Path) -> Result<Option<String>, String> {
 /// The daemon of a named context. The directories of contexts are named by digests; their files contain the names.
 fn host_of(context: &str, configuration: &Path) -> Result<Endpoint, String> {
     let folder = configuration.join("contexts/meta");
-    let known = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-    let mut known = known.filter_map(|entry| read(&entry.path().join("meta.json")).ok()?);
+    let mut known = contexts(configuration);
     let none = || {
         format!(
             "there is no docker context `{context}` in `{}`",
@@ -116,6 +123,19 @@ fn host_of(context: &str, configuration: &Path) -> Result<Endpoint, String> {
     let host = found["Endpoints"]["docker"]["Host"].as_str();
     let host = host.ok_or_else(|| format!("the docker context `{context}` names no daemon"))?;
     Ok(Endpoint::at(host))
+}
+
+/// The descriptions of all contexts that can be read.
+fn contexts(configuration: &Path) -> impl Iterator<Item = Value> + use<> {
+    let known = std::fs::read_dir(configuration.join("contexts/meta"));
+    let known = known.into_iter().flatten().flatten();
+    known.filter_map(|entry| read(&entry.path().join("meta.json")).ok()?)
+}
+
+/// The names of all contexts but the one without a name.
+pub(super) fn context_names(configuration: &Path) -> Vec<String> {
+    let names = contexts(configuration).filter_map(|read| Some(read["Name"].as_str()?.to_owned()));
+    names.collect()
 }
 
 fn proxies(known: &Value, host: &str) -> Vec<(String, String)> {

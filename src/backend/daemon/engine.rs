@@ -56,7 +56,10 @@ pub(super) struct EngineInfo {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Buildx {
+    /// The plugin, or the `docker` command that calls it.
     pub(super) path: PathBuf,
+    /// The first arguments: what makes `docker` call it.
+    pub(super) head: &'static [&'static str],
     pub(super) version: String,
 }
 
@@ -79,10 +82,7 @@ impl EngineInfo {
         if self.buildx.is_some() || (version >= OLDEST && version < WITHOUT_BUILDKIT) {
             return Ok(());
         }
-        Err(NoEngine::lasting(
-            format!("`docker` {client} has no buildx"),
-            "install the buildx plugin (package docker-buildx-plugin or docker-buildx)",
-        ))
+        Err(NoEngine::no_buildx(&format!("`docker` {client} has no buildx")))
     }
 
     pub(super) fn can_be_direct(&self) -> bool {
@@ -123,15 +123,15 @@ impl EngineInfo {
 
 /// Why the daemon cannot be used, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NoEngine {
-    pub(super) why: String,
-    pub(super) mend: String,
+pub(in crate::backend) struct NoEngine {
+    pub(in crate::backend) why: String,
+    pub(in crate::backend) mend: String,
     /// Whether the problem may be transient: the daemon may be restarting.
     pub(super) passing: bool,
 }
 
 impl NoEngine {
-    fn lasting(why: String, mend: &str) -> Self {
+    pub(in crate::backend) fn lasting(why: String, mend: &str) -> Self {
         Self {
             why,
             mend: mend.to_owned(),
@@ -144,6 +144,11 @@ impl NoEngine {
             "there is no `docker` in PATH".into(),
             "install Docker Engine 20.10 or later (https://docs.docker.com/engine/install/)",
         )
+    }
+
+    pub(super) fn no_buildx(why: &str) -> Self {
+        let mend = "install the buildx plugin (package docker-buildx-plugin or docker-buildx)";
+        Self::lasting(why.to_owned(), mend)
     }
 
     /// The daemon does not answer; `whom` is its name in messages.
@@ -178,7 +183,7 @@ impl NoEngine {
         )
     }
 
-    pub(super) fn sentence(&self) -> String {
+    pub(in crate::backend) fn sentence(&self) -> String {
         format!("{} ({})", self.why, self.mend)
     }
 }
@@ -284,6 +289,7 @@ fn buildx(plugin: Plugin) -> Option<Buildx> {
     }
     Some(Buildx {
         path: plugin.path?,
+        head: &[],
         version: plugin.version.unwrap_or_default(),
     })
 }

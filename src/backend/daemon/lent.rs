@@ -3,7 +3,10 @@
 use super::Daemon;
 use crate::asking::Asker;
 use crate::backend::oci::lend::BUILDER;
+use crate::backend::oci::name::Digest;
 use crate::backend::{Artifact, BuildError};
+use crate::disk::dir::Dir;
+use crate::notes::Quiet;
 
 /// Where images of the daemon are, in words.
 pub(crate) const DOCKER: &str = "Docker";
@@ -21,6 +24,49 @@ impl Daemon {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Brings an image of a registry into the daemon's store, under its reference; `name` names exactly this image.
+    pub(in crate::backend) fn fetch(
+        &self,
+        name: &str,
+        image: &Artifact,
+        asker: Asker<'_>,
+    ) -> Result<(), BuildError> {
+        self.ready(asker)?;
+        self.pull(name, asker)?;
+        self.name(name, &image.reference, asker)
+    }
+
+    /// Makes an OCI layout of an image that the daemon or another builder's store has; returns its digest.
+    pub(super) fn laid_out(
+        &self,
+        image: &Artifact,
+        to: &Dir,
+        asker: Asker<'_>,
+    ) -> Result<Digest, BuildError> {
+        let Some(lender) = &self.lender else {
+            let what = &image.reference;
+            let why = format!("`{what}` cannot be made available to another builder: there is no store for that");
+            return Err(BuildError::Failed(why));
+        };
+        let own = self.lent(image, asker)?.and_then(|_| Digest::read(&image.digest));
+        let digest = match own {
+            Some(digest) => digest,
+            None => self.laid.get(&image.digest, || {
+                asker.step(&format!("making {} available to another builder", image.reference));
+                let quiet = Quiet(asker.notes());
+                let asker = Asker::build(&quiet, asker.cancel());
+                lender.take(asker, |name| {
+                    self.name(&image.digest, name, asker)?;
+                    let pushed = self.push(name, asker);
+                    self.forget(name);
+                    pushed
+                })
+            })?,
+        };
+        lender.lay_out(digest, to, asker)?;
+        Ok(digest)
     }
 
     /// Explains a failure to pull a lent image.

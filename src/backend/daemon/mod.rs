@@ -14,6 +14,8 @@ mod fuzz;
 mod http;
 mod images;
 mod inspect;
+mod instance;
+mod instances;
 mod lent;
 mod locked;
 mod pins;
@@ -29,13 +31,18 @@ use std::sync::{Arc, OnceLock};
 
 use super::Availability;
 use super::buildkit::BuildKit;
+use super::buildkit::address::Address;
 use super::oci::lend::Lender;
+use super::oci::name::Digest;
+use super::once::Once;
 use crate::asking::Asker;
 use crate::disk::dir::Rooted;
 use crate::limits::Limits;
-pub(crate) use build::broken_off;
+pub(crate) use build::{broken_off, not_for};
 use endpoint::Endpoint;
-use engine::{EngineInfo, NoEngine};
+use engine::{Buildx, EngineInfo};
+pub(in crate::backend) use engine::NoEngine;
+pub(in crate::backend) use instances::Instance;
 pub(crate) use inspect::LocalImage;
 pub(crate) use lent::DOCKER;
 pub(crate) use locked::locked_digests;
@@ -59,6 +66,10 @@ pub struct Daemon {
     races: Races,
     /// Where images come from that it does not have.
     lender: Option<Lender>,
+    /// The digests of images in the lender's store, by what the daemon calls them.
+    laid: Once<Digest>,
+    /// buildx as called through `docker`, once it has been asked for its version.
+    buildx: OnceLock<Buildx>,
     /// Whether the daemon failed to answer the most recent query.
     is_lost: AtomicBool,
     /// Whether it was there when that was first asked: within a run, and while a watch lasts, one builder builds an image.
@@ -92,6 +103,8 @@ impl Daemon {
             pins: Pins::new(),
             races: Races::default(),
             lender: None,
+            laid: Once::default(),
+            buildx: OnceLock::new(),
             is_lost: AtomicBool::new(false),
             is_there: OnceLock::new(),
         };
@@ -170,7 +183,7 @@ impl Daemon {
         }
         let proxies = endpoint.proxies(self.configuration().as_deref());
         let (socket, name) = (endpoint.socket()?, endpoint.words());
-        let buildkit = BuildKit::new(socket, name, self.registries(), proxies).ok()?;
+        let buildkit = BuildKit::new(Address::Daemon(socket), name, self.registries(), proxies).ok()?;
         Some(Arc::new(buildkit))
     }
 }

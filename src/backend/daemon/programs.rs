@@ -14,6 +14,7 @@ use crate::backend::buildkit::progress::{Form, Progress};
 use crate::backend::buildkit::request::Request;
 use crate::backend::dockerfile::Described;
 use crate::backend::dockerfile::stage::stage;
+use crate::backend::oci::name::Digest;
 use crate::backend::{BuildError, Job, context};
 use crate::disk::dir::Dir;
 use crate::disk::system_words;
@@ -24,6 +25,16 @@ const RESULT: &str = "result";
 
 const LARGEST_RESULT: u64 = 16 << 20;
 
+/// Which builder of buildx builds, and what becomes of the result.
+#[derive(Clone, Copy)]
+pub(super) struct Wish<'a> {
+    pub(super) builder: &'a str,
+    /// What it is told about the result.
+    pub(super) output: &'a [&'a str],
+    /// Names for `FROM` that mean OCI layouts in directories of these names, with the images' digests.
+    pub(super) layouts: &'a [(String, Digest)],
+}
+
 impl Daemon {
     pub(super) fn by_programs(
         &self,
@@ -31,31 +42,43 @@ impl Daemon {
         request: &Request<'_>,
     ) -> Result<String, BuildError> {
         let scratch = context::scratch(request.job)?;
-        stage(request.job, &request.dockerfile, &scratch)?;
-        let (mut command, form) = match &info.buildx {
-            Some(buildx) => self.buildx(buildx, &info.context, request.job),
+        let wish = Wish {
+            // The daemon itself: whatever other builder builds is told apart elsewhere.
+            builder: &info.context,
+            output: &[],
+            layouts: &[],
+        };
+        let (command, form) = match &info.buildx {
+            Some(buildx) => self.buildx(buildx, wish, request.job),
             None => (self.classic(request.job)?, Form::Plain),
         };
-        arguments(request, &mut command);
+        let cancel = request.cancel;
+        let lives = |registries: &[String]| self.check_alive(registries, cancel);
+        self.carry_out((command, form), wish, request, (&scratch, &lives))
+    }
+
+    /// Runs a build as long as `lives` gives hope, given the registries in use.
+    pub(super) fn carry_out(
+        &self,
+        (mut command, form): (Command, Form),
+        wish: Wish<'_>,
+        request: &Request<'_>,
+        (scratch, lives): (&Dir, &dyn Fn(&[String]) -> Result<(), String>),
+    ) -> Result<String, BuildError> {
+        stage(request.job, &request.dockerfile, scratch)?;
+        arguments(request, wish, &mut command);
         let steps = &request.dockerfile.steps;
         let mut progress = Progress::new(form, steps, request.notes);
-        let cancel = request.cancel;
         let (hosts, is_fetching) = (request.registries(), Cell::new(true));
-        let registries = || {
-            if is_fetching.get() {
-                hosts.as_slice()
-            } else {
-                &[]
-            }
-        };
-        let exit = self.run(&mut command, cancel, &registries, |_, line| {
+        let hope = || lives(if is_fetching.get() { &hosts } else { &[] });
+        let exit = self.run_while(&hope, &mut command, request.cancel, |_, line| {
             progress.line(line);
             is_fetching.set(progress.is_fetching());
         });
         let exit = exit.map_err(|error| broken_off("the builder", &error))?;
         let failure = progress.failure();
         if exit.status.success() {
-            digest(&scratch)
+            digest(scratch)
         } else if exit.stopped {
             Err(BuildError::Cancelled)
         } else {
@@ -64,7 +87,12 @@ impl Daemon {
     }
 
     /// `docker-buildx build`, as the `docker` command would call it.
-    fn buildx(&self, buildx: &Buildx, context: &str, job: &Job<'_>) -> (Command, Form) {
+    pub(super) fn buildx(
+        &self,
+        buildx: &Buildx,
+        wish: Wish<'_>,
+        job: &Job<'_>,
+    ) -> (Command, Form) {
         let mut command = self.command(&buildx.path);
         process::keep_all(&mut command);
         let form = if buildx.has_raw_progress() {
@@ -75,8 +103,9 @@ impl Daemon {
         command
             .env("BUILDX_METADATA_PROVENANCE", "disabled")
             .env("BUILDX_GIT_INFO", "false")
-            // The daemon itself, whichever builder is current: other builders do not see its images (buildkit#2343).
-            .args(["build", "--builder", context])
+            .args(buildx.head)
+            .args(["build", "--builder", wish.builder])
+            .args(wish.output)
             .arg("--metadata-file")
             .arg(job.scratch.join(RESULT))
             .arg(match form {
@@ -106,7 +135,7 @@ impl Daemon {
     }
 }
 
-fn arguments(request: &Request<'_>, command: &mut Command) {
+fn arguments(request: &Request<'_>, wish: Wish<'_>, command: &mut Command) {
     let job = request.job;
     command
         .args(request.names().flat_map(|name| ["--tag", name]))
@@ -118,7 +147,22 @@ fn arguments(request: &Request<'_>, command: &mut Command) {
         command.args(["--secret", &format!("id={id},env={variable}")]);
         command.env(variable, OsStr::from_bytes(&secret.value));
     }
-    command.args(Described::new(job, &request.dockerfile).arguments(&job.scratch));
+    if !wish.layouts.is_empty() {
+        // By relative paths: buildx takes the first `@` of a path for the start of the digest.
+        command.current_dir(&job.scratch);
+    }
+    let mut described = Described::new(job, &request.dockerfile);
+    for (name, digest) in wish.layouts {
+        let mut add = |context: &str| {
+            let layout = format!("{context}=oci-layout://{name}@{digest}");
+            command.args(["--build-context", &layout]);
+        };
+        add(name);
+        // A Dockerfile of the user's has other names for it, which would not be looked up a second time.
+        let own = described.images.extract_if(.., |(_, image)| image == name);
+        own.for_each(|(own, _)| add(&own));
+    }
+    command.args(described.arguments(&job.scratch));
 }
 
 fn digest(scratch: &Dir) -> Result<String, BuildError> {

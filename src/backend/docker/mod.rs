@@ -1,28 +1,44 @@
-//! The `docker` backend: one Dockerfile per image, built by the `BuildKit` of a Docker daemon.
+//! The `docker` backend: one Dockerfile per image, built by the `BuildKit` of a Docker daemon, or of a builder elsewhere.
 
 mod base;
+mod way;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::buildkit::options;
 use super::daemon::{DOCKER, Daemon, locked_digests};
 pub use super::dockerfile::Described;
 use super::dockerfile::{self, Called, stage::stage};
+use super::elsewhere::{Builders, Elsewhere};
+use super::leaving::Leaving;
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, CleanUp, Cleaned, DEBIAN, Existence,
-    Job, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context, labels,
+    Job, Notes, Outsider, Resolved, Unplaced, Unresolved, Unsupported, Wanted, context, labels,
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;
 use crate::fingerprint::Files;
 use crate::recipe::{Recipe, Step};
 use crate::spec::Base;
+use way::Way;
 
 /// The backend that builds with Docker.
-#[derive(Debug, Default)]
-pub struct Docker(Arc<Daemon>);
+#[derive(Debug)]
+pub struct Docker {
+    daemon: Arc<Daemon>,
+    elsewhere: Elsewhere,
+    /// What carries out the builds, once that was asked for.
+    way: OnceLock<Way>,
+    leaving: Leaving,
+}
+
+impl Default for Docker {
+    fn default() -> Self {
+        Self::on(Arc::default())
+    }
+}
 
 impl Docker {
     /// Uses the daemon of the `docker` in PATH, in the environment of this process. Starts nothing yet.
@@ -37,7 +53,21 @@ impl Docker {
 
     /// Uses this daemon.
     pub fn on(daemon: Arc<Daemon>) -> Self {
-        Self(daemon)
+        let elsewhere = Elsewhere {
+            by: Builders::Daemon,
+            pushes: false,
+        };
+        Self::at(daemon, &elsewhere)
+    }
+
+    /// Builds elsewhere, if anything says so; what is loaded goes to this daemon.
+    pub fn at(daemon: Arc<Daemon>, elsewhere: &Elsewhere) -> Self {
+        Self {
+            leaving: Leaving::new(daemon.registries()),
+            daemon,
+            elsewhere: elsewhere.clone(),
+            way: OnceLock::new(),
+        }
     }
 }
 
@@ -50,19 +80,31 @@ impl Backend for Docker {
         10
     }
 
+    /// A builder elsewhere counts as being there: whoever named it is told if it is not.
     fn is_there(&self) -> bool {
-        self.0.is_there()
+        !matches!(self.way(), Way::Daemon) || self.daemon.is_there()
     }
 
     fn availability(&self, asker: Asker<'_>) -> Availability {
-        self.0.availability(asker)
+        match self.way() {
+            Way::Daemon => self.daemon.availability(asker),
+            Way::Instance(instance) => {
+                let pushes = self.elsewhere.pushes;
+                self.daemon.instance_availability(instance, pushes, asker)
+            }
+            Way::Pool(pool) => pool.availability(asker),
+            Way::Nowhere(none) => Availability::Missing {
+                why: none.why.clone(),
+                mend: none.mend.clone(),
+            },
+        }
     }
 
     fn clean(&self, wish: &CleanUp, asker: Asker<'_>) -> Result<Cleaned, String> {
         if wish.dry_run {
             return Ok(Cleaned::default());
         }
-        self.0.clean_pins(asker).map(Cleaned::names)
+        self.daemon.clean_pins(asker).map(Cleaned::names)
     }
 
     fn check(&self, recipe: &Recipe) -> Vec<Unsupported> {
@@ -79,7 +121,10 @@ impl Backend for Docker {
     }
 
     fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
-        self.0.exists(wanted, asker)
+        if self.is_leaving() {
+            return self.leaving.exists(wanted, asker);
+        }
+        self.daemon.exists(wanted, asker)
     }
 
     fn resolve(
@@ -87,11 +132,15 @@ impl Backend for Docker {
         wanted: &[Outsider<'_>],
         asker: Asker<'_>,
     ) -> Vec<Result<Resolved, Unresolved>> {
-        self.0.resolve(wanted, asker)
+        self.daemon.resolve(wanted, asker)
     }
 
     fn foreign(&self, wanted: &[Outsider<'_>], asker: Asker<'_>) -> Vec<Option<Unresolved>> {
-        self.0.foreign(wanted, asker)
+        match self.way() {
+            Way::Daemon => self.daemon.foreign(wanted, asker),
+            // What the local store has is not what is built on there.
+            Way::Instance(_) | Way::Pool(_) | Way::Nowhere(_) => self.leaving.foreign(wanted, asker),
+        }
     }
 
     fn borrows(&self) -> bool {
@@ -102,8 +151,22 @@ impl Backend for Docker {
         true
     }
 
-    /// Its images are where they are built.
-    fn load(&self, _: &Artifact, _: Asker<'_>) -> Result<&'static str, BuildError> {
+    fn nodes(&self, images: &[Unplaced<'_>], asker: Asker<'_>) -> Vec<Option<String>> {
+        match self.way() {
+            Way::Pool(pool) => pool.foresee(images, asker),
+            Way::Daemon | Way::Instance(_) | Way::Nowhere(_) => vec![None; images.len()],
+        }
+    }
+
+    fn leaves(&self) -> bool {
+        self.is_leaving()
+    }
+
+    /// Its images are where they are built, unless they have left.
+    fn load(&self, image: &Artifact, asker: Asker<'_>) -> Result<&'static str, BuildError> {
+        if self.is_leaving() {
+            self.fetch(image, asker)?;
+        }
         Ok(DOCKER)
     }
 
@@ -114,7 +177,7 @@ impl Backend for Docker {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
         base::check(job, cancel)?;
-        let built = self.0.build(job, None, Asker::build(notes, cancel));
+        let built = self.carry_out(job, Asker::build(notes, cancel));
         context::drop_scratch(job);
         let (digest, size) = built?;
         Ok(job.artifact(self.name(), digest, size))
@@ -122,13 +185,18 @@ impl Backend for Docker {
 
     fn push(
         &self,
-        _job: &Job<'_>,
+        job: &Job<'_>,
         artifact: &Artifact,
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Option<String>, BuildError> {
-        self.0
-            .push(&artifact.reference, Asker::build(notes, cancel))
+        let asker = Asker::build(notes, cancel);
+        if self.is_leaving() {
+            // Its build has pushed it.
+            self.leaving.confirm(job, &artifact.digest, asker)?;
+            return Ok(Some(artifact.digest.clone()));
+        }
+        self.daemon.push(&artifact.reference, asker)
     }
 }
 

@@ -1,9 +1,5 @@
 //! Builds an image: the steps of a recipe become layers and config, then a manifest, for each platform.
 
-use std::collections::BTreeMap;
-
-use serde_json::json;
-
 use super::base::{Image, Source};
 use super::commands::{self, Commands};
 use super::common::failed;
@@ -18,10 +14,9 @@ use super::taken::Taken;
 use crate::backend::context;
 use crate::backend::labels;
 use crate::backend::oci::layer::{Encoding, Layer, LayerWriter};
-use crate::backend::oci::manifest::{INDEX, MANIFEST};
+use crate::backend::oci::manifest::{self, MANIFEST, Part};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::tree::NoWay;
-use crate::backend::platform::Platform;
 use crate::backend::steps::{join_path, shown};
 use crate::backend::{BuildError, Job};
 use crate::fingerprint::Files;
@@ -396,20 +391,13 @@ fn index(
     manifests: &[(&String, (Digest, u64))],
     source: &Source<'_>,
 ) -> Result<Digest, BuildError> {
-    let each = manifests.iter().map(|(platform, (digest, size))| {
-        let platform = Platform::read(platform);
-        let mut told = BTreeMap::from([("os", platform.os), ("architecture", platform.architecture)]);
-        if !platform.variant.is_empty() {
-            told.insert("variant", platform.variant);
-        }
-        json!({ "mediaType": MANIFEST, "digest": digest.to_string(), "size": size, "platform": told })
+    let each = manifests.iter().map(|(platform, (digest, size))| Part {
+        platform,
+        media_type: MANIFEST,
+        digest: *digest,
+        size: *size,
     });
-    let index = json!({
-        "schemaVersion": 2,
-        "mediaType": INDEX,
-        "manifests": each.collect::<Vec<_>>(),
-    });
-    let bytes = serde_json::to_vec(&index).expect("JSON is JSON");
+    let bytes = manifest::index(&each.collect::<Vec<_>>());
     let blob = source.store.put(bytes.as_slice(), None).map_err(failed)?;
     Ok(blob.digest)
 }

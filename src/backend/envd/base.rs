@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use super::program::Envd;
-use super::progress::Quiet;
 use crate::asking::Asker;
 use crate::backend::daemon::LocalImage;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry;
 use crate::backend::{BuildError, Job, labels};
+use crate::notes::Quiet;
 use crate::recipe::{Recipe, repository};
 use crate::spec::Base;
 use crate::workspace::LockedImage;

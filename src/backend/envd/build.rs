@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::base::{Build, KnownBase};
 use super::home::Context;
 use super::layout::{Layout, lay_out};
-use super::progress::{Quiet, Reader};
+use super::progress::Reader;
 use super::render::{LONGEST_LIST, Script, ScriptInput, render, stage};
 use super::{config, turn};
 use crate::asking::Asker;
@@ -18,6 +18,7 @@ use crate::backend::buildkit::failure;
 use crate::backend::daemon::broken_off;
 use crate::backend::labels::base_digest;
 use crate::backend::{Artifact, Backend, BuildError, Job, context, labels, pinned};
+use crate::notes::Quiet;
 use crate::recipe::{Pip, Recipe};
 use crate::spec::Base;
 

@@ -10,7 +10,6 @@ mod config;
 mod home;
 mod layout;
 mod offer;
-mod once;
 mod path;
 mod program;
 mod progress;

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::once::Once;
-use super::progress::Quiet;
 use crate::asking::Asker;
+use crate::backend::once::Once;
 use crate::backend::BuildError;
 use crate::backend::daemon::Daemon;
 use crate::backend::oci::exchange::Exchange;
 use crate::backend::oci::store::Store;
 use crate::disk::dir::Rooted;
+use crate::notes::Quiet;
 
 /// The variable that names a registry to which images are pushed so that envd can pull them: `host`, or `host/path`.
 pub const REGISTRY: &str = "IMGSPEC_ENVD_REGISTRY";

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use super::offer::{Offer, REGISTRY};
-use super::once::Once;
+use crate::backend::once::Once;
 use crate::backend::daemon::Daemon;
 use crate::backend::{BuildError, context};
 use crate::disk::cache;

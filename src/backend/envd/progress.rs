@@ -116,15 +116,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Forwards only the output: work besides envd's own call is not one of the user's steps.
-pub(super) struct Quiet<'a>(pub(super) &'a dyn Notes);
-
-impl Notes for Quiet<'_> {
-    fn log(&self, line: &str) {
-        self.0.log(line);
-    }
-}
-
 /// The error in the output of a short envd command.
 pub(super) fn complaint(err: &str) -> String {
     let own = err.lines().rev().find_map(fatal);

@@ -1,24 +1,33 @@
 //! Lends images of the embedded builder's store to builders that can only pull: by the exchange, under names with digests,
 //! so that only layers that the other builder lacks are sent.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use parking_lot::Mutex;
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, ExchangeError};
+use super::manifest::{self, Manifest};
 use super::name::Digest;
 use super::origin::Supply;
 use super::registry::{Access, TransferError};
 use super::store::Store;
 use crate::asking::Asker;
-use crate::backend::{Artifact, BuildError};
-use crate::disk::dir::Rooted;
+use crate::backend::{Artifact, BuildError, context};
+use crate::disk::dir::{Dir, Rooted, unused};
 use crate::limits::Limits;
 
 /// The builder whose images are in a store of its own: a layout on disk rather than a daemon's.
 pub(in crate::backend) const BUILDER: &str = "oci";
 
 const REPOSITORY: &str = "imgspec-image";
+
+/// Where blobs are in a store, and in an OCI layout.
+const BLOBS: &str = "blobs/sha256";
+
+fn untaken(why: impl fmt::Display) -> BuildError {
+    BuildError::Failed(format!("it cannot be made available to another builder: {why}"))
+}
 
 /// A store whose images can be pulled while this exists. The registry is started when the first image is lent.
 #[derive(Debug)]
@@ -50,19 +59,10 @@ impl Lender {
             BuildError::Failed(format!("`{what}` cannot be made available: {error}"))
         };
         let digest = Digest::read(&image.digest).ok_or_else(|| failed(&"it has no digest"))?;
-        let mut exchange = self.exchange.lock();
-        if exchange.is_none() {
-            let mut waiting = asker.waiting("waiting for another run that is deleting blobs");
-            let store =
-                Store::open_at(&self.place, &mut waiting).map_err(|error| failed(&error))?;
-            let started = Exchange::start(&store, &self.limits);
-            *exchange = Some(started.map_err(|error| failed(&error))?);
-        }
-        let open = exchange.as_ref().expect("it was opened above");
-        let name = open.offer(REPOSITORY, digest);
-        let name = name.map_err(|error| failed(&error))?;
-        let store = open.store().clone();
-        drop(exchange);
+        let offered = self.opened(asker, |open| {
+            Ok((open.offer(REPOSITORY, digest)?, open.store().clone()))
+        });
+        let (name, store) = offered.map_err(|error| failed(&error))?;
         let supply = Supply {
             store: &store,
             access,
@@ -73,6 +73,64 @@ impl Lender {
             Err(TransferError::Cancelled) => Err(BuildError::Cancelled),
             Err(error) => Err(failed(&error)),
         }
+    }
+
+    /// Does something with the exchange, which is started when that is first wanted.
+    fn opened<T>(
+        &self,
+        asker: Asker<'_>,
+        work: impl FnOnce(&Exchange) -> Result<T, ExchangeError>,
+    ) -> Result<T, ExchangeError> {
+        let mut exchange = self.exchange.lock();
+        if exchange.is_none() {
+            let mut waiting = asker.waiting("waiting for another run that is deleting blobs");
+            let store = Store::open_at(&self.place, &mut waiting)?;
+            *exchange = Some(Exchange::start(&store, &self.limits)?);
+        }
+        work(exchange.as_ref().expect("it was opened above"))
+    }
+
+    /// Takes an image into the store that `push` pushes under the name that it is given, and whose digest it returns.
+    pub(in crate::backend) fn take(
+        &self,
+        asker: Asker<'_>,
+        push: impl FnOnce(&str) -> Result<Option<String>, BuildError>,
+    ) -> Result<Digest, BuildError> {
+        let repository = self.opened(asker, |open| open.repository(REPOSITORY));
+        let name = format!("{}:{}", repository.map_err(untaken)?, unused());
+        let digest = push(&name)?;
+        let digest = digest.and_then(|digest| Digest::read(&digest));
+        digest.ok_or_else(|| untaken("no digest was reported"))
+    }
+
+    /// Makes an OCI layout of an image of the store: links to its blobs, and to no others.
+    pub(in crate::backend) fn lay_out(
+        &self,
+        digest: Digest,
+        to: &Dir,
+        asker: Asker<'_>,
+    ) -> Result<(), BuildError> {
+        let store = self.opened(asker, |open| Ok(open.store().clone()));
+        let store = store.map_err(untaken)?;
+        let own = store.folder().join(BLOBS);
+        let links = to.make_all(BLOBS).map_err(context::unwritten)?;
+        let mut left = vec![digest];
+        let mut known = BTreeSet::new();
+        while let Some(digest) = left.pop() {
+            let bytes = store.read_whole(digest, manifest::LARGEST).map_err(untaken)?;
+            let read = Manifest::read(&bytes, None).map_err(untaken)?;
+            left.extend(read.manifests.iter().map(|one| one.digest));
+            known.extend(read.blobs.iter().map(|blob| blob.digest));
+            known.insert(digest);
+        }
+        for digest in known {
+            let blob = own.join(digest.hex());
+            let time = rustix::fs::Timespec { tv_sec: 0, tv_nsec: 0 };
+            links
+                .link(&digest.hex(), &blob.to_string_lossy(), time)
+                .map_err(context::unwritten)?;
+        }
+        Ok(())
     }
 
     /// Explains a failure whose cause is a daemon that does not run on this machine.

@@ -1,7 +1,10 @@
 //! Manifests and indexes of images, parsed for what they refer to. Pure; the original bytes are always passed on
 //! unchanged.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde_json::json;
 
 use super::name::Digest;
 use crate::backend::platform::Platform;
@@ -61,6 +64,34 @@ pub struct Manifest {
     pub blobs: Vec<Descriptor>,
     /// The manifests of an index; empty for a manifest.
     pub manifests: Vec<Descriptor>,
+}
+
+/// An image of an index that is to be written.
+pub(in crate::backend) struct Part<'a> {
+    /// Such as `linux/arm64`.
+    pub(in crate::backend) platform: &'a str,
+    pub(in crate::backend) media_type: &'a str,
+    pub(in crate::backend) digest: Digest,
+    pub(in crate::backend) size: u64,
+}
+
+impl Part<'_> {
+    fn json(&self) -> serde_json::Value {
+        let platform = Platform::read(self.platform);
+        let mut told =
+            BTreeMap::from([("os", platform.os), ("architecture", platform.architecture)]);
+        if !platform.variant.is_empty() {
+            told.insert("variant", platform.variant);
+        }
+        json!({ "mediaType": self.media_type, "digest": self.digest.to_string(), "size": self.size, "platform": told })
+    }
+}
+
+/// An index of images, in this order.
+pub(in crate::backend) fn index(parts: &[Part<'_>]) -> Vec<u8> {
+    let parts: Vec<_> = parts.iter().map(Part::json).collect();
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": parts });
+    serde_json::to_vec(&index).expect("JSON is JSON")
 }
 
 /// Why a text is not a valid manifest.

@@ -19,6 +19,7 @@ pub(in crate::manifest) const TOP_NODES: &[&str] = &[
     "template",
     "image",
     "group",
+    "builder-instance",
     "allow",
 ];
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::glob::{WILD, expand};
+use super::instance::INSTANCE;
 use super::include::{include_circle, included_twice, not_an_include, wrong_include};
 use super::loader::{Above, File, Loader};
 use crate::diagnostic::{Diagnostic, Place, Spanned};
@@ -61,6 +62,7 @@ impl Loader<'_> {
             self.image(&node, &file, &here);
         }
         self.groups(&file, &scope);
+        self.builder_instance(&file, &scope, included);
         self.includes(&file, &here, way);
     }
 
@@ -71,7 +73,7 @@ impl Loader<'_> {
             let (name, place) = (node.name.text.as_str(), &node.name.place);
             if !TOP_NODES.contains(&name) {
                 self.notes.tell_with(|| stranger(name, place));
-            } else if matches!(name, "defaults" | "workspace")
+            } else if matches!(name, "defaults" | "workspace" | INSTANCE)
                 && let Some(before) = first.insert(name, place)
             {
                 let message = format!("`{name}` is given twice in one file");

@@ -19,6 +19,8 @@ pub(super) struct Loader<'a> {
     /// The ids so far, with their places.
     pub ids: BTreeMap<String, Place>,
     pub sets: Sets,
+    /// The builder of buildx that the root manifest names.
+    pub builder_instance: Option<String>,
     pub overrides: &'a Overrides,
     pub env: &'a dyn Fn(&str) -> Option<String>,
     pub root: PathBuf,
@@ -78,6 +80,7 @@ impl<'a> Loader<'a> {
             groups: Vec::new(),
             ids: BTreeMap::new(),
             sets,
+            builder_instance: None,
             overrides,
             env,
             root: PathBuf::new(),

@@ -7,6 +7,7 @@ mod glob;
 mod group;
 mod image;
 mod include;
+mod instance;
 mod loader;
 mod nodes;
 mod read;
@@ -94,6 +95,7 @@ impl Loader<'_> {
                 sources,
                 looked: self.looked,
                 allows: self.allows,
+                builder_instance: self.builder_instance,
                 lock: None,
             },
             diagnostics,

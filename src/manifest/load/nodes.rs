@@ -58,6 +58,7 @@ pub(crate) fn load_nodes<'f>(
             sources,
             looked: Looked::default(),
             allows: loader.allows,
+            builder_instance: None,
             lock: None,
         },
         diagnostics,

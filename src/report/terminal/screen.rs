@@ -50,6 +50,8 @@ struct RunningImage {
     since: f64,
     step: String,
     words: String,
+    /// The node that builds it, if there are several.
+    node: Option<String>,
 }
 
 /// The live lines at one moment.
@@ -95,6 +97,13 @@ impl Screen {
                 self.running.retain(|running| running.image != *image);
             }
             Event::ImageStarted { image, .. } => self.step(image, String::new(), "", now),
+            Event::ImagePlaced { image, node } => {
+                self.step(image, String::new(), "", now);
+                let mut running = self.running.iter_mut();
+                if let Some(running) = running.find(|running| running.image == *image) {
+                    running.node = Some(node.clone());
+                }
+            }
             Event::ImageStep {
                 image,
                 step,
@@ -142,6 +151,7 @@ impl Screen {
                 since: now,
                 step,
                 words: words.to_owned(),
+                node: None,
             });
         }
     }
@@ -173,10 +183,13 @@ impl Screen {
 
     fn running_line(&self, running: &RunningImage, spinner: &str, now: f64) -> Line {
         let seconds = Seconds(now - running.since);
-        Line::of(Style::Good, format!("{spinner} "))
+        let line = Line::of(Style::Good, format!("{spinner} "))
             .column(Style::Bold, &running.image, self.name_width())
-            .add(Style::Plain, format!("  {:<6}{seconds:>8}  ", running.step))
-            .add(Style::Dim, &running.words)
+            .add(Style::Plain, format!("  {:<6}{seconds:>8}  ", running.step));
+        match &running.node {
+            Some(node) => line.add(Style::Dim, format!("{} ({node})", running.words)),
+            None => line.add(Style::Dim, &running.words),
+        }
     }
 
     /// Formats `watching 12 images: 210 files in 34 directories  ·  r rebuild · p pause · q quit`, or with the failed images

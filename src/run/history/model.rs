@@ -41,6 +41,9 @@ pub struct Row {
     pub log: Option<String>,
     /// The place in the manifest of a step that failed.
     pub place: Option<String>,
+    /// The node that builds or built it, if there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// How many steps were found in the builder's cache.
     pub cached: usize,
     /// The last lines of output of the last build, without control characters and credentials in URLs.
@@ -99,6 +102,9 @@ pub struct Span {
     /// Why it was built; the first reasons, if there are many.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// The node on which it ran at last, if there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
 }
 
 /// Something that the user should know, and when it was said.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::refused::{Refused, ValueRule};
-use super::values::{any, id};
+use super::values::{any, builder_instance, id};
 use crate::diagnostic::{Diagnostic, Place, Spanned, quoted, shown};
 use crate::spec::WorkspacePath;
 
@@ -61,6 +61,11 @@ pub(crate) fn check_id(image: &Spanned) -> Result<(), Mistake> {
 /// Checks the name of a group, which is used where ids are.
 pub(crate) fn check_group(name: &Spanned) -> Result<(), Mistake> {
     check_called("a group", id, name)
+}
+
+/// Checks the name of a builder of buildx.
+pub(crate) fn check_instance(name: &Spanned) -> Result<(), Mistake> {
+    check_called("a builder of buildx", builder_instance, name)
 }
 
 /// The maximum number of images in a workspace.

@@ -14,7 +14,7 @@ mod values;
 
 pub(crate) use mistakes::{
     Mistake, check, check_called, check_entry, check_group, check_id, check_id_once,
-    check_names_once, check_once, check_platforms_once, empty_step, inside,
+    check_instance, check_names_once, check_once, check_platforms_once, empty_step, inside,
 };
 #[cfg(test)]
 pub(crate) use names::check_tag;

@@ -50,6 +50,12 @@ fn is_identifier(name: &str, first: &str, more: &str) -> bool {
     is_made_of(name, first, more) && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
+/// The name of a builder of buildx, or of a context of Docker.
+pub(crate) fn builder_instance(name: &str) -> Result<(), Refused> {
+    let why = "it must start with a letter or a digit, and contain only letters, digits, `_`, `.`, `+` and `-`";
+    require(is_made_of(name, "", "_.+-"), why)
+}
+
 /// Anything that can be passed to a process.
 pub(crate) fn any(value: &str) -> Result<(), Refused> {
     let why = "it cannot contain a NUL character";

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use imgspec::backend::elsewhere::Elsewhere;
 use imgspec::edit::{Change, Edit, Holder, ProposedEdit};
 use imgspec::manifest::Overrides;
 use imgspec::session::{Opening, Refusal, Trust};
@@ -22,6 +23,7 @@ fn propose(root: &Path, package: &str) -> Result<ProposedEdit, Refusal> {
         manifest: &root.join("imgspec.kdl"),
         overrides: &Overrides::default(),
         builder: None,
+        elsewhere: &Elsewhere::default(),
         env: &|_| None,
         trust: Trust::Times,
     })

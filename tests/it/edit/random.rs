@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use imgspec::backend::elsewhere::Elsewhere;
 use imgspec::check;
 use imgspec::edit::{Change, Edit, Holder, ProposedEdit};
 use imgspec::manifest::{self, Overrides};
@@ -113,6 +114,7 @@ fn propose(root: &Path, edit: &Edit) -> Result<ProposedEdit, Refusal> {
         manifest: &root.join("imgspec.kdl"),
         overrides: &Overrides::default(),
         builder: None,
+        elsewhere: &Elsewhere::default(),
         env: &|_| None,
         trust: Trust::Times,
     })

@@ -167,7 +167,7 @@ impl Inquiry<'_> {
     }
 
     pub(super) fn image(&self, label: &str) -> Result<RemoteImage, LookupError> {
-        let (digest, mut manifest) = self.manifest(&self.of.tag)?;
+        let (digest, mut manifest) = self.manifest(self.version())?;
         let mut platforms = Vec::new();
         if manifest.config.is_none() {
             let mut images = manifest.manifests.take().unwrap_or_default();
@@ -196,8 +196,7 @@ impl Inquiry<'_> {
     }
 
     pub(super) fn manifests(&self) -> Result<Manifests, LookupError> {
-        let name = self.of.digest.as_ref().unwrap_or(&self.of.tag);
-        let (digest, manifest) = self.manifest(name)?;
+        let (digest, manifest) = self.manifest(self.version())?;
         let each = if let Some(config) = manifest.config {
             let (_, platform) = self.config(&config.digest.to_string(), "")?;
             vec![(platform, digest.clone())]
@@ -211,11 +210,17 @@ impl Inquiry<'_> {
         Ok(Manifests { digest, each })
     }
 
+    /// The digest in the reference, which is exact, or else its tag.
+    fn version(&self) -> &str {
+        self.of.digest.as_ref().unwrap_or(&self.of.tag)
+    }
+
     fn manifest(&self, name: &str) -> Result<(String, Sent), LookupError> {
         let mut answer = self.get(&format!("manifests/{name}"), &manifest::ANY.join(", "))?;
         let told = answer.headers().get("docker-content-digest");
         let told = told.and_then(|digest| digest.to_str().ok());
-        let told = told.or_else(|| name.contains(':').then_some(name));
+        // What was asked for by digest must be that, whatever the registry calls it.
+        let told = name.contains(':').then_some(name).or(told);
         let told = told.map(str::to_owned);
         let text = self.read(&mut answer)?;
         let digest = self.checked(&text, told.as_deref())?;

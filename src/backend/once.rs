@@ -6,13 +6,19 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 /// Values by key. A failure is not stored: the next caller tries again.
-#[derive(Debug, Default)]
-pub(super) struct Once<A>(Mutex<BTreeMap<String, Slot<A>>>);
+#[derive(Debug)]
+pub(in crate::backend) struct Once<A>(Mutex<BTreeMap<String, Slot<A>>>);
+
+impl<A> Default for Once<A> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
 
 type Slot<A> = Arc<Mutex<Option<A>>>;
 
 impl<A: Clone> Once<A> {
-    pub(super) fn get<E>(
+    pub(in crate::backend) fn get<E>(
         &self,
         question: &str,
         find: impl FnOnce() -> Result<A, E>,

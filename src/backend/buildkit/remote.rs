@@ -1,0 +1,208 @@
+//! Connections to a `BuildKit` at an address of its own. A wrong port is recognized by the first bytes, so that the error says
+//! which of the two sides expects encryption, instead of how HTTP/2 failed.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use super::tls::{self, Tls};
+use crate::disk::system_words;
+use crate::limits::{Limit, Limits};
+
+/// The first byte of a TLS alert.
+const ALERT: u8 = 0x15;
+
+/// Connects to a TCP port, with encryption if there is `tls`.
+pub(super) async fn dial(
+    host: &str,
+    port: u16,
+    tls: Option<&Tls>,
+    limits: &Limits,
+    reason: &Reason,
+) -> io::Result<Greeted> {
+    let dialled = async {
+        let stream = TcpStream::connect((host, port)).await?;
+        stream.set_nodelay(true)?;
+        match tls {
+            None => Ok(Greeted::new(stream, true, limits.connect(), reason)),
+            Some(tls) => {
+                let stream = tls.over(host, stream).await?;
+                Ok(Greeted::new(stream, false, limits.connect(), reason))
+            }
+        }
+    };
+    let dialled = tokio::time::timeout(limits.connect, dialled).await;
+    let late = |_| {
+        let why = format!("no connection within {}", limits.connect());
+        io::Error::new(io::ErrorKind::TimedOut, why)
+    };
+    dialled
+        .map_err(late)?
+        .map_err(|error: io::Error| io::Error::new(error.kind(), system_words(&error)))
+}
+
+/// Why a connection ended, for its user: HTTP/2 reports a connection that ends before the first request as closed, without a
+/// reason.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Reason(Arc<Mutex<Option<String>>>);
+
+impl Reason {
+    pub(super) fn take(&self) -> Option<String> {
+        self.0.lock().take()
+    }
+
+    fn note(&self, error: io::Error) -> io::Error {
+        *self.0.lock() = Some(system_words(&error));
+        error
+    }
+}
+
+/// Reads and writes.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// A connection on which the other side is to speak first, as every HTTP/2 server does.
+pub(super) struct Greeted {
+    stream: Box<dyn Stream>,
+    is_plain: bool,
+    limit: Limit,
+    reason: Reason,
+    /// Until the first byte arrives.
+    greeting: Option<Pin<Box<Sleep>>>,
+}
+
+impl Greeted {
+    pub(super) fn new(
+        stream: impl Stream + 'static,
+        is_plain: bool,
+        limit: Limit,
+        reason: &Reason,
+    ) -> Self {
+        Self {
+            stream: Box::new(stream),
+            is_plain,
+            limit,
+            reason: reason.clone(),
+            greeting: Some(Box::pin(tokio::time::sleep(limit.time))),
+        }
+    }
+}
+
+impl AsyncRead for Greeted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        match Pin::new(&mut self.stream).poll_read(context, into) {
+            Poll::Ready(Ok(())) => {
+                let is_first = self.greeting.take().is_some();
+                let first = is_first.then(|| &into.filled()[before..]);
+                let wrong = first.and_then(|first| stranger(first, self.is_plain));
+                Poll::Ready(match wrong {
+                    Some(why) => Err(self.reason.note(io::Error::other(why))),
+                    None => Ok(()),
+                })
+            }
+            Poll::Ready(Err(error)) => {
+                let is_first = self.greeting.take().is_some();
+                let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
+                let closed = (is_first && is_reset).then(|| stranger(&[], self.is_plain));
+                let error = closed.flatten().map_or(tls::told(error), io::Error::other);
+                Poll::Ready(Err(self.reason.note(error)))
+            }
+            Poll::Pending => {
+                let limit = self.limit;
+                let Some(greeting) = &mut self.greeting else {
+                    return Poll::Pending;
+                };
+                ready!(greeting.as_mut().poll(context));
+                let why = format!("it accepts connections, but sends nothing within {limit}");
+                let late = io::Error::new(io::ErrorKind::TimedOut, why);
+                Poll::Ready(Err(self.reason.note(late)))
+            }
+        }
+    }
+}
+
+impl AsyncWrite for Greeted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream)
+            .poll_write(context, bytes)
+            .map_err(tls::told)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream)
+            .poll_flush(context)
+            .map_err(tls::told)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// What a connection that begins like this leads to instead of a `BuildKit`.
+fn stranger(first: &[u8], is_plain: bool) -> Option<&'static str> {
+    const TLS: &str = "it expects TLS: name the authority that signed its certificate with `--buildkit-ca`";
+    match first {
+        [] if is_plain => Some(
+            "it closed the connection at once: if it expects TLS, name the authority that signed its certificate with \
+             `--buildkit-ca`",
+        ),
+        [ALERT, ..] if is_plain => Some(TLS),
+        first if first.starts_with(b"HTTP/") => {
+            Some("it answers in HTTP/1.1, so it is not a BuildKit")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(50);
+
+    /// What is read first from a server that sends these bytes, and then waits unless it closes the connection.
+    async fn first(sent: &[u8], closes: bool) -> String {
+        let (mut server, client) = tokio::io::duplex(64);
+        server.write_all(sent).await.unwrap();
+        if closes {
+            server.shutdown().await.unwrap();
+        }
+        let mut client = Greeted::new(client, true, SOON.into(), &Reason::default());
+        let mut bytes = [0; 16];
+        match client.read(&mut bytes).await {
+            Ok(read) => format!("{read} bytes"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_port_is_recognized() {
+        assert_eq!(first(b"\0\0\x12\x04", false).await, "4 bytes");
+        assert!(first(b"\x15\x03\x03", true).await.starts_with("it expects TLS: "));
+        assert!(first(b"HTTP/1.1 400", true).await.ends_with("not a BuildKit"));
+        assert!(first(b"", true).await.starts_with("it closed the connection at once"));
+        let silent = "it accepts connections, but sends nothing within 0.05 s";
+        assert_eq!(first(b"", false).await, silent);
+    }
+}

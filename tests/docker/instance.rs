@@ -1,0 +1,205 @@
+//! Builders of buildx: a remote BuildKit at a TCP address, which has nothing in common with the local Docker but a registry.
+
+#[path = "../engine/bridge.rs"]
+mod bridge;
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::engine::engines;
+use crate::sandbox::{Ran, Sandbox};
+use crate::{build, built, copy_folder, docker, named, nonce, on, plan, references, remove_images};
+use bridge::Bridge;
+
+/// No Docker is there.
+const NOWHERE: &str = "unix:///nowhere/docker.sock";
+
+/// Values that must not be found anywhere.
+const CANARY: &str = "canary-for-a-builder-elsewhere";
+
+/// The daemon whose BuildKit is the remote one: only with containerd's store it exports to registries.
+fn daemon() -> String {
+    let mut all = engines().into_iter();
+    let found = all.find(|(store, _)| *store == "containerd");
+    found.expect("tests/run starts one with containerd's store").1
+}
+
+/// The daemon that images are loaded into: another one where there is one.
+fn local() -> String {
+    engines().swap_remove(0).1
+}
+
+fn registry() -> String {
+    std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is")
+}
+
+fn buildx(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
+    let mut command = Command::new("docker");
+    command
+        .arg("buildx")
+        .args(arguments)
+        .env("HOME", sandbox.path("../home"))
+        .env_remove("DOCKER_CONFIG");
+    Ran::of(&mut command)
+}
+
+/// Makes the builder `far` of buildx, a BuildKit at a TCP address.
+fn far(sandbox: &Sandbox) -> Bridge {
+    let bridge = Bridge::new(&daemon());
+    let address = bridge.address();
+    let create = ["create", "--name", "far", "--driver", "remote", &address];
+    buildx(sandbox, &create).success();
+    bridge
+}
+
+#[test]
+fn the_example_monorepo_is_built_by_a_remote_builder_that_shares_only_a_registry() {
+    let sandbox = on(NOWHERE);
+    let _bridge = far(&sandbox);
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/monorepo");
+    copy_folder(&example, &sandbox.root());
+    let manifest = sandbox.read("imgspec.kdl");
+    let label = format!("labels test=\"{}\"\n    labels ", nonce());
+    sandbox.write("imgspec.kdl", &manifest.replacen("labels ", &label, 1));
+    let var = format!("registry={}/monorepo", registry());
+    let with = ["--var", &var, "--push", "--builder-instance", "far"];
+    let run = || build(&sandbox, &with).success();
+
+    let cold = run();
+    let images = built(&cold);
+    assert!(images.len() >= 12, "{images:?}");
+    assert_eq!(named(&cold, "image-pushed"), images);
+    std::fs::remove_dir_all(sandbox.path(".imgspec")).unwrap();
+    let again = run();
+    assert!(built(&again).is_empty(), "{}", again.stderr);
+    assert!(named(&again, "image-pushed").is_empty(), "{}", again.stderr);
+
+    let file = "models/trainer/__main__.py";
+    sandbox.write(file, &format!("{}\n# edited\n", sandbox.read(file)));
+    let planned = plan(&sandbox, &with);
+    let of = planned.iter().filter(|line| line.contains(" build "));
+    let mut of: Vec<&str> = of.filter_map(|line| line.split(' ').next()).collect();
+    of.sort_unstable();
+    assert!(of.contains(&"online") && !of.contains(&"dataset"), "{planned:?}");
+    assert_eq!(built(&run()), of);
+
+    // What is in the registry runs in a Docker that had no part in it.
+    let local = local();
+    let names = references(&sandbox, &["--var", &var]);
+    let name = names["batch-scorer"].as_str();
+    docker(&local, &["pull", "-q", name]).success();
+    let said = docker(&local, &["run", "--rm", name]).success();
+    assert!(!said.stdout.is_empty());
+    let _ = docker(&local, &["image", "rm", "--force", name]);
+}
+
+const CHAIN: &str = r#"
+defaults { labels nonce="NONCE"; builder "docker" }
+image "base" { name "imgspec-far-NONCE-base"; base-image "busybox:1.36"; copy "f" to="/f" }
+image "tools" { name "imgspec-far-NONCE-tools"; base-image "busybox:1.36"; commands "echo tools > /tools" }
+image "app" {
+    name "imgspec-far-NONCE-app"
+    base-image image="base"
+    copy image="tools" "/tools" to="/tools"
+    secret "token" env="TOKEN"
+    commands "test $(printf %s $(cat /run/secrets/token) | wc -c) = LENGTH" "cat /run/secrets/token"
+    cmd "cat" "/f" "/tools"
+}
+image "own" { name "imgspec-far-NONCE-own"; dockerfile "own.Dockerfile" { context "below" image="app" } }
+"#;
+
+#[test]
+fn without_a_push_images_are_loaded_and_their_bases_sent_along() {
+    let nonce = nonce();
+    let engine = local();
+    let sandbox = on(&engine).env("TOKEN", CANARY).without(CANARY);
+    let bridge = far(&sandbox);
+    let length = CANARY.len().to_string();
+    let manifest = CHAIN.replace("NONCE", &nonce).replace("LENGTH", &length);
+    sandbox.write("imgspec.kdl", &manifest);
+    sandbox.write("own.Dockerfile", "FROM below\nRUN echo own > /own\nCMD [\"cat\", \"/f\", \"/own\"]\n");
+    sandbox.write("f", "first\n");
+    let with = ["--builder-instance", "far"];
+    let cold = build(&sandbox, &with).success();
+    assert_eq!(built(&cold), ["app", "base", "own", "tools"], "{}", cold.stderr);
+    assert!(cold.stderr.contains("***"), "{}", cold.stderr);
+    assert!(bridge.accepted() > 0);
+    let says = |image: &str| {
+        let name = references(&sandbox, &[])[image].clone();
+        docker(&engine, &["run", "--rm", &name]).success().stdout
+    };
+    assert_eq!(says("app"), "first\ntools\n");
+    assert_eq!(says("own"), "first\nown\n");
+    assert!(built(&build(&sandbox, &with).success()).is_empty());
+    // Only what needs the file, on bases of the earlier run.
+    let first = references(&sandbox, &[]);
+    sandbox.write("f", "other\n");
+    let edited = build(&sandbox, &with).success();
+    assert_eq!(built(&edited), ["app", "base", "own"], "{}", edited.stderr);
+    assert_eq!(says("app"), "other\ntools\n");
+    // The daemon's own builds find them too.
+    assert!(built(&build(&sandbox, &["--builder-instance", "default"]).success()).is_empty());
+    let images = docker(&engine, &["image", "ls", "--format", "{{.Repository}}"]).success();
+    assert!(!images.stdout.contains("imgspec-image"), "{}", images.stdout);
+    let names: Vec<&str> = first.values().map(String::as_str).collect();
+    let _ = docker(&engine, &[&["image", "rm", "--force"], names.as_slice()].concat());
+    remove_images(&engine, &sandbox, &[]);
+}
+
+#[test]
+fn the_current_builder_and_the_variable_are_respected() {
+    let nonce = nonce();
+    let engine = local();
+    let sandbox = on(&engine);
+    let bridge = far(&sandbox);
+    let image = |word: &str| {
+        format!("image \"a\" {{ builder \"docker\"; name \"imgspec-far-{nonce}\"; base-image \"busybox:1.36\"; labels a=\"{word} {nonce}\" }}\n")
+    };
+    let accepted = bridge.accepted();
+    sandbox.write("imgspec.kdl", &image("1"));
+    assert_eq!(built(&build(&sandbox, &[]).success()), ["a"]);
+    assert_eq!(bridge.accepted(), accepted, "the daemon builds itself");
+    remove_images(&engine, &sandbox, &[]);
+
+    let mut select = Command::new("docker");
+    select
+        .args(["buildx", "use", "far"])
+        .env("HOME", sandbox.path("../home"))
+        .env("DOCKER_HOST", &engine)
+        .env_remove("DOCKER_CONFIG");
+    Ran::of(&mut select).success();
+    sandbox.write("imgspec.kdl", &image("2"));
+    assert_eq!(built(&build(&sandbox, &[]).success()), ["a"]);
+    let used = bridge.accepted();
+    assert!(used > accepted, "`far` builds");
+    sandbox
+        .run(&["doctor"])
+        .says("builds run in buildx's builder `far` (remote), which `docker buildx use` names")
+        .says("node `far0` at tcp://127.0.0.1:")
+        .says(": running, BuildKit ");
+    remove_images(&engine, &sandbox, &[]);
+
+    let used = bridge.accepted().max(used);
+    let sandbox = sandbox.env("BUILDX_BUILDER", "default");
+    sandbox.write("imgspec.kdl", &image("3"));
+    assert_eq!(built(&build(&sandbox, &[]).success()), ["a"]);
+    assert_eq!(bridge.accepted(), used, "the daemon builds itself");
+    remove_images(&engine, &sandbox, &[]);
+}
+
+#[test]
+fn a_builder_that_does_not_answer_is_told_within_seconds() {
+    let sandbox = on(NOWHERE).env("IMGSPEC_ANSWER_TIMEOUT", "3s");
+    let mut bridge = far(&sandbox);
+    let manifest = format!(
+        "image \"a\" {{ builder \"docker\"; base-image \"scratch\"; copy \"imgspec.kdl\" to=\"/f\"; registry \"{}\" }}\n",
+        registry()
+    );
+    sandbox.write("imgspec.kdl", &manifest);
+    let with = ["graph", "build", "--push", "--builder-instance", "far"];
+    let silent = "`docker` cannot build here: buildx's builder `far` (remote) does not answer: ";
+    bridge.silence();
+    sandbox.run_soon(&with).code(2).says(silent);
+    bridge.cut();
+    sandbox.run_soon(&with).code(2).says(silent).says("docker buildx inspect far");
+}
