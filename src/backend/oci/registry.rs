@@ -5,6 +5,7 @@
 //! answer within the limit for one, the rest is unknown too. Credentials come from Docker's configuration; they are
 //! looked up when a registry first requests them, and sent only to that registry and to the token server that it names.
 
+mod artifact;
 mod auth;
 mod client;
 #[cfg(test)]

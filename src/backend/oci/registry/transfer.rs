@@ -3,6 +3,7 @@
 //! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http::request::Builder;
@@ -23,17 +24,17 @@ const LARGEST: u64 = 16 << 20;
 
 /// Transfers from and to one repository.
 pub(in crate::backend) struct Transfer<'a> {
-    client: Client,
+    client: Arc<Client>,
     of: Reference,
     cancel: &'a Cancel,
     /// The pauses between attempts.
     waits: &'static [Duration],
 }
 
-type Result<T> = std::result::Result<T, TransferError>;
+pub(super) type Result<T> = std::result::Result<T, TransferError>;
 
 /// What a request carries.
-enum Load<'a> {
+pub(super) enum Load<'a> {
     Nothing,
     Bytes(&'a [u8]),
     /// A blob of this size in the store.
@@ -42,8 +43,13 @@ enum Load<'a> {
 
 impl<'a> Transfer<'a> {
     pub(in crate::backend) fn new(of: &Reference, access: &Access, cancel: &'a Cancel) -> Self {
+        Self::by(Arc::new(Client::carrier(access)), of, cancel)
+    }
+
+    /// Transfers by this client, whose connections and tokens others use too.
+    pub(super) fn by(client: Arc<Client>, of: &Reference, cancel: &'a Cancel) -> Self {
         Self {
-            client: Client::carrier(access),
+            client,
             of: of.clone(),
             cancel,
             waits: &WAITS,
@@ -144,16 +150,31 @@ impl<'a> Transfer<'a> {
             Some(other) => format!("blobs/uploads/?mount={digest}&from={other}"),
             None => "blobs/uploads/".to_owned(),
         };
-        let request = || {
-            self.request(Method::POST, &path)
-                .header("Content-Length", "0")
-        };
-        let answer = self.found(self.send(request, &Load::Bytes(b""))?)?;
+        let answer = self.open(&path)?;
         if answer.status() == StatusCode::CREATED {
             return Ok(());
         }
         obtain()?;
-        let place = answer
+        self.fill(&answer, (digest, size), &Load::Blob(from, digest, size))
+    }
+
+    /// Opens an upload.
+    pub(super) fn open(&self, path: &str) -> Result<Response<Body>> {
+        let request = || {
+            self.request(Method::POST, path)
+                .header("Content-Length", "0")
+        };
+        self.found(self.send(request, &Load::Bytes(b""))?)
+    }
+
+    /// Fills the upload that this answer opened.
+    pub(super) fn fill(
+        &self,
+        opened: &Response<Body>,
+        (digest, size): (Digest, u64),
+        load: &Load<'_>,
+    ) -> Result<()> {
+        let place = opened
             .headers()
             .get("location")
             .and_then(|it| it.to_str().ok());
@@ -166,8 +187,7 @@ impl<'a> Transfer<'a> {
             let request = request.header("Content-Type", "application/octet-stream");
             request.header("Content-Length", size.to_string())
         };
-        self.found(self.send(request, &Load::Blob(from, digest, size))?)?;
-        Ok(())
+        self.found(self.send(request, load)?).map(drop)
     }
 
     /// Names a manifest whose parts the repository has.
@@ -186,7 +206,7 @@ impl<'a> Transfer<'a> {
             .map(drop)
     }
 
-    fn request(&self, method: Method, what: &str) -> Builder {
+    pub(super) fn request(&self, method: Method, what: &str) -> Builder {
         let url = format!(
             "{}/v2/{}/{what}",
             self.client.origin(&self.of.host),
@@ -204,7 +224,11 @@ impl<'a> Transfer<'a> {
     }
 
     /// Sends a request, again after passing failures, and once more with a token if one is required.
-    fn send(&self, request: impl Fn() -> Builder, load: &Load<'_>) -> Result<Response<Body>> {
+    pub(super) fn send(
+        &self,
+        request: impl Fn() -> Builder,
+        load: &Load<'_>,
+    ) -> Result<Response<Body>> {
         self.trial().send(|| self.send_authorized(&request, load))
     }
 
@@ -267,7 +291,7 @@ impl<'a> Transfer<'a> {
         answer.map_err(|error| self.broken(&error))
     }
 
-    fn found(&self, answer: Response<Body>) -> Result<Response<Body>> {
+    pub(super) fn found(&self, answer: Response<Body>) -> Result<Response<Body>> {
         match answer.status() {
             status if status.is_success() => Ok(answer),
             StatusCode::NOT_FOUND => Err(TransferError::Absent),
@@ -292,7 +316,7 @@ impl<'a> Transfer<'a> {
         self.passing(&words(error))
     }
 
-    fn passing(&self, why: &dyn std::fmt::Display) -> TransferError {
+    pub(super) fn passing(&self, why: &dyn std::fmt::Display) -> TransferError {
         TransferError::Passing(format!("registry `{}`: {why}", self.of.host))
     }
 }
