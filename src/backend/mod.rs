@@ -35,6 +35,8 @@ pub use cleaning::{CleanUp, Cleaned};
 pub use context::{stage, verify};
 pub use details::{ConfigDetails, Details, LayerDetails};
 pub use error::BuildError;
+pub use oci::registry::Claimant;
+pub(crate) use oci::registry::{Attempt, Claim, ClaimError, Place, Seen};
 
 pub(crate) use crate::asking::waiting;
 pub use crate::cancel::Cancel;
@@ -158,6 +160,12 @@ pub trait Backend: Send + Sync {
     /// Whether it can build on images of such a store nevertheless.
     fn borrows(&self) -> bool {
         false
+    }
+
+    /// Makes claims on its images in their registries, for one run, so that runs on other machines leave them to this one; `None` if
+    /// its images are in no registry of that kind.
+    fn claimant(&self) -> Option<Claimant> {
+        None
     }
 
     /// Whether it can bring its images into the local Docker or Podman.

@@ -167,6 +167,12 @@ impl Facts {
     /// The backend's digest of the existing image; empty if unknown.
     pub fn digest(&self) -> String {
         match (&self.local, &self.registry) {
+            // The local store may have another image under the same reference.
+            (Existence::Present { key, .. }, Some(Existence::Present { key: Some(own), digest, .. }))
+                if self.key.is(own) && !key.as_ref().is_some_and(|key| self.key.is(key)) =>
+            {
+                digest.clone()
+            }
             (Existence::Present { digest, .. }, _)
             | (_, Some(Existence::Present { digest, .. })) => digest.clone(),
             // Assumed to exist (`--when-unknown assume`): the record has the digest.

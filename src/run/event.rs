@@ -10,6 +10,9 @@ use serde::Serialize;
 use crate::asking::Waiting;
 use crate::diagnostic::{Diagnostic, Sources};
 
+/// Reports an event of a worker.
+pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
+
 /// One event of a run. In all variants `image` is an image id, `reference` its full reference, `seconds` a duration,
 /// `line` one line of output without its line end, and `hook` either `on-success` or `on-failure`.
 #[derive(Debug, Clone, PartialEq, Serialize)]

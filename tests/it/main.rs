@@ -5,6 +5,7 @@
 mod accounts;
 mod browser;
 mod build;
+mod claims;
 mod commands;
 mod completion;
 mod edit;

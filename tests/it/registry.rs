@@ -133,6 +133,35 @@ impl Registry {
         }
     }
 
+    /// The tags of a repository.
+    pub(crate) fn tags(&self, repository: &str) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let own = state.manifests.keys().filter(|(of, _)| of == repository);
+        let names = own.map(|(_, name)| name.clone());
+        names.filter(|name| !name.contains(':')).collect()
+    }
+
+    /// The manifest of a tag or digest.
+    pub(crate) fn manifest(&self, repository: &str, name: &str) -> serde_json::Value {
+        let state = self.state.lock().unwrap();
+        let (_, bytes) = &state.manifests[&(repository.to_owned(), name.to_owned())];
+        serde_json::from_slice(bytes).unwrap()
+    }
+
+    /// Makes a tag point to this manifest.
+    pub(crate) fn name(&self, repository: &str, tag: &str, manifest: &str) {
+        let said = (MANIFEST.to_owned(), manifest.as_bytes().to_owned());
+        let place = (repository.to_owned(), tag.to_owned());
+        self.state.lock().unwrap().manifests.insert(place, said);
+    }
+
+    /// Forgets the tags of a repository that begin like this.
+    pub(crate) fn forget(&self, repository: &str, start: &str) {
+        let mut state = self.state.lock().unwrap();
+        let keeps = |of: &str, name: &str| of != repository || !name.starts_with(start);
+        state.manifests.retain(|(of, name), _| keeps(of, name));
+    }
+
     /// The blobs of a repository.
     pub(crate) fn blobs(&self, repository: &str) -> Vec<String> {
         let state = self.state.lock().unwrap();
@@ -278,6 +307,15 @@ impl State {
                     .insert(name, (MANIFEST.to_owned(), body.to_owned()));
             }
             return (201, told, Vec::new());
+        }
+        if method == "DELETE" {
+            let (of, digest_of) = (&name.0, |bytes: &[u8]| digest(bytes));
+            let before = self.manifests.len();
+            self.manifests.retain(|(other, _), (_, bytes)| {
+                other != of || digest_of(bytes) != name.1
+            });
+            let status = if self.manifests.len() < before { 202 } else { 404 };
+            return (status, String::new(), Vec::new());
         }
         match self.manifests.get(&name) {
             None => (404, String::new(), Vec::new()),

@@ -11,7 +11,7 @@ use super::daemon::{DOCKER, Daemon, locked_digests};
 pub use super::dockerfile::Described;
 use super::dockerfile::{self, Called, stage::stage};
 use super::{
-    Artifact, Availability, Backend, BuildError, COMPRESSION, CleanUp, Cleaned, DEBIAN, Existence,
+    Artifact, Availability, Backend, BuildError, COMPRESSION, Claimant, CleanUp, Cleaned, DEBIAN, Existence,
     Job, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context, labels,
 };
 use crate::asking::Asker;
@@ -96,6 +96,10 @@ impl Backend for Docker {
 
     fn borrows(&self) -> bool {
         true
+    }
+
+    fn claimant(&self) -> Option<Claimant> {
+        Some(Claimant::new(&self.0.registries()))
     }
 
     fn loads(&self) -> bool {

@@ -247,7 +247,13 @@ impl Source<'_> {
         }
         let digest = Digest::read(&base.digest);
         let digest = digest.ok_or_else(|| failed(format!("`{}` is no digest", base.digest)))?;
-        self.built(digest, platform)
+        let is_here = self.store.size(digest).map_err(failed)?.is_some();
+        let is_pushed = Reference::read(&base.reference).is_some_and(|it| it.has_host);
+        if is_here || !is_pushed {
+            return self.built(digest, platform);
+        }
+        // Another machine built it.
+        self.registry(&base.reference, Some(&base.digest), platform)
     }
 
     /// An image that was built before, by the digest of its manifest or index.

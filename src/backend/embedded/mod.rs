@@ -57,7 +57,7 @@ use super::oci::store::Store;
 use super::packages::{Found as FoundPackages, NotFound, Requested, RequestedDebs};
 use super::platform::Platform;
 use super::{
-    Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Details, Existence,
+    Artifact, Availability, Backend, BuildError, Cancel, Claimant, CleanUp, Cleaned, Details, Existence,
     Export, Job, Notes, Outsider, Resolved, StoreKind, Subject, Unresolved, Unsupported, Wanted,
     context, labels, waiting,
 };
@@ -361,6 +361,10 @@ impl Backend for Embedded {
         if let Ok(store) = self.store(&Cancel::default()) {
             inspect::measure(&store, details);
         }
+    }
+
+    fn claimant(&self) -> Option<Claimant> {
+        Some(Claimant::new(&self.access))
     }
 
     fn loads(&self) -> bool {

@@ -29,7 +29,7 @@ pub use program::{CONTEXT, Envd};
 use super::daemon::DOCKER;
 use super::oci::store::Store;
 use super::{
-    Artifact, Availability, Backend, BuildError, COMPRESSION, Cancel, CleanUp, Cleaned, Existence,
+    Artifact, Availability, Backend, BuildError, COMPRESSION, Cancel, Claimant, CleanUp, Cleaned, Existence,
     Job, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context,
 };
 use crate::asking::Asker;
@@ -195,6 +195,10 @@ impl Backend for Envd {
 
     fn borrows(&self) -> bool {
         true
+    }
+
+    fn claimant(&self) -> Option<Claimant> {
+        Some(Claimant::new(&self.daemon.registries()))
     }
 
     fn loads(&self) -> bool {

@@ -7,6 +7,7 @@
 
 mod artifact;
 mod auth;
+mod claim;
 mod client;
 #[cfg(test)]
 mod fuzz;
@@ -23,6 +24,8 @@ use super::reference::Reference;
 pub(in crate::backend) use super::web::TransferError;
 use crate::asking::Asker;
 use crate::backend::{Existence, Wanted};
+pub use claim::Claimant;
+pub(crate) use claim::{Attempt, Claim, ClaimError, Place, Seen};
 use client::{Client, LookupError};
 pub(crate) use login::{Access, Login};
 pub(crate) use mirrors::places;

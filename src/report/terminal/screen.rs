@@ -115,6 +115,8 @@ impl Screen {
                 self.pushed += 1;
                 self.end(image);
             }
+            // Another run built it meanwhile.
+            Event::ImageFresh { image, .. } if self.runs(image) => self.end(image),
             Event::ImageBuilt { image, .. }
             | Event::ImageSkipped { image, .. }
             | Event::ImageCancelled { image } => self.end(image),
@@ -144,6 +146,10 @@ impl Screen {
                 words: words.to_owned(),
             });
         }
+    }
+
+    fn runs(&self, image: &str) -> bool {
+        self.running.iter().any(|running| running.image == image)
     }
 
     fn end(&mut self, image: &str) {
