@@ -142,7 +142,7 @@ impl Judgement {
 impl Facts {
     /// Whether it exists where it must, with its key.
     pub(super) fn is_there(&self) -> bool {
-        let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if self.key.is(label));
+        let is_this = |found: &Existence| found.has(&self.key);
         is_this(&self.local) || self.registry.as_ref().is_some_and(is_this)
     }
 

@@ -10,7 +10,9 @@ use std::sync::mpsc::SyncSender;
 use rayon::ThreadPool;
 
 use super::mailbox::{Ended, Message};
-use super::worker::{Emit, Identity, Work};
+use super::log::Emit;
+use super::memory::Records;
+use super::worker::{Identity, Work};
 use crate::cancel::Cancel;
 use crate::store::Store;
 
@@ -26,6 +28,7 @@ pub(crate) struct Jobs {
     pool: ThreadPool,
     most: usize,
     pub(crate) store: Store,
+    pub(super) records: Arc<Records>,
     messages: SyncSender<Message>,
     running: BTreeMap<String, Job>,
 }
@@ -58,6 +61,7 @@ impl Jobs {
             pool,
             most: most.max(1),
             store,
+            records: Arc::default(),
             messages,
             running: BTreeMap::new(),
         })

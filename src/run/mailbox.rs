@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::event::Event;
-use super::worker::{Done, JobError};
+use super::log::JobError;
+use super::worker::Done;
 use crate::cancel::Cancel;
 use crate::fingerprint::FileReader;
 

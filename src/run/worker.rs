@@ -3,15 +3,14 @@
 //! The record is written here, right after the image is tagged, so that a success is recorded whatever happens to the
 //! run.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::event::Event;
+use super::log::{Emit, JobError, Log};
+use super::memory::{Pushed, Records, built_by};
 use crate::backend::{Artifact, Backend, BuildError, Job, Notes, StoreKind, waiting};
 use crate::cancel::Cancel;
 use crate::disk::system_words;
@@ -20,9 +19,6 @@ use crate::graph::ImageId;
 use crate::recipe::Recipe;
 use crate::store::{Record, RecordState, SCHEMA, Store};
 use crate::world::View;
-
-/// Number of log lines shown for a failed build.
-const TAIL: usize = 20;
 
 /// How long to wait, after an interrupt, for other runs to finish writing; longer than a write takes.
 const RECORDING: Duration = Duration::from_secs(2);
@@ -33,8 +29,6 @@ const WAITS: [Duration; 3] = [
     Duration::from_secs(4),
     Duration::from_secs(10),
 ];
-
-pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Everything a worker needs to build or push one image. Owns its data, because the engine may switch to another view
 /// before the work ends.
@@ -54,6 +48,8 @@ pub(super) struct Work {
     /// The artifact to push; `None` to build.
     pub(super) push: Option<Artifact>,
     pub(super) store: Store,
+    /// Where records of pushed images are left.
+    pub(super) records: Arc<Records>,
     pub(super) emit: Emit,
     pub(super) cancel: Cancel,
 }
@@ -77,24 +73,6 @@ pub(super) enum Done {
     Built(Built),
     /// With the image's digest in the registry, if known.
     Pushed(Option<String>),
-}
-
-/// A failed job, with its log.
-pub(crate) struct JobError {
-    pub(crate) error: BuildError,
-    pub(crate) log: Option<String>,
-    pub(crate) tail: Vec<String>,
-}
-
-impl JobError {
-    /// A failure without a log.
-    pub(crate) fn plain(error: BuildError) -> Self {
-        Self {
-            error,
-            log: None,
-            tail: Vec::new(),
-        }
-    }
 }
 
 impl Work {
@@ -121,10 +99,26 @@ impl Work {
     }
 
     fn push(&self, artifact: &Artifact) -> Result<Option<String>, JobError> {
-        let log = Log::open(self, &format!("{}.push", self.image()))?;
-        self.try_often(&log, |job, notes| {
+        let log = self.log(&format!("{}.push", self.image()))?;
+        let pushed = self.try_often(&log, |job, notes| {
             self.backend().push(job, artifact, notes, &self.cancel)
-        })
+        })?;
+        let pushed_image = Pushed {
+            view: &self.view,
+            id: self.id,
+            key: &self.is.key,
+            digest: pushed.as_deref(),
+            store: &self.store,
+        };
+        let left = self.records.leave(&pushed_image, &log, &self.cancel);
+        if let Err(message) = left {
+            (self.emit)(Event::Warning { message });
+        }
+        Ok(pushed)
+    }
+
+    fn log(&self, name: &str) -> Result<Log<'_>, JobError> {
+        Log::open(&self.store, self.image(), name, &self.emit)
     }
 
     /// Builds the image while holding its lock. If another run held the lock, the work may already be done.
@@ -132,7 +126,7 @@ impl Work {
         let waiting = self.waiting("waiting for another run that is building it");
         let lock = self.store.lock_image(self.image(), waiting);
         let _turn = lock
-            .map_err(|error| plain(format!("cannot take its lock: {}", system_words(&error))))?
+            .map_err(|error| JobError::failed(format!("cannot take its lock: {}", system_words(&error))))?
             .ok_or_else(cancelled)?;
         if let Some(record) = self.built_meanwhile() {
             return Ok(Built {
@@ -141,7 +135,7 @@ impl Work {
                 by_another_run: true,
             });
         }
-        let log = Log::open(self, self.image())?;
+        let log = self.log(self.image())?;
         let started = Instant::now();
         let artifact = self.try_often(&log, |job, notes| {
             self.backend().build(job, notes, &self.cancel)
@@ -281,6 +275,7 @@ impl Work {
                 .map(|(name, base)| (name.clone(), base.digest.clone()))
                 .collect(),
             stored: BTreeSet::from([StoreKind::Local]),
+            by: built_by(),
         };
         let inputs = self.view.prints.inputs(self.id, self.recipe());
         if let Err(error) = self.store.write(&record, &inputs, self.recording()) {
@@ -303,140 +298,13 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError>
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(plain(format!(
+        Err(JobError::failed(format!(
             "internal error: {}; please report it",
             words.unwrap_or("a panic without a message")
         )))
     })
 }
 
-fn plain(message: String) -> JobError {
-    JobError::plain(BuildError::Failed(message))
-}
-
 fn cancelled() -> JobError {
     JobError::plain(BuildError::Cancelled)
-}
-
-/// The log of one build: a file, its last lines, and the events for display.
-struct Log<'a> {
-    image: &'a str,
-    /// Relative to the workspace root.
-    path: PathBuf,
-    emit: Emit,
-    lines: Mutex<Lines>,
-}
-
-struct Lines {
-    file: BufWriter<File>,
-    tail: VecDeque<String>,
-    /// Whether the file has any content.
-    is_written: bool,
-    /// Whether writing failed; reported once.
-    is_broken: bool,
-}
-
-impl<'a> Log<'a> {
-    fn open(work: &'a Work, name: &str) -> Result<Self, JobError> {
-        let (file, path) = work
-            .store
-            .open_log(name)
-            .map_err(|error| plain(format!("cannot create its log: {}", system_words(&error))))?;
-        let lines = Mutex::new(Lines {
-            file: BufWriter::new(file),
-            tail: VecDeque::new(),
-            is_written: false,
-            is_broken: false,
-        });
-        Ok(Self {
-            image: work.image(),
-            path,
-            emit: Arc::clone(&work.emit),
-            lines,
-        })
-    }
-
-    fn trouble(&self, error: BuildError) -> JobError {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        JobError {
-            error,
-            log: lines.is_written.then(|| self.path.display().to_string()),
-            tail: lines.tail.iter().cloned().collect(),
-        }
-    }
-
-    /// Drops the tail of the previous attempt: a failure shows only the last one.
-    fn begin_again(&self) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.tail.clear();
-    }
-
-    /// Writes a line to the file only.
-    fn note(&self, line: &str) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write(&mut lines, line);
-    }
-
-    /// Writes a line of output, also to the tail shown on failure.
-    fn keep(&self, line: &str) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.tail.len() == TAIL {
-            lines.tail.pop_front();
-        }
-        lines.tail.push_back(line.to_owned());
-        self.write(&mut lines, line);
-    }
-
-    fn write(&self, lines: &mut Lines, line: &str) {
-        // Flush each line: someone may be following the file, and a kill must not lose it.
-        let written = writeln!(lines.file, "{line}").and_then(|()| lines.file.flush());
-        lines.is_written |= written.is_ok();
-        if let Err(error) = written
-            && !std::mem::replace(&mut lines.is_broken, true)
-        {
-            let message = format!(
-                "the log `{}` is incomplete: {}",
-                self.path.display(),
-                system_words(&error)
-            );
-            (self.emit)(Event::Warning { message });
-        }
-    }
-
-    fn send(&self, event: Event) {
-        (self.emit)(event);
-    }
-}
-
-impl Notes for Log<'_> {
-    fn step(&self, step: usize, of: usize, name: &str) {
-        let at = if step == 0 {
-            String::new()
-        } else {
-            format!("[{step}/{of}] ")
-        };
-        self.note(&format!("{at}{name}"));
-        self.send(Event::ImageStep {
-            image: self.image.to_owned(),
-            step,
-            of,
-            name: name.to_owned(),
-        });
-    }
-
-    fn cached(&self, name: &str) {
-        self.note(&format!("{name} (cached)"));
-        self.send(Event::ImageCached {
-            image: self.image.to_owned(),
-            name: name.to_owned(),
-        });
-    }
-
-    fn log(&self, line: &str) {
-        self.keep(line);
-        self.send(Event::ImageLog {
-            image: self.image.to_owned(),
-            line: line.to_owned(),
-        });
-    }
 }

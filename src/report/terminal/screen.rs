@@ -116,6 +116,7 @@ impl Screen {
                 self.end(image);
             }
             Event::ImageBuilt { image, .. }
+            | Event::ImagePulled { image, .. }
             | Event::ImageSkipped { image, .. }
             | Event::ImageCancelled { image } => self.end(image),
             Event::RunFinished { .. } => {

@@ -18,11 +18,16 @@ use crate::backend::oci::reference::{DOCKER_HUB, Reference};
 use crate::backend::oci::web::{
     self, WAITS, carrying, is_loopback, is_passing, retry_after, words,
 };
+use crate::backend::labels;
 use crate::backend::platform::Platform;
 use crate::limits::{Limit, Span};
 
 /// Maximum size of a manifest or config, in bytes.
 const LARGEST: u64 = 16 << 20;
+
+/// How many connections are kept open, which is also how many queries are made at once: registries begin to refuse clients that
+/// make more.
+pub(super) const CONNECTIONS: usize = 16;
 
 /// Why a query to a registry has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +99,13 @@ impl Client {
     }
 
     fn new(access: &Access, limit: Limit, waits: &'static [Duration]) -> Self {
-        let config = || web::config(&access.limits).timeout_global(Some(limit.time));
+        let config = || {
+            let config = web::config(&access.limits).timeout_global(Some(limit.time));
+            // As many as there are threads that ask, or most of them would connect anew for every question.
+            config
+                .max_idle_connections(CONNECTIONS)
+                .max_idle_connections_per_host(CONNECTIONS)
+        };
         let registries = Registries::read(&access.registries);
         Self {
             access: access.clone(),
@@ -168,6 +179,13 @@ impl Inquiry<'_> {
 
     pub(super) fn image(&self, label: &str) -> Result<RemoteImage, LookupError> {
         let (digest, mut manifest) = self.manifest(&self.of.tag)?;
+        if let Some((label, platforms)) = annotated(&manifest, label) {
+            return Ok(RemoteImage {
+                digest,
+                label: Some(label),
+                platforms,
+            });
+        }
         let mut platforms = Vec::new();
         if manifest.config.is_none() {
             let mut images = manifest.manifests.take().unwrap_or_default();
@@ -378,6 +396,21 @@ impl Inquiry<'_> {
             error => self.unknown(&words(error)),
         }
     }
+}
+
+/// What the annotations of a manifest or index say: the value of the label, and the platforms.
+fn annotated(sent: &Sent, label: &str) -> Option<(String, Vec<Platform>)> {
+    let label = sent.annotation(label)?.to_owned();
+    let platforms = match &sent.manifests {
+        None => vec![Platform::read(sent.annotation(labels::PLATFORM)?)],
+        Some(all) => {
+            let images = all.iter().filter(|one| one.is_image());
+            images
+                .map(|one| one.platform.clone())
+                .collect::<Option<_>>()?
+        }
+    };
+    Some((label, platforms))
 }
 
 /// The base URL of a registry. As with Docker, plain HTTP is used only on this machine.

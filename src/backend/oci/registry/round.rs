@@ -5,13 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 
-use super::client::{Client, LookupError};
+use super::client::{CONNECTIONS, Client, LookupError};
 use super::login::Access;
 use crate::asking::{Asker, GivenUp};
 use crate::backend::oci::reference::Reference;
-
-/// Maximum number of concurrent queries: registries begin to refuse clients that make more.
-const THREADS: usize = 16;
 
 /// A round of queries, each for a reference and what the question is about.
 struct Round<W, Q> {
@@ -39,7 +36,7 @@ pub(super) fn ask_all<T: Send + 'static, W: Send + Sync + 'static>(
         next: AtomicUsize::new(0),
     });
     let (answers, answered) = mpsc::channel();
-    for _ in 0..round.wanted.len().min(THREADS) {
+    for _ in 0..round.wanted.len().min(CONNECTIONS) {
         let (round, answers) = (Arc::clone(&round), answers.clone());
         // Never joined: a thread blocked in a system call ends by its own limit.
         std::thread::spawn(move || round.ask(&answers));
