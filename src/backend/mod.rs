@@ -35,8 +35,8 @@ pub use cleaning::{CleanUp, Cleaned};
 pub use context::{stage, verify};
 pub use details::{ConfigDetails, Details, LayerDetails};
 pub use error::BuildError;
-pub use oci::registry::Claimant;
-pub(crate) use oci::registry::{Attempt, Claim, ClaimError, Place, Seen};
+pub(crate) use oci::registry::{Attempt, Claim, ClaimError, Memo, Place, Recall, Seen};
+pub use oci::registry::{Claimant, Memory};
 
 pub(crate) use crate::asking::waiting;
 pub use crate::cancel::Cancel;
@@ -236,6 +236,29 @@ pub trait Backend: Send + Sync {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Option<String>, BuildError>;
+
+    /// Brings an image that its registry has into the backend's own store, under the job's reference; `digest` is the image's in the
+    /// registry.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot do that, or if the image is not the one with the job's key.
+    fn pull(
+        &self,
+        job: &Job<'_>,
+        digest: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        let _ = (job, digest, notes, cancel);
+        let why = format!("the builder `{}` does not pull images", self.name());
+        Err(BuildError::Failed(why))
+    }
+
+    /// What the registries of its images remember of builds; `None` if nothing is kept there.
+    fn memory(&self) -> Option<Memory> {
+        None
+    }
 }
 
 /// To be called first in `main` by every program that builds with the builder `oci`: makes this process a sandbox, in which a command
@@ -366,6 +389,10 @@ impl Job<'_> {
         }
     }
 }
+
+/// Why an image that was pulled is of no use.
+const OTHER_IMAGE: &str =
+    "its tag in the registry now names an image with another key; somebody moved it a moment ago";
 
 /// Why a builder does not honor `compression`.
 const COMPRESSION: &str = "how layers are compressed is the daemon's choice";

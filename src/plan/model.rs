@@ -142,7 +142,7 @@ impl Judgement {
 impl Facts {
     /// Whether it exists where it must, with its key.
     pub(super) fn is_there(&self) -> bool {
-        let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if self.key.is(label));
+        let is_this = |found: &Existence| found.has(&self.key);
         is_this(&self.local) || self.registry.as_ref().is_some_and(is_this)
     }
 
@@ -168,8 +168,8 @@ impl Facts {
     pub fn digest(&self) -> String {
         match (&self.local, &self.registry) {
             // The local store may have another image under the same reference.
-            (Existence::Present { key, .. }, Some(Existence::Present { key: Some(own), digest, .. }))
-                if self.key.is(own) && !key.as_ref().is_some_and(|key| self.key.is(key)) =>
+            (local, Some(there @ Existence::Present { digest, .. }))
+                if there.has(&self.key) && !local.has(&self.key) =>
             {
                 digest.clone()
             }

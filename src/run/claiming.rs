@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use super::claims::{Claims, Find, Left, Turn, Watched};
 use super::event::Event;
-use super::worker::{JobError, Work, cancelled};
+use super::log::JobError;
+use super::worker::{Work, cancelled};
 use crate::asking::Asker;
 use crate::backend::{
     Artifact, Attempt, Backend, Claim, ClaimError, Claimant, Existence, Place, Seen, StoreKind,
     Wanted,
 };
 use crate::cancel::Cancel;
+use crate::fingerprint::Key;
 use crate::graph::ImageId;
 use crate::limits::Span;
 use crate::world::View;
@@ -111,15 +113,12 @@ impl Work {
     /// Looks for the image in its registry. Owns what it needs: the image may be waited for after the worker is gone.
     fn find(&self) -> Find {
         let (view, id, key) = (Arc::clone(&self.view), self.id, self.is.key);
-        Box::new(move |cancel| {
-            let (artifact, found) = in_registry(&view, id, cancel)?;
-            key.is(&found).then_some(artifact)
-        })
+        Box::new(move |cancel| in_registry(&view, id, &key, cancel))
     }
 }
 
-/// An image as its registry has it, with the key of its label.
-fn in_registry(view: &View, id: ImageId, cancel: &Cancel) -> Option<(Artifact, String)> {
+/// An image as its registry has it, if it has it with this key.
+fn in_registry(view: &View, id: ImageId, key: &Key, cancel: &Cancel) -> Option<Artifact> {
     let backend: &dyn Backend = &*view.world.backends[id.index()];
     let reference = view.reference(id);
     let wanted = Wanted {
@@ -127,21 +126,14 @@ fn in_registry(view: &View, id: ImageId, cancel: &Cancel) -> Option<(Artifact, S
         place: StoreKind::Registry,
         platforms: &view.world.recipes[id.index()].platforms,
     };
-    let found = backend.exists(&[wanted], Asker::silent().or(cancel)).pop()?;
-    let Existence::Present {
-        key: Some(key),
-        digest,
-        size,
-    } = found
-    else {
-        return None;
-    };
-    let backend = backend.name().to_owned();
-    let artifact = Artifact {
-        backend,
-        reference,
-        digest,
-        size,
-    };
-    Some((artifact, key))
+    let found = backend.exists(&[wanted], Asker::silent().or(cancel)).pop();
+    match found.filter(|found| found.has(key))? {
+        Existence::Present { digest, size, .. } => Some(Artifact {
+            backend: backend.name().to_owned(),
+            reference,
+            digest,
+            size,
+        }),
+        _ => None,
+    }
 }

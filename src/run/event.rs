@@ -10,9 +10,6 @@ use serde::Serialize;
 use crate::asking::Waiting;
 use crate::diagnostic::{Diagnostic, Sources};
 
-/// Reports an event of a worker.
-pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
-
 /// One event of a run. In all variants `image` is an image id, `reference` its full reference, `seconds` a duration,
 /// `line` one line of output without its line end, and `hook` either `on-success` or `on-failure`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -89,7 +86,13 @@ pub enum Event {
         reference: String,
         seconds: f64,
     },
-    /// A build or push failed.
+    /// An image was brought from its registry.
+    ImagePulled {
+        image: String,
+        reference: String,
+        seconds: f64,
+    },
+    /// A build, push or pull failed.
     ImageFailed {
         image: String,
         /// The error message.

@@ -10,8 +10,9 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use rayon::ThreadPool;
 
 use super::claims::Claims;
-use super::event::Emit;
+use super::log::Emit;
 use super::mailbox::{Ended, Message};
+use super::memory::Records;
 use super::worker::{Identity, Work};
 use crate::cancel::Cancel;
 use crate::store::Store;
@@ -30,6 +31,7 @@ pub(crate) struct Jobs {
     pub(crate) store: Store,
     /// The claims of the run, if it claims images.
     pub(super) claims: Option<Arc<Claims>>,
+    pub(super) records: Arc<Records>,
     messages: SyncSender<Message>,
     running: BTreeMap<String, Job>,
 }
@@ -63,6 +65,7 @@ impl Jobs {
             most: most.max(1),
             store,
             claims: None,
+            records: Arc::default(),
             messages,
             running: BTreeMap::new(),
         })

@@ -1,4 +1,4 @@
-//! The log of one build or push: a file, its last lines, and the events for display.
+//! The output of one build, push or pull: its log, and what is shown of it when it fails.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -6,16 +6,40 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::event::{Emit, Event};
-use crate::backend::Notes;
+use super::event::Event;
+use crate::backend::{BuildError, Notes};
 use crate::disk::system_words;
 use crate::store::Store;
 
 /// Number of log lines shown for a failed build.
 const TAIL: usize = 20;
 
+pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// A failed job, with its log.
+pub(crate) struct JobError {
+    pub(crate) error: BuildError,
+    pub(crate) log: Option<String>,
+    pub(crate) tail: Vec<String>,
+}
+
+impl JobError {
+    /// A failure without a log.
+    pub(crate) fn plain(error: BuildError) -> Self {
+        Self {
+            error,
+            log: None,
+            tail: Vec::new(),
+        }
+    }
+
+    pub(crate) fn failed(message: String) -> Self {
+        Self::plain(BuildError::Failed(message))
+    }
+}
+
 /// The log of one build: a file, its last lines, and the events for display.
-pub(super) struct Log<'a> {
+pub(crate) struct Log<'a> {
     image: &'a str,
     /// Relative to the workspace root.
     path: PathBuf,
@@ -33,14 +57,15 @@ struct Lines {
 }
 
 impl<'a> Log<'a> {
-    /// Creates the log of this name for the work on an image.
-    pub(super) fn open(
+    pub(crate) fn open(
         store: &Store,
-        name: &str,
         image: &'a str,
+        name: &str,
         emit: &Emit,
-    ) -> std::io::Result<Self> {
-        let (file, path) = store.open_log(name)?;
+    ) -> Result<Self, JobError> {
+        let (file, path) = store.open_log(name).map_err(|error| {
+            JobError::failed(format!("cannot create its log: {}", system_words(&error)))
+        })?;
         let lines = Mutex::new(Lines {
             file: BufWriter::new(file),
             tail: VecDeque::new(),
@@ -55,11 +80,13 @@ impl<'a> Log<'a> {
         })
     }
 
-    /// Its path, if anything was written, and the last lines.
-    pub(super) fn end(&self) -> (Option<String>, Vec<String>) {
+    pub(crate) fn trouble(&self, error: BuildError) -> JobError {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = lines.is_written.then(|| self.path.display().to_string());
-        (path, lines.tail.iter().cloned().collect())
+        JobError {
+            error,
+            log: lines.is_written.then(|| self.path.display().to_string()),
+            tail: lines.tail.iter().cloned().collect(),
+        }
     }
 
     /// Drops the tail of the previous attempt: a failure shows only the last one.

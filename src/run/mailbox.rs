@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::claims::Unclaimed;
 use super::event::Event;
-use super::worker::{Done, JobError};
+use super::log::JobError;
+use super::worker::Done;
 use crate::cancel::Cancel;
 use crate::fingerprint::FileReader;
 

@@ -225,7 +225,10 @@ impl State {
         if self.rules.manner.plans_anew() {
             let (world, prints) = (&self.view.world, &self.view.prints);
             let changes = facts::changes(world, prints, store, id, &self.facts[id.index()]);
-            self.facts[id.index()].changes = changes;
+            // A registry's record came with the changes.
+            if let Some(changes) = changes {
+                self.facts[id.index()].changes = changes;
+            }
             return self.judging(&self.is_forced()).reasons(id, &self.plan);
         }
         let planned = self.plan.get(id);
@@ -252,6 +255,7 @@ impl State {
             claims: jobs.claims.clone().filter(|_| self.is_shared(id)),
             left: self.returned.get(self.view.name(id)).copied(),
             store: jobs.store.clone(),
+            records: Arc::clone(&jobs.records),
             emit: jobs.emit(),
             cancel: Cancel::default(),
         }

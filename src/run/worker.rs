@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::claims::{Claims, Left, Turn, Watched};
-use super::event::{Emit, Event};
-use super::log::Log;
+use super::event::Event;
+use super::log::{Emit, JobError, Log};
+use super::memory::{Pushed, Records, built_by};
 use crate::backend::{Artifact, Backend, BuildError, Job, Notes, StoreKind, waiting};
 use crate::cancel::Cancel;
 use crate::disk::system_words;
@@ -52,6 +53,8 @@ pub(super) struct Work {
     /// Why another runner, to which the image was left, is no longer waited for.
     pub(super) left: Option<Left>,
     pub(super) store: Store,
+    /// Where records of pushed images are left.
+    pub(super) records: Arc<Records>,
     pub(super) emit: Emit,
     pub(super) cancel: Cancel,
 }
@@ -77,24 +80,6 @@ pub(super) enum Done {
     Postponed(Box<Watched>),
     /// With the image's digest in the registry, if known.
     Pushed(Option<String>),
-}
-
-/// A failed job, with its log.
-pub(crate) struct JobError {
-    pub(crate) error: BuildError,
-    pub(crate) log: Option<String>,
-    pub(crate) tail: Vec<String>,
-}
-
-impl JobError {
-    /// A failure without a log.
-    pub(crate) fn plain(error: BuildError) -> Self {
-        Self {
-            error,
-            log: None,
-            tail: Vec::new(),
-        }
-    }
 }
 
 impl Work {
@@ -127,14 +112,25 @@ impl Work {
 
     fn push(&self, artifact: &Artifact) -> Result<Option<String>, JobError> {
         let log = self.log(&format!("{}.push", self.image()))?;
-        self.try_often(&log, |job, notes| {
+        let pushed = self.try_often(&log, |job, notes| {
             self.backend().push(job, artifact, notes, &self.cancel)
-        })
+        })?;
+        let pushed_image = Pushed {
+            view: &self.view,
+            id: self.id,
+            key: &self.is.key,
+            digest: pushed.as_deref(),
+            store: &self.store,
+        };
+        let left = self.records.leave(&pushed_image, &log, &self.cancel);
+        if let Err(message) = left {
+            (self.emit)(Event::Warning { message });
+        }
+        Ok(pushed)
     }
 
     fn log(&self, name: &str) -> Result<Log<'_>, JobError> {
-        Log::open(&self.store, name, self.image(), &self.emit)
-            .map_err(|error| plain(format!("cannot create its log: {}", system_words(&error))))
+        Log::open(&self.store, self.image(), name, &self.emit)
     }
 
     /// Builds the image while holding its lock, and its claim where runners claim images. If others held them, the work may
@@ -143,7 +139,7 @@ impl Work {
         let waiting = self.waiting("waiting for another run that is building it");
         let lock = self.store.lock_image(self.image(), waiting);
         let _turn = lock
-            .map_err(|error| plain(format!("cannot take its lock: {}", system_words(&error))))?
+            .map_err(|error| JobError::failed(format!("cannot take its lock: {}", system_words(&error))))?
             .ok_or_else(cancelled)?;
         if let Some(record) = self.built_meanwhile() {
             return Ok(Done::Built(Built {
@@ -311,6 +307,7 @@ impl Work {
                 .map(|(name, base)| (name.clone(), base.digest.clone()))
                 .collect(),
             stored: BTreeSet::from([StoreKind::Local]),
+            by: built_by(),
         };
         let inputs = self.view.prints.inputs(self.id, self.recipe());
         if let Err(error) = self.store.write(&record, &inputs, self.recording()) {
@@ -333,15 +330,11 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError>
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(plain(format!(
+        Err(JobError::failed(format!(
             "internal error: {}; please report it",
             words.unwrap_or("a panic without a message")
         )))
     })
-}
-
-fn plain(message: String) -> JobError {
-    JobError::plain(BuildError::Failed(message))
 }
 
 pub(super) fn cancelled() -> JobError {

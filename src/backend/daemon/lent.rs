@@ -55,7 +55,7 @@ impl Daemon {
         let Some(name) = self.lent(image, asker)? else {
             return Ok(());
         };
-        self.pull(&name, asker)
+        self.pull(&name, None, asker)
             .map_err(|error| self.explain_lent(error))?;
         let named = self.name(&name, &image.reference, asker);
         self.forget(&name);

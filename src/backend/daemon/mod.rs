@@ -48,6 +48,9 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket
 /// If set to 1, builds use Docker's commands even if the daemon could be accessed directly.
 const BY_PROGRAMS: &str = "IMGSPEC_DOCKER_PROGRAMS";
 
+/// If set to 0, no records of builds are left in registries or read from them.
+const RECORDS: &str = "IMGSPEC_REMOTE_RECORDS";
+
 /// A daemon, and the `docker` command that can reach it. Private image names are removed when it is dropped.
 #[derive(Debug)]
 pub struct Daemon {

@@ -11,8 +11,9 @@ use super::daemon::{DOCKER, Daemon, locked_digests};
 pub use super::dockerfile::Described;
 use super::dockerfile::{self, Called, stage::stage};
 use super::{
-    Artifact, Availability, Backend, BuildError, COMPRESSION, Claimant, CleanUp, Cleaned, DEBIAN, Existence,
-    Job, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context, labels,
+    Artifact, Availability, Backend, BuildError, COMPRESSION, Claimant, CleanUp, Cleaned, DEBIAN,
+    Existence, Job, Memory, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context,
+    labels,
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;
@@ -133,6 +134,21 @@ impl Backend for Docker {
     ) -> Result<Option<String>, BuildError> {
         self.0
             .push(&artifact.reference, Asker::build(notes, cancel))
+    }
+
+    fn pull(
+        &self,
+        job: &Job<'_>,
+        _: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        let (digest, size) = self.0.fetch(job, Asker::build(notes, cancel))?;
+        Ok(job.artifact(self.name(), digest, size))
+    }
+
+    fn memory(&self) -> Option<Memory> {
+        self.0.memory()
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) fn build(job: &Job<'_>, source: &Source<'_>) -> Result<Digest, BuildE
     }
     match manifests.as_slice() {
         [(_, (digest, _))] => Ok(*digest),
-        several => index(several, source),
+        several => index(several, job, source),
     }
 }
 
@@ -351,7 +351,13 @@ impl<'a> Building<'a> {
     /// Stores config and manifest; returns the manifest's digest and size.
     fn finish(self) -> Result<(Digest, u64), BuildError> {
         let config = self.image.config.bytes();
-        let manifest = self.source.put_manifest(&config, &self.image.parts)?;
+        let annotations = json!({
+            (labels::KEY): self.job.key,
+            (labels::PLATFORM): self.image.config.platform().to_string(),
+        });
+        let manifest = self
+            .source
+            .put_manifest(&config, &self.image.parts, annotations)?;
         Ok((manifest.digest, manifest.size))
     }
 
@@ -394,6 +400,7 @@ impl<'a> Building<'a> {
 
 fn index(
     manifests: &[(&String, (Digest, u64))],
+    job: &Job<'_>,
     source: &Source<'_>,
 ) -> Result<Digest, BuildError> {
     let each = manifests.iter().map(|(platform, (digest, size))| {
@@ -408,6 +415,7 @@ fn index(
         "schemaVersion": 2,
         "mediaType": INDEX,
         "manifests": each.collect::<Vec<_>>(),
+        "annotations": { (labels::KEY): job.key },
     });
     let bytes = serde_json::to_vec(&index).expect("JSON is JSON");
     let blob = source.store.put(bytes.as_slice(), None).map_err(failed)?;

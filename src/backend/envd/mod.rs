@@ -29,8 +29,8 @@ pub use program::{CONTEXT, Envd};
 use super::daemon::DOCKER;
 use super::oci::store::Store;
 use super::{
-    Artifact, Availability, Backend, BuildError, COMPRESSION, Cancel, Claimant, CleanUp, Cleaned, Existence,
-    Job, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context,
+    Artifact, Availability, Backend, BuildError, COMPRESSION, Cancel, Claimant, CleanUp, Cleaned,
+    Existence, Job, Memory, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context,
 };
 use crate::asking::Asker;
 use crate::process;
@@ -232,6 +232,21 @@ impl Backend for Envd {
     ) -> Result<Option<String>, BuildError> {
         self.daemon
             .push(&artifact.reference, Asker::build(notes, cancel))
+    }
+
+    fn pull(
+        &self,
+        job: &Job<'_>,
+        _: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        let (digest, size) = self.daemon.fetch(job, Asker::build(notes, cancel))?;
+        Ok(job.artifact(self.name(), digest, size))
+    }
+
+    fn memory(&self) -> Option<Memory> {
+        self.daemon.memory()
     }
 }
 

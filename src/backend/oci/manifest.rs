@@ -2,6 +2,7 @@
 //! unchanged.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::name::Digest;
 use crate::backend::platform::Platform;
@@ -77,6 +78,15 @@ pub(in crate::backend) struct Sent {
     pub(in crate::backend) config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
     pub(in crate::backend) manifests: Option<Vec<Descriptor>>,
+    #[serde(default)]
+    annotations: Value,
+}
+
+impl Sent {
+    /// The value of an annotation.
+    pub(in crate::backend) fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.get(name)?.as_str()
+    }
 }
 
 impl Manifest {

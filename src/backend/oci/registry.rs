@@ -1,6 +1,6 @@
 //! Queries registries through the OCI distribution protocol.
 //!
-//! Read-only; independent of any builder. An image counts as absent only if the registry says so (404); anything else
+//! Independent of any builder. An image counts as absent only if the registry says so (404); anything else
 //! that is not an answer is "unknown". A few threads query many references at once, and if none of them has had an
 //! answer within the limit for one, the rest is unknown too. Credentials come from Docker's configuration; they are
 //! looked up when a registry first requests them, and sent only to that registry and to the token server that it names.
@@ -14,6 +14,7 @@ mod fuzz;
 mod login;
 mod mirrors;
 mod pull;
+mod records;
 mod resolve;
 mod round;
 mod transfer;
@@ -30,6 +31,8 @@ use client::{Client, LookupError};
 pub(crate) use login::{Access, Login};
 pub(crate) use mirrors::places;
 pub(in crate::backend) use pull::Pull;
+pub use records::Memory;
+pub(crate) use records::{Memo, Recall};
 pub(crate) use resolve::resolve;
 use round::ask_all;
 pub(in crate::backend) use transfer::Transfer;
@@ -45,7 +48,7 @@ pub(crate) fn exists(
     asker: Asker<'_>,
 ) -> Vec<Existence> {
     let label = label.to_owned();
-    let question = move |client: &Client, reference: &Reference, platforms: &[String]| {
+    let question = move |client: &Client, reference: &Reference, platforms: &Vec<String>| {
         let found = client.inquiry(reference).image(&label)?;
         Ok(Existence::present(
             found.label,

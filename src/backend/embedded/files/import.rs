@@ -70,7 +70,7 @@ impl Import<'_> {
     }
 
     pub(super) fn stored(&self, config: &[u8], parts: &[Part]) -> Result<Digest, BuildError> {
-        Ok(self.source.put_manifest(config, parts)?.digest)
+        Ok(self.source.put_manifest(config, parts, Value::Null)?.digest)
     }
 
     /// Brings a layer into the store: compressed as it is, or else compressed here. `promised` is the digest that it has

@@ -1,192 +1,253 @@
-//! Small artifacts beside the images of a registry: manifests of imgspec's own types, with at most one small blob.
+//! Small artifacts beside images: what OCI calls one since 1.1, a manifest with a type of its own, the empty config, and parts.
 //!
-//! They have the form of the image specification's artifacts: `artifactType` tells them apart, the config is empty. Registries
-//! older than that form accept them too: to those, the config is a blob like any other.
+//! What refers to an image (`subject`) is listed by its registry (the referrers API). Registries without it get the list that the
+//! protocol asks of clients instead: an index under the tag `sha256-HEX`. Two writers of one such list at once may lose an entry;
+//! nothing relies on its being complete.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::json;
-use ureq::http::Method;
+use serde_json::{Value, json};
 
-use super::transfer::{Load, Result, Transfer};
-use crate::backend::oci::manifest::{Descriptor, MANIFEST};
+use super::client::{Inquiry, LookupError};
+use super::transfer::Transfer;
+use crate::backend::oci::manifest::{Descriptor, INDEX, MANIFEST, Manifest};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::web::TransferError;
 
-/// The media type of an empty blob, and the blob.
-const EMPTY: &str = "application/vnd.oci.empty.v1+json";
-const NOTHING: &[u8] = b"{}";
+/// The config of an artifact, and its part if it has none.
+const EMPTY: (&str, &[u8]) = ("application/vnd.oci.empty.v1+json", b"{}");
+
+/// The largest manifest of an artifact or list of them, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// How many entries of a list are kept.
+const LISTED: usize = 256;
 
 /// An artifact to be written.
-#[derive(Debug, Clone)]
-pub(in crate::backend) struct Artifact<'a> {
-    /// Its type.
-    pub(in crate::backend) kind: &'a str,
-    pub(in crate::backend) annotations: BTreeMap<&'a str, String>,
-    /// Media type and bytes of its blob, unless the annotations say everything.
-    pub(in crate::backend) content: Option<(&'a str, &'a [u8])>,
-    /// The manifest that it is about.
-    pub(in crate::backend) subject: Option<Subject<'a>>,
+pub(super) struct NewArtifact<'a> {
+    /// Its media type.
+    pub(super) kind: &'a str,
+    /// The media types and contents of its parts.
+    pub(super) parts: &'a [(&'a str, &'a [u8])],
+    /// The manifest or index that it is about.
+    pub(super) subject: Option<&'a Subject>,
+    pub(super) annotations: &'a [(&'a str, &'a str)],
 }
 
-/// A manifest that an artifact is about.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::backend) struct Subject<'a> {
-    pub(in crate::backend) media_type: &'a str,
-    pub(in crate::backend) digest: Digest,
-    pub(in crate::backend) size: u64,
+/// A manifest or index that an artifact is about.
+pub(super) struct Subject {
+    pub(super) media_type: String,
+    pub(super) digest: Digest,
+    pub(super) size: usize,
 }
 
-/// An artifact that a registry has. Whoever may write to the repository may have written it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::backend) struct FoundArtifact {
-    /// The digest of its manifest.
-    pub(in crate::backend) digest: Digest,
-    /// Its type; empty if it is an image.
-    pub(in crate::backend) kind: String,
-    pub(in crate::backend) annotations: BTreeMap<String, String>,
-    /// Its blobs.
-    pub(in crate::backend) layers: Vec<Descriptor>,
+/// An artifact of a registry.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Artifact {
+    #[serde(default)]
+    artifact_type: String,
+    #[serde(default)]
+    layers: Vec<Descriptor>,
+    subject: Option<Descriptor>,
+    #[serde(default)]
+    pub(super) annotations: BTreeMap<String, String>,
+}
+
+/// An entry in a list of what refers to an image.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Referrer {
+    pub(super) digest: Digest,
+    #[serde(default)]
+    artifact_type: String,
+    #[serde(default)]
+    pub(super) annotations: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-struct Sent {
-    artifact_type: String,
-    annotations: BTreeMap<String, String>,
-    layers: Vec<Descriptor>,
+struct Referrers {
+    manifests: Vec<Referrer>,
 }
 
-impl Artifact<'_> {
-    /// The manifest, the same bytes for the same artifact.
+impl NewArtifact<'_> {
     fn manifest(&self) -> Vec<u8> {
-        let (media_type, bytes) = self.content.unwrap_or((EMPTY, NOTHING));
-        let describe = |media_type: &str, bytes: &[u8]| {
-            let digest = Digest::of(bytes).to_string();
-            json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() })
+        let parts = if self.parts.is_empty() {
+            &[EMPTY]
+        } else {
+            self.parts
         };
+        let annotations: BTreeMap<&str, &str> = self.annotations.iter().copied().collect();
         let mut manifest = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "artifactType": self.kind,
-            "config": describe(EMPTY, NOTHING),
-            "layers": [describe(media_type, bytes)],
-            "annotations": self.annotations,
+            "config": described(EMPTY),
+            "layers": parts.iter().map(|part| described(*part)).collect::<Vec<_>>(),
+            "annotations": annotations,
         });
         if let Some(subject) = self.subject {
-            let digest = subject.digest.to_string();
-            manifest["subject"] = json!({ "mediaType": subject.media_type, "digest": digest, "size": subject.size });
+            manifest["subject"] = json!({
+                "mediaType": subject.media_type, "digest": subject.digest, "size": subject.size,
+            });
         }
         serde_json::to_vec(&manifest).expect("JSON is JSON")
     }
 }
 
-impl FoundArtifact {
-    /// Parses the manifest of an artifact or an image; `None` if it is neither.
-    fn read(digest: Digest, bytes: &[u8]) -> Option<Self> {
-        let sent: Sent = serde_json::from_slice(bytes).ok()?;
-        Some(Self {
-            digest,
-            kind: sent.artifact_type,
-            annotations: sent.annotations,
-            layers: sent.layers,
-        })
-    }
+fn described((media_type, bytes): (&str, &[u8])) -> Value {
+    json!({ "mediaType": media_type, "digest": Digest::of(bytes), "size": bytes.len() })
+}
+
+/// The tag of the list that clients keep of what refers to an image.
+fn list(of: Digest) -> String {
+    format!("sha256-{}", of.hex())
 }
 
 impl Transfer<'_> {
-    /// The artifact of this tag or digest; `None` if there is nothing.
-    pub(in crate::backend) fn artifact(&self, name: &str) -> Result<Option<FoundArtifact>> {
-        let (digest, bytes) = match self.manifest(name) {
+    /// The artifact under a tag, with the digest of its manifest; `None` if there is nothing.
+    pub(super) fn artifact(&self, tag: &str) -> Result<Option<(Digest, Artifact)>, TransferError> {
+        let (digest, bytes) = match self.manifest(tag) {
             Err(TransferError::Absent) => return Ok(None),
             found => found?,
         };
-        let read = FoundArtifact::read(digest, &bytes);
-        let unreadable = || self.passing(&format!("what it has as `{name}` cannot be parsed"));
-        read.ok_or_else(unreadable).map(Some)
+        let artifact = serde_json::from_slice(&bytes);
+        let artifact = artifact.map_err(|error| self.passing(&error))?;
+        Ok(Some((digest, artifact)))
     }
 
-    /// Puts what all artifacts of a repository refer to there.
-    pub(in crate::backend) fn prepare_artifacts(&self) -> Result<()> {
-        self.put_small(NOTHING)
+    /// What artifacts about an image of the repository, by tag or digest, refer to.
+    pub(super) fn subject(&self, name: &str) -> Result<Subject, TransferError> {
+        let (digest, bytes) = self.manifest(name)?;
+        let manifest = Manifest::read(&bytes, None);
+        let manifest = manifest.map_err(|error| TransferError::Final(error.to_string()))?;
+        Ok(Subject {
+            media_type: manifest.media_type,
+            digest,
+            size: bytes.len(),
+        })
     }
 
-    /// Writes an artifact under this tag, or under its digest, into a repository that is prepared.
-    pub(in crate::backend) fn put_artifact(
+    /// Writes an artifact under a tag, and sees to it that it is listed under the image that it is about. Older ones of its kind for
+    /// which `is_replaced` holds are dropped from a list of clients.
+    pub(super) fn put_artifact(
         &self,
-        tag: Option<&str>,
-        artifact: &Artifact<'_>,
-    ) -> Result<Digest> {
-        if let Some((_, bytes)) = artifact.content {
-            self.put_small(bytes)?;
+        tag: &str,
+        artifact: &NewArtifact<'_>,
+        is_replaced: &dyn Fn(&Referrer) -> bool,
+    ) -> Result<Digest, TransferError> {
+        self.bring_small(EMPTY.1)?;
+        for (_, bytes) in artifact.parts {
+            self.bring_small(bytes)?;
         }
-        let manifest = artifact.manifest();
-        let digest = Digest::of(&manifest);
-        let name = tag.map_or_else(|| digest.to_string(), str::to_owned);
-        self.put_manifest(&name, MANIFEST, &manifest)?;
-        Ok(digest)
+        let bytes = artifact.manifest();
+        let is_listed = self.put_manifest(tag, MANIFEST, &bytes)?;
+        if let Some(subject) = artifact.subject.filter(|_| !is_listed) {
+            self.list(subject.digest, artifact, &bytes, is_replaced)?;
+        }
+        Ok(Digest::of(&bytes))
     }
 
-    /// Removes a manifest, and with it the tags that point to it.
-    pub(in crate::backend) fn delete(&self, manifest: Digest) -> Result<()> {
-        let path = format!("manifests/{manifest}");
-        let answer = self.send(|| self.request(Method::DELETE, &path), &Load::Nothing)?;
-        match self.found(answer) {
-            Err(TransferError::Absent) => Ok(()),
-            answer => answer.map(drop),
-        }
-    }
-
-    /// Puts a blob into the repository, unless it is there.
-    fn put_small(&self, bytes: &[u8]) -> Result<()> {
-        let digest = Digest::of(bytes);
-        if self.has(digest)? {
-            return Ok(());
-        }
-        let opened = self.open("blobs/uploads/")?;
-        self.fill(&opened, (digest, bytes.len() as u64), &Load::Bytes(bytes))
+    /// Adds an artifact to the list of clients.
+    fn list(
+        &self,
+        subject: Digest,
+        artifact: &NewArtifact<'_>,
+        manifest: &[u8],
+        is_replaced: &dyn Fn(&Referrer) -> bool,
+    ) -> Result<(), TransferError> {
+        let tag = list(subject);
+        let mut index = match self.manifest(&tag) {
+            Ok((_, bytes)) => serde_json::from_slice(&bytes).unwrap_or_default(),
+            Err(TransferError::Absent) => Value::Null,
+            Err(error) => return Err(error),
+        };
+        let mut all = match index["manifests"].take() {
+            Value::Array(all) => all,
+            _ => Vec::new(),
+        };
+        let is_old = |one: Referrer| one.artifact_type == artifact.kind && is_replaced(&one);
+        all.retain(|one| !Referrer::deserialize(one).is_ok_and(is_old));
+        all.drain(..all.len().saturating_sub(LISTED - 1));
+        let mut own = described((MANIFEST, manifest));
+        let annotations: BTreeMap<&str, &str> = artifact.annotations.iter().copied().collect();
+        own["artifactType"] = artifact.kind.into();
+        own["annotations"] = json!(annotations);
+        all.push(own);
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": all });
+        let bytes = serde_json::to_vec(&index).expect("JSON is JSON");
+        self.put_manifest(&tag, INDEX, &bytes).map(drop)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_artifact_is_read_as_it_was_written() {
-        let digest = Digest::of(b"image");
-        let artifact = Artifact {
-            kind: "application/vnd.test",
-            annotations: BTreeMap::from([("a", "1".to_owned())]),
-            content: Some(("text/plain", b"content")),
-            subject: Some(Subject {
-                media_type: MANIFEST,
-                digest,
-                size: 5,
-            }),
-        };
-        let bytes = artifact.manifest();
-        assert_eq!(bytes, artifact.clone().manifest());
-        let found = FoundArtifact::read(Digest::of(&bytes), &bytes).unwrap();
-        assert_eq!(found.kind, artifact.kind);
-        assert_eq!(found.annotations["a"], "1");
-        assert_eq!(found.layers[0].digest, Digest::of(b"content"));
-        let whole: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-        assert_eq!(whole["subject"]["digest"], digest.to_string());
-        assert_eq!(whole["config"]["digest"], Digest::of(b"{}").to_string());
-        assert_eq!(whole["config"]["size"], 2);
+impl Inquiry<'_> {
+    /// The artifact of this kind under a tag or digest.
+    pub(super) fn artifact(&self, name: &str, kind: &str) -> Result<Artifact, LookupError> {
+        let (_, text) = self.text(name, LARGEST)?;
+        let found: Artifact =
+            serde_json::from_slice(&text).map_err(|error| self.unknown(&error))?;
+        if found.is_a(kind) {
+            return Ok(found);
+        }
+        Err(self.unknown(&format!("`{name}` is not a `{kind}`")))
     }
 
-    #[test]
-    fn what_is_no_artifact_has_no_type_or_is_refused() {
-        let read = |text: &str| FoundArtifact::read(Digest::of(b""), text.as_bytes());
-        let image = read(r#"{"schemaVersion":2,"config":{},"layers":[]}"#).unwrap();
-        assert_eq!(image.kind, "");
-        let deep = "[".repeat(100_000);
-        for text in ["", "null", "7", r#"{"annotations":{"a":1}}"#, &deep] {
-            assert_eq!(read(text), None, "{text:.40}");
+    /// The first part of this type, of at most this size; absent if the artifact has none.
+    pub(super) fn part(
+        &self,
+        of: &Artifact,
+        media_type: &str,
+        most: u64,
+    ) -> Result<Vec<u8>, LookupError> {
+        let mut parts = of.layers.iter();
+        let part = parts.find(|part| part.media_type == media_type);
+        let part = part.ok_or(LookupError::Absent)?;
+        if part.size.is_some_and(|size| size > most) {
+            let most = most >> 20;
+            return Err(self.unknown(&format!("`{media_type}` is longer than {most} MiB")));
         }
+        self.blob(&part.digest.to_string(), most)
+    }
+
+    /// The artifacts of this kind that refer to an image: by the list of the registry, or else that of clients.
+    pub(super) fn referrers(
+        &self,
+        image: Digest,
+        kind: &str,
+    ) -> Result<Vec<Referrer>, LookupError> {
+        let kind_in_url: String = form_urlencoded::byte_serialize(kind.as_bytes()).collect();
+        let path = format!("referrers/{image}?artifactType={kind_in_url}");
+        let own = self.get(&path, INDEX).and_then(|mut answer| {
+            let text = self.read(&mut answer, LARGEST)?;
+            self.listed(&text)
+        });
+        let mut all = match own {
+            Ok(all) => all,
+            // What a registry answers that does not know the question differs.
+            Err(_) => self.listed(&self.text(&list(image), LARGEST)?.1)?,
+        };
+        all.retain(|one| one.artifact_type == kind);
+        Ok(all)
+    }
+
+    fn listed(&self, text: &[u8]) -> Result<Vec<Referrer>, LookupError> {
+        let all = serde_json::from_slice::<Referrers>(text);
+        all.map(|all| all.manifests)
+            .map_err(|error| self.unknown(&error))
+    }
+}
+
+impl Artifact {
+    /// Whether it is of this kind.
+    pub(super) fn is_a(&self, kind: &str) -> bool {
+        self.artifact_type == kind
+    }
+
+    /// The image that it is about.
+    pub(super) fn is_about(&self, image: Digest) -> bool {
+        self.subject
+            .as_ref()
+            .is_some_and(|subject| subject.digest == image)
     }
 }

@@ -5,7 +5,7 @@
 //! finished: the last writer has it. Nobody compares clocks: a claim says how long it lasts unless it is renewed, and its
 //! readers measure for how long they have seen no change. See `docs/design/claims.md`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::RangeInclusive;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use super::artifact::{Artifact, FoundArtifact};
+use super::artifact::{Artifact, NewArtifact};
 use super::client::Client;
 use super::login::Access;
 use super::transfer::Transfer;
@@ -83,16 +83,8 @@ pub struct Claimant {
     client: Arc<Client>,
     /// Random, so that it names neither machine nor user.
     owner: String,
-    known: Mutex<Known>,
-}
-
-/// What is known of registries.
-#[derive(Default)]
-struct Known {
-    /// Repositories that have what artifacts refer to.
-    prepared: BTreeSet<String>,
-    /// Hosts that do not delete.
-    keeping: BTreeSet<String>,
+    /// The registries that delete nothing.
+    keeping: Mutex<BTreeSet<String>>,
 }
 
 /// Where the claim on an image is.
@@ -176,7 +168,7 @@ impl Claimant {
         Self {
             client: Arc::new(Client::patient(access)),
             owner: format!("{:016x}{:016x}", half(0), half(1)),
-            known: Mutex::default(),
+            keeping: Mutex::default(),
         }
     }
 
@@ -199,7 +191,6 @@ impl Claimant {
     ) -> Result<Attempt> {
         let lifetime = self.lifetime();
         let to = self.transfer(place, cancel);
-        self.prepare(place, &to)?;
         let begun = Instant::now();
         let other = self.look_by(place, &to)?.filter(|seen| !seen.is_own);
         if let Some(seen) = other.filter(|seen| !seen.is_released() && Some(seen.digest) != dead) {
@@ -242,7 +233,7 @@ impl Claimant {
     /// Removes a claim or, where nothing can be deleted, marks it as released. A claim of another run stays.
     pub(crate) fn release(&self, mut claim: Claim, cancel: &Cancel) -> Result<()> {
         let to = self.transfer(&claim.place, cancel);
-        if !self.known.lock().keeping.contains(claim.place.host()) {
+        if !self.keeping.lock().contains(claim.place.host()) {
             // The current content last: until then the claim holds.
             let current = claim.digest;
             let mut old = claim.written.iter().filter(|digest| **digest != current);
@@ -253,7 +244,7 @@ impl Claimant {
                 Ok(()) => return Ok(()),
                 Err(TransferError::Final(_)) => {
                     let host = claim.place.host().to_owned();
-                    self.known.lock().keeping.insert(host);
+                    self.keeping.lock().insert(host);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -268,53 +259,45 @@ impl Claimant {
         Transfer::by(Arc::clone(&self.client), &place.image, cancel)
     }
 
-    fn prepare(&self, place: &Place, to: &Transfer<'_>) -> Result<()> {
-        let repository = format!("{}/{}", place.image.host, place.image.path);
-        if !self.known.lock().prepared.contains(&repository) {
-            to.prepare_artifacts()?;
-            self.known.lock().prepared.insert(repository);
-        }
-        Ok(())
-    }
-
     fn look_by(&self, place: &Place, to: &Transfer<'_>) -> Result<Option<Seen>> {
-        let Some(found) = to.artifact(&place.tag)? else {
+        let Some((digest, found)) = to.artifact(&place.tag)? else {
             return Ok(None);
         };
-        if found.kind != KIND {
+        if !found.is_a(KIND) {
             let why = format!("`{place}` is not a claim of imgspec's");
             return Err(ClaimError::Refused(why));
         }
-        Ok(Some(Seen::read(&found, &self.owner)))
+        Ok(Some(Seen::read(digest, &found, &self.owner)))
     }
 
     fn write(&self, claim: &mut Claim, lifetime: Duration, to: &Transfer<'_>) -> Result<()> {
-        let artifact = Artifact {
+        let (seconds, beat) = (lifetime.as_secs_f64().to_string(), claim.beat.to_string());
+        let artifact = NewArtifact {
             kind: KIND,
-            annotations: BTreeMap::from([
-                (OWNER, self.owner.clone()),
-                (SECONDS, lifetime.as_secs_f64().to_string()),
-                (BEAT, claim.beat.to_string()),
-                (OF, claim.place.reference.clone()),
-                (CREATED, claim.created.clone()),
-            ]),
-            content: None,
+            parts: &[],
             subject: None,
+            annotations: &[
+                (OWNER, &self.owner),
+                (SECONDS, &seconds),
+                (BEAT, &beat),
+                (OF, &claim.place.reference),
+                (CREATED, &claim.created),
+            ],
         };
-        claim.digest = to.put_artifact(Some(&claim.place.tag), &artifact)?;
+        claim.digest = to.put_artifact(&claim.place.tag, &artifact, &|_| false)?;
         claim.written.insert(claim.digest);
         Ok(())
     }
 }
 
 impl Seen {
-    fn read(found: &FoundArtifact, owner: &str) -> Self {
+    fn read(digest: Digest, found: &Artifact, owner: &str) -> Self {
         let value = |name: &str| found.annotations.get(name).map(String::as_str);
         let seconds = value(SECONDS).and_then(|text| text.parse().ok());
         // One that says nothing sensible lasts no time.
         let lifetime = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         Self {
-            digest: found.digest,
+            digest,
             lifetime: lifetime.unwrap_or_default().min(LONGEST),
             is_own: value(OWNER) == Some(owner),
         }
@@ -339,22 +322,18 @@ impl Seen {
 mod tests {
     use super::*;
 
-    fn found(annotations: &[(&str, &str)]) -> FoundArtifact {
+    fn seen(annotations: &[(&str, &str)], owner: &str) -> Seen {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        FoundArtifact {
-            digest: Digest::of(b"claim"),
-            kind: KIND.to_owned(),
+        let found = Artifact {
             annotations: annotations.iter().map(own).collect(),
-            layers: Vec::new(),
-        }
+            ..Artifact::default()
+        };
+        Seen::read(Digest::of(b"claim"), &found, owner)
     }
 
     #[test]
     fn what_a_claim_says_is_believed_within_bounds() {
-        let lifetime = |seconds: &str| {
-            let found = found(&[(OWNER, "me"), (SECONDS, seconds)]);
-            Seen::read(&found, "you").lifetime
-        };
+        let lifetime = |seconds| seen(&[(OWNER, "me"), (SECONDS, seconds)], "you").lifetime;
         assert_eq!(lifetime("30"), Duration::from_secs(30));
         assert_eq!(lifetime("0.5"), Duration::from_millis(500));
         for absurd in ["1e300", "86400"] {
@@ -363,8 +342,8 @@ mod tests {
         for wrong in ["", "-1", "NaN", "inf", "soon", "0"] {
             assert_eq!(lifetime(wrong), Duration::ZERO, "{wrong}");
         }
-        assert!(Seen::read(&found(&[]), "you").is_released());
-        assert!(Seen::read(&found(&[(OWNER, "me")]), "me").is_own);
+        assert!(seen(&[], "you").is_released());
+        assert!(seen(&[(OWNER, "me")], "me").is_own);
     }
 
     #[test]

@@ -31,10 +31,10 @@ pub(in crate::backend) struct Transfer<'a> {
     waits: &'static [Duration],
 }
 
-pub(super) type Result<T> = std::result::Result<T, TransferError>;
+type Result<T> = std::result::Result<T, TransferError>;
 
 /// What a request carries.
-pub(super) enum Load<'a> {
+enum Load<'a> {
     Nothing,
     Bytes(&'a [u8]),
     /// A blob of this size in the store.
@@ -146,40 +146,51 @@ impl<'a> Transfer<'a> {
         if self.has(digest)? {
             return Ok(());
         }
+        let Some(place) = self.begin(digest, mount)? else {
+            return Ok(());
+        };
+        obtain()?;
+        self.upload(&place, (digest, size), &Load::Blob(from, digest, size))
+    }
+
+    /// Brings a blob that is at hand to the repository.
+    pub(super) fn bring_small(&self, bytes: &[u8]) -> Result<()> {
+        let digest = Digest::of(bytes);
+        if self.has(digest)? {
+            return Ok(());
+        }
+        match self.begin(digest, None)? {
+            None => Ok(()),
+            Some(place) => {
+                let size = bytes.len() as u64;
+                self.upload(&place, (digest, size), &Load::Bytes(bytes))
+            }
+        }
+    }
+
+    /// Where to upload a blob; `None` if it could be mounted.
+    fn begin(&self, digest: Digest, mount: Option<&str>) -> Result<Option<String>> {
         let path = match mount {
             Some(other) => format!("blobs/uploads/?mount={digest}&from={other}"),
             None => "blobs/uploads/".to_owned(),
         };
-        let answer = self.open(&path)?;
-        if answer.status() == StatusCode::CREATED {
-            return Ok(());
-        }
-        obtain()?;
-        self.fill(&answer, (digest, size), &Load::Blob(from, digest, size))
-    }
-
-    /// Opens an upload.
-    pub(super) fn open(&self, path: &str) -> Result<Response<Body>> {
         let request = || {
-            self.request(Method::POST, path)
+            self.request(Method::POST, &path)
                 .header("Content-Length", "0")
         };
-        self.found(self.send(request, &Load::Bytes(b""))?)
-    }
-
-    /// Fills the upload that this answer opened.
-    pub(super) fn fill(
-        &self,
-        opened: &Response<Body>,
-        (digest, size): (Digest, u64),
-        load: &Load<'_>,
-    ) -> Result<()> {
-        let place = opened
+        let answer = self.found(self.send(request, &Load::Bytes(b""))?)?;
+        if answer.status() == StatusCode::CREATED {
+            return Ok(None);
+        }
+        let place = answer
             .headers()
             .get("location")
             .and_then(|it| it.to_str().ok());
         let place = place.ok_or_else(|| self.passing(&"it opened no upload"))?;
-        let place = self.absolute(place);
+        Ok(Some(self.absolute(place)))
+    }
+
+    fn upload(&self, place: &str, (digest, size): (Digest, u64), load: &Load<'_>) -> Result<()> {
         let sign = if place.contains('?') { '&' } else { '?' };
         let url = format!("{place}{sign}digest={digest}");
         let request = || {
@@ -190,23 +201,34 @@ impl<'a> Transfer<'a> {
         self.found(self.send(request, load)?).map(drop)
     }
 
-    /// Names a manifest whose parts the repository has.
+    /// Names a manifest whose parts the repository has. Returns whether the registry says that it lists the manifest under the
+    /// image that it refers to.
     pub(in crate::backend) fn put_manifest(
         &self,
         name: &str,
         media_type: &str,
         bytes: &[u8],
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let path = format!("manifests/{name}");
         let request = || {
             let request = self.request(Method::PUT, &path);
             request.header("Content-Type", media_type)
         };
-        self.found(self.send(request, &Load::Bytes(bytes))?)
-            .map(drop)
+        let answer = self.found(self.send(request, &Load::Bytes(bytes))?)?;
+        Ok(answer.headers().contains_key("oci-subject"))
     }
 
-    pub(super) fn request(&self, method: Method, what: &str) -> Builder {
+    /// Removes a manifest, and with it the tags that point to it.
+    pub(super) fn delete(&self, manifest: Digest) -> Result<()> {
+        let path = format!("manifests/{manifest}");
+        let request = || self.request(Method::DELETE, &path);
+        match self.found(self.send(request, &Load::Nothing)?) {
+            Err(TransferError::Absent) => Ok(()),
+            answer => answer.map(drop),
+        }
+    }
+
+    fn request(&self, method: Method, what: &str) -> Builder {
         let url = format!(
             "{}/v2/{}/{what}",
             self.client.origin(&self.of.host),
@@ -224,11 +246,7 @@ impl<'a> Transfer<'a> {
     }
 
     /// Sends a request, again after passing failures, and once more with a token if one is required.
-    pub(super) fn send(
-        &self,
-        request: impl Fn() -> Builder,
-        load: &Load<'_>,
-    ) -> Result<Response<Body>> {
+    fn send(&self, request: impl Fn() -> Builder, load: &Load<'_>) -> Result<Response<Body>> {
         self.trial().send(|| self.send_authorized(&request, load))
     }
 
@@ -291,7 +309,7 @@ impl<'a> Transfer<'a> {
         answer.map_err(|error| self.broken(&error))
     }
 
-    pub(super) fn found(&self, answer: Response<Body>) -> Result<Response<Body>> {
+    fn found(&self, answer: Response<Body>) -> Result<Response<Body>> {
         match answer.status() {
             status if status.is_success() => Ok(answer),
             StatusCode::NOT_FOUND => Err(TransferError::Absent),
