@@ -44,7 +44,7 @@ pub use crate::notes::Notes;
 
 use crate::asking::Asker;
 use crate::fingerprint::{Files, Key, Outside};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Wishes};
 use crate::workspace::LockedDeb;
 
 /// A builder of images.
@@ -393,6 +393,20 @@ impl Job<'_> {
 /// Why an image that was pulled is of no use.
 const OTHER_IMAGE: &str =
     "its tag in the registry now names an image with another key; somebody moved it a moment ago";
+
+/// The fields for caches in registries, refused by a builder that has none.
+fn refused_caches(wishes: &Wishes, why: &str) -> Vec<Unsupported> {
+    let fields = [
+        ("cache-from", &wishes.cache_from),
+        ("cache-to", &wishes.cache_to),
+    ];
+    let set = fields.into_iter().filter(|(_, caches)| !caches.is_empty());
+    set.map(|(field, _)| Unsupported {
+        field: field.to_owned(),
+        why: why.to_owned(),
+    })
+    .collect()
+}
 
 /// Why a builder does not honor `compression`.
 const COMPRESSION: &str = "how layers are compressed is the daemon's choice";

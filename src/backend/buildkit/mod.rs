@@ -3,6 +3,7 @@
 //! Independent of any builder and daemon, so that every builder that ends up in a `BuildKit` can share it, wherever it
 //! runs.
 
+pub(crate) mod caches;
 mod client;
 mod connection;
 mod direct;

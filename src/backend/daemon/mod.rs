@@ -134,6 +134,14 @@ impl Daemon {
         engine.is_ok_and(|engine| engine.buildkit.is_some())
     }
 
+    /// Why its builds cannot leave their steps in caches of registries; `None` if they can, or if it does not answer.
+    pub(crate) fn keeps_no_caches(&self) -> Option<String> {
+        let engine = self.engine(Asker::silent()).ok()?;
+        let why = "Docker's classic image store cannot write caches to registries (it can read them): switch the daemon to the containerd \
+            image store (`\"features\": {\"containerd-snapshotter\": true}` in daemon.json)";
+        (!engine.info.containerd_store).then(|| why.to_owned())
+    }
+
     /// What is known about the daemon, queried once. Only success is remembered: a daemon may be starting up.
     fn engine(&self, asker: Asker<'_>) -> Result<Engine, NoEngine> {
         let mut known = self.engine.lock();

@@ -74,6 +74,15 @@ impl Backend for Docker {
         base::unusable(recipe, files).into_iter().collect()
     }
 
+    fn forbidden(&self, recipe: &Recipe) -> Vec<Unsupported> {
+        let why = (!recipe.wishes.cache_to.is_empty()).then(|| self.0.keeps_no_caches());
+        let refused = why.flatten().map(|why| Unsupported {
+            field: "cache-to".to_owned(),
+            why,
+        });
+        refused.into_iter().collect()
+    }
+
     /// Refers to bases of the workspace by their references; a build uses private names of the same images instead.
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
         write(job, to).map(drop)

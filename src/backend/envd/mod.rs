@@ -31,6 +31,7 @@ use super::oci::store::Store;
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, Cancel, Claimant, CleanUp, Cleaned,
     Existence, Job, Memory, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context,
+    refused_caches,
 };
 use crate::asking::Asker;
 use crate::process;
@@ -151,6 +152,10 @@ impl Backend for Envd {
                 field: "registry-config".to_owned(),
                 why: build::WRONG_BUILDKIT.to_owned(),
             });
+        }
+        if !wishes.is_lenient {
+            let why = "its BuildKit keeps its steps itself";
+            unsupported.extend(refused_caches(wishes, why));
         }
         unsupported
     }

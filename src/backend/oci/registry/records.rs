@@ -163,9 +163,5 @@ fn is_of(record: &Referrer, image: &str) -> bool {
 
 /// The tag of the last record of an image.
 fn tag(image: &str) -> String {
-    let tag = format!("{TAG}{image}");
-    if Tag::read(&tag).is_some() {
-        return tag;
-    }
-    format!("{TAG}{}", &blake3::hash(image.as_bytes()).to_hex()[..32])
+    Tag::for_image(TAG, image)
 }
