@@ -5,6 +5,7 @@
 mod accounts;
 mod browser;
 mod build;
+mod caches;
 mod claims;
 mod commands;
 mod completion;
