@@ -16,6 +16,8 @@ mod engine;
 mod export;
 #[path = "docker/lock.rs"]
 mod lock;
+#[path = "docker/memory.rs"]
+mod memory;
 #[path = "docker/packages.rs"]
 mod packages;
 #[path = "it/sandbox.rs"]

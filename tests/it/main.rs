@@ -21,6 +21,7 @@ mod library;
 mod lints;
 mod live;
 mod lock;
+mod memory;
 mod mirrors;
 mod narrow;
 mod outputs;

@@ -2,6 +2,8 @@
 
 use std::io::{self, Read};
 
+use serde_json::Value;
+
 use crate::backend::embedded::base::{LayerNote, Part, Source};
 use crate::backend::embedded::common::failed;
 use crate::backend::oci::layer::{self, Compression, Encoding, Layer, LayerError, pack, peek};
