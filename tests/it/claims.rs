@@ -123,7 +123,8 @@ fn four_runners_build_each_image_once() {
     // Nothing is left of the claims.
     for id in IMAGES {
         let tags = registry.tags(&format!("team/{id}"));
-        assert_eq!(tags.len(), 1, "{tags:?}");
+        let mut tags = tags.iter();
+        assert!(!tags.any(|tag| tag.starts_with("claim-")), "{id}: {tags:?}");
     }
 }
 
@@ -218,8 +219,9 @@ fn where_nothing_can_be_deleted_claims_are_marked_as_released() {
     let manifest = registry.manifest("team/base", claim);
     assert_eq!(manifest["annotations"]["dev.imgspec.claim.seconds"], "0");
     // Nobody waits for it, even if the image is gone.
-    let image = tags.iter().find(|tag| !tag.starts_with("claim-")).unwrap();
-    registry.forget("team/base", image);
+    for tag in tags.iter().filter(|tag| *tag != claim) {
+        registry.forget("team/base", tag);
+    }
     let second = runner(&registry);
     let mut child = start(&second, &[]);
     assert!(child.wait().unwrap().success(), "{:?}", said(&second));

@@ -177,21 +177,6 @@ impl Registry {
         }
     }
 
-    /// The tags of a repository.
-    pub(crate) fn tags(&self, repository: &str) -> Vec<String> {
-        let state = self.state.lock().unwrap();
-        let own = state.manifests.keys().filter(|(of, _)| of == repository);
-        let names = own.map(|(_, name)| name.clone());
-        names.filter(|name| !name.contains(':')).collect()
-    }
-
-    /// The manifest of a tag or digest.
-    pub(crate) fn manifest(&self, repository: &str, name: &str) -> serde_json::Value {
-        let state = self.state.lock().unwrap();
-        let (_, bytes) = &state.manifests[&(repository.to_owned(), name.to_owned())];
-        serde_json::from_slice(bytes).unwrap()
-    }
-
     /// Makes a tag point to this manifest.
     pub(crate) fn name(&self, repository: &str, tag: &str, manifest: &str) {
         let said = (MANIFEST.to_owned(), manifest.as_bytes().to_owned());
