@@ -45,7 +45,7 @@ impl Work {
         match claimant.attempt(&place, dead, &self.cancel) {
             Ok(Attempt::Taken(seen)) => Ok(Turn::Other(self.watched(claimant, place, seen))),
             Ok(Attempt::Written(claim, settling)) => {
-                self.settle(claims, (claimant, place), claim, settling)
+                self.settle(claims, (claimant, place), *claim, settling)
             }
             Err(error) => self.unclaimed(claims, &place, &error),
         }

@@ -254,12 +254,7 @@ impl Work {
                     });
                     self.sleep(wait)?;
                 }
-                result => {
-                    return result.map_err(|error| {
-                        let (log, tail) = log.end();
-                        JobError { error, log, tail }
-                    });
-                }
+                result => return result.map_err(|error| log.trouble(error)),
             }
         }
     }

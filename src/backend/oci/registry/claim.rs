@@ -124,7 +124,7 @@ pub(crate) struct Seen {
 #[derive(Debug)]
 pub(crate) enum Attempt {
     /// The claim is written, and counts if it is still there after this time.
-    Written(Claim, Duration),
+    Written(Box<Claim>, Duration),
     /// Another run has it.
     Taken(Seen),
 }
@@ -206,7 +206,9 @@ impl Claimant {
         };
         self.write(&mut claim, lifetime, &to)?;
         let settling = (begun.elapsed() * 4).clamp(*SETTLING.start(), *SETTLING.end());
-        Ok(Attempt::Written(claim, settling))
+        // It must not lapse before it is renewed for the first time.
+        let settling = settling.min(lifetime / 4);
+        Ok(Attempt::Written(Box::new(claim), settling))
     }
 
     /// What is at this place.
