@@ -43,7 +43,9 @@ fn main() {
     }
     let graph = graph(&large::wider(TIMES));
     println!("{} images on {NODES} nodes, in virtual time:", graph.len());
-    println!("  what                               ours   unknown    levels      FIFO   (times the lower bound)");
+    println!(
+        "  what                               ours   unknown    levels      FIFO   (times the lower bound)"
+    );
     for nodes in [10, NODES, 1000] {
         compare(&graph, nodes, 0.0);
     }
@@ -76,7 +78,9 @@ impl Dice {
 
 fn graph(needs: &[Vec<usize>]) -> Graph {
     let image = |(at, needs): (usize, &Vec<usize>)| {
-        let base = needs.first().map_or(Base::Scratch, |base| Base::Image(format!("i{base}")));
+        let base = needs
+            .first()
+            .map_or(Base::Scratch, |base| Base::Image(format!("i{base}")));
         let copy = |other: &usize| Copy {
             from: CopyFrom::Image {
                 image: format!("i{other}"),
@@ -147,9 +151,17 @@ fn compare(graph: &Graph, nodes: usize, share: f64) {
         lost += runs[0].lost;
         bounds.push(bound);
     }
-    let what = format!("{nodes} nodes, {:.0} % fail, bound {:.0} s", share * 100.0, mean(&bounds));
+    let what = format!(
+        "{nodes} nodes, {:.0} % fail, bound {:.0} s",
+        share * 100.0,
+        mean(&bounds)
+    );
     let ratios = ratios.map(|ratios| format!("{:8.3}", mean(&ratios)));
-    println!("  {what:<32} {}   {} builds lost", ratios.join("  "), lost / SEEDS as usize);
+    println!(
+        "  {what:<32} {}   {} builds lost",
+        ratios.join("  "),
+        lost / SEEDS as usize
+    );
 }
 
 fn mean(numbers: &[f64]) -> f64 {
@@ -303,7 +315,10 @@ fn measure(images: usize) {
     for (what, words) in steps {
         let start = Instant::now();
         let memory = memory::peak(&mut quiet(root, words));
-        println!("  {what}: {:.2} s, {memory} MiB", start.elapsed().as_secs_f64());
+        println!(
+            "  {what}: {:.2} s, {memory} MiB",
+            start.elapsed().as_secs_f64()
+        );
     }
     let (files, bytes) = size(&root.join(".imgspec"));
     println!("  state directory: {files} files, {} MiB", bytes >> 20);
@@ -316,7 +331,10 @@ fn quiet(root: &Path, words: &[&str]) -> Command {
         command.args(["--builder", "fake"]);
     }
     command.env("IMGSPEC_FAKE_SECONDS", "0");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command
 }
 
@@ -325,14 +343,20 @@ fn workspace(root: &Path, images: usize) {
     let needs = large::wider(images.div_ceil(large::graph().len()));
     std::fs::create_dir(root.join("parts")).expect("a directory");
     write(&root.join("parts/f"), "file\n");
-    write(&root.join("imgspec.kdl"), "workspace { include \"parts/*.kdl\"; }\n");
+    write(
+        &root.join("imgspec.kdl"),
+        "workspace { include \"parts/*.kdl\"; }\n",
+    );
     for (part, some) in needs[..images].chunks(10_000).enumerate() {
         let mut text = String::new();
         for (at, needs) in (part * 10_000..).zip(some) {
             let base = needs.first().map_or("\"scratch\"".to_owned(), |base| {
                 format!("image=\"i{base}\"")
             });
-            let _ = writeln!(text, "image \"i{at}\" {{ base-image {base}; copy \"f\" to=\"/f{at}\"; }}");
+            let _ = writeln!(
+                text,
+                "image \"i{at}\" {{ base-image {base}; copy \"f\" to=\"/f{at}\"; }}"
+            );
         }
         write(&root.join(format!("parts/{part:02}.kdl")), &text);
     }

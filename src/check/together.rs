@@ -39,7 +39,10 @@ pub(super) fn check(workspace: &Workspace, findings: &mut Findings) {
 
 /// The image's own cache is in its repository.
 fn caches(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
-    for (field, caches) in [("cache-from", &spec.cache_from), ("cache-to", &spec.cache_to)] {
+    for (field, caches) in [
+        ("cache-from", &spec.cache_from),
+        ("cache-to", &spec.cache_to),
+    ] {
         if spec.registry.is_none() && caches.iter().any(|cache| cache == OWN_CACHE) {
             clashes.error(
                 field,

@@ -26,7 +26,8 @@ impl Work {
         let claims = claims.filter(|_| self.left != Some(Left::Late));
         let reference = self.view.reference(self.id);
         let way = claims.and_then(|claims| {
-            let (claimant, place) = claims.way(self.backend(), &reference, &self.is.key.to_string())?;
+            let (claimant, place) =
+                claims.way(self.backend(), &reference, &self.is.key.to_string())?;
             Some((claims, claimant, place))
         });
         let Some((claims, claimant, place)) = way else {

@@ -129,9 +129,7 @@ impl Claims {
             troubled.insert(place.host().to_owned(), true);
         }
         known.is_none().then(|| {
-            format!(
-                "images cannot be claimed, so other runners may build the same ones: {error}"
-            )
+            format!("images cannot be claimed, so other runners may build the same ones: {error}")
         })
     }
 

@@ -94,9 +94,17 @@ pub struct Simulated {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
     /// The node finishes what it started as its build of this number.
-    Ended { node: usize, start: usize },
-    Down { node: usize, lasts: Duration },
-    Up { node: usize },
+    Ended {
+        node: usize,
+        start: usize,
+    },
+    Down {
+        node: usize,
+        lasts: Duration,
+    },
+    Up {
+        node: usize,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -204,7 +212,9 @@ mod tests {
         let image = |(at, base): (usize, &Option<usize>)| Image {
             id: format!("i{at}"),
             spec: Box::new(ImageSpec {
-                base_image: Some(base.map_or(Base::Scratch, |base| Base::Image(format!("i{base}")))),
+                base_image: Some(
+                    base.map_or(Base::Scratch, |base| Base::Image(format!("i{base}"))),
+                ),
                 ..ImageSpec::default()
             }),
             folder: crate::spec::WorkspacePath::default(),
@@ -214,7 +224,12 @@ mod tests {
         Graph::new(&bases.iter().enumerate().map(image).collect::<Vec<_>>()).unwrap()
     }
 
-    fn simulated(bases: &[Option<usize>], seconds: &[u64], nodes: usize, outages: &[Outage]) -> Simulated {
+    fn simulated(
+        bases: &[Option<usize>],
+        seconds: &[u64],
+        nodes: usize,
+        outages: &[Outage],
+    ) -> Simulated {
         let graph = graph(bases);
         let times: Vec<Duration> = seconds.iter().copied().map(Duration::from_secs).collect();
         let planned = |id: &ImageId| Planned {

@@ -373,7 +373,8 @@ impl State {
         // Other runners build what these were.
         let mut postponed = std::mem::take(&mut self.postponed);
         postponed.retain(|name, job| {
-            self.find(name).is_some_and(|id| self.identity(id).key == job.is.key)
+            self.find(name)
+                .is_some_and(|id| self.identity(id).key == job.is.key)
         });
         self.postponed = postponed;
     }

@@ -46,8 +46,7 @@ fn steps_come_from_the_registrys_cache() {
             remove_images(&engine, &sandbox, &[]);
             docker(&engine, &["builder", "prune", "--all", "--force"]).success();
             std::fs::remove_dir_all(sandbox.path(".imgspec")).expect("the state directory");
-            let mut command =
-                sandbox.command(&["graph", "build", "--progress", "json"]);
+            let mut command = sandbox.command(&["graph", "build", "--progress", "json"]);
             command.env("IMGSPEC_DOCKER_PROGRAMS", programs);
             let again = crate::sandbox::Ran::of(&mut command).success();
             let cached = named(&again, "image-cached");

@@ -16,7 +16,9 @@ const IMAGES: [&str; 7] = ["base", "a", "b", "c", "a-app", "b-app", "c-app"];
 /// A runner of its own: workspace, state and cache.
 fn runner(registry: &Registry) -> Sandbox {
     let image = |id: &str, base: &str| {
-        format!("image \"{id}\" {{ name \"team/{id}\"; base-image {base}; copy \"{id}.txt\" to=\"/{id}\"; }}\n")
+        format!(
+            "image \"{id}\" {{ name \"team/{id}\"; base-image {base}; copy \"{id}.txt\" to=\"/{id}\"; }}\n"
+        )
     };
     let mut manifest = format!(
         "defaults {{ builder \"oci\"; registry \"{}\"; }}\n",
@@ -274,7 +276,10 @@ fn a_tag_that_is_no_claim_is_not_overwritten() {
     let mut child = start(&second, &["base"]);
     assert!(child.wait().unwrap().success(), "{:?}", said(&second));
     let all = said(&second);
-    let words = format!("`{}/team/base:{claim}` is not a claim of imgspec's", registry.host);
+    let words = format!(
+        "`{}/team/base:{claim}` is not a claim of imgspec's",
+        registry.host
+    );
     assert!(all.iter().any(|text| text.contains(&words)), "{all:?}");
     let manifest = registry.manifest("team/base", claim);
     assert!(manifest.get("artifactType").is_none(), "{manifest}");

@@ -333,16 +333,25 @@ impl State {
         if !self.lists {
             return (404, String::new(), b"404 page not found".to_vec());
         }
-        let each = self.manifests.iter().filter_map(|((of, name), (_, bytes))| {
-            let manifest: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-            let is_it = of == repository && name.contains(':') && manifest["subject"]["digest"] == subject;
-            is_it.then(|| json!({
+        let each = self
+            .manifests
+            .iter()
+            .filter_map(|((of, name), (_, bytes))| {
+                let manifest: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+                let is_it = of == repository
+                    && name.contains(':')
+                    && manifest["subject"]["digest"] == subject;
+                is_it.then(|| json!({
                 "mediaType": MANIFEST, "digest": name, "size": bytes.len(),
                 "artifactType": manifest["artifactType"], "annotations": manifest["annotations"],
             }))
-        });
+            });
         let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": each.collect::<Vec<_>>() });
-        (200, format!("content-type: {INDEX}\r\n"), index.to_string().into_bytes())
+        (
+            200,
+            format!("content-type: {INDEX}\r\n"),
+            index.to_string().into_bytes(),
+        )
     }
 
     fn manifest(&mut self, method: &str, name: (String, String), body: &[u8]) -> Answer {
@@ -350,7 +359,10 @@ impl State {
         if method == "PUT" {
             let manifest: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
             let mut told = told(body);
-            if let Some(subject) = manifest["subject"]["digest"].as_str().filter(|_| self.lists) {
+            if let Some(subject) = manifest["subject"]["digest"]
+                .as_str()
+                .filter(|_| self.lists)
+            {
                 told += &format!("oci-subject: {subject}\r\n");
             }
             let by_digest = (name.0.clone(), digest(body));
@@ -363,10 +375,13 @@ impl State {
         if method == "DELETE" {
             let (of, digest_of) = (&name.0, |bytes: &[u8]| digest(bytes));
             let before = self.manifests.len();
-            self.manifests.retain(|(other, _), (_, bytes)| {
-                other != of || digest_of(bytes) != name.1
-            });
-            let status = if self.manifests.len() < before { 202 } else { 404 };
+            self.manifests
+                .retain(|(other, _), (_, bytes)| other != of || digest_of(bytes) != name.1);
+            let status = if self.manifests.len() < before {
+                202
+            } else {
+                404
+            };
             return (status, String::new(), Vec::new());
         }
         match self.manifests.get(&name) {

@@ -39,7 +39,12 @@ impl Caches {
         };
         let to: Vec<String> = wishes.cache_to.iter().map(place).collect();
         let mut from: Vec<String> = Vec::new();
-        for cache in wishes.cache_from.iter().map(place).chain(to.iter().cloned()) {
+        for cache in wishes
+            .cache_from
+            .iter()
+            .map(place)
+            .chain(to.iter().cloned())
+        {
             if !from.contains(&cache) {
                 from.push(cache);
             }
@@ -66,7 +71,11 @@ impl Caches {
         };
         let is_empty = self.from.is_empty() && self.to.is_empty();
         (!is_empty).then(|| CacheOptions {
-            imports: self.from.iter().map(|cache| entry(&[("ref", cache)])).collect(),
+            imports: self
+                .from
+                .iter()
+                .map(|cache| entry(&[("ref", cache)]))
+                .collect(),
             exports: self
                 .to
                 .iter()
@@ -78,7 +87,9 @@ impl Caches {
 
     /// The caches to read, as buildx and bake files write them.
     pub(crate) fn reads(&self) -> impl Iterator<Item = String> {
-        self.from.iter().map(|cache| format!("type={REGISTRY},ref={cache}"))
+        self.from
+            .iter()
+            .map(|cache| format!("type={REGISTRY},ref={cache}"))
     }
 
     /// The caches to write, as buildx and bake files write them.
@@ -108,7 +119,10 @@ mod tests {
         let reads: Vec<String> = caches.reads().collect();
         assert_eq!(
             reads,
-            ["type=registry,ref=r.io/a:c", "type=registry,ref=r.io/a:buildcache-a"]
+            [
+                "type=registry,ref=r.io/a:c",
+                "type=registry,ref=r.io/a:buildcache-a"
+            ]
         );
         let writes: Vec<String> = caches.writes().collect();
         assert_eq!(writes, ["type=registry,ref=r.io/a:buildcache-a,mode=max"]);

@@ -60,8 +60,7 @@ use super::platform::Platform;
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Claimant, CleanUp, Cleaned, Details,
     Existence, Export, Job, Memory, Notes, Outsider, Resolved, StoreKind, Subject, Unresolved,
-    Unsupported, Wanted,
-    context, labels, waiting,
+    Unsupported, Wanted, context, labels, waiting,
 };
 use crate::asking::Asker;
 use crate::disk::cache;

@@ -182,7 +182,8 @@ pub(crate) fn build_cache(cache: &str) -> Result<(), Refused> {
         let why = "a cache in a registry is just its reference";
         return settled(why, place, build_cache);
     }
-    let why = "it is not a reference: other kinds of caches than those in registries are not supported";
+    let why =
+        "it is not a reference: other kinds of caches than those in registries are not supported";
     refuse_if(cache.contains('='), why)?;
     let why = "a cache has a tag, not a digest: it changes with every build";
     refuse_if(cache.contains('@'), why)?;
