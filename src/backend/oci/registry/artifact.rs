@@ -43,7 +43,7 @@ pub(super) struct Subject {
 }
 
 /// An artifact of a registry.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Artifact {
     #[serde(default)]

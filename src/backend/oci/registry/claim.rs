@@ -322,14 +322,14 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn seen(annotations: &[(&str, &str)], owner: &str) -> Seen {
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let found = Artifact {
-            annotations: annotations.iter().map(own).collect(),
-            ..Artifact::default()
-        };
+        let annotations: BTreeMap<&str, &str> = annotations.iter().copied().collect();
+        let found = serde_json::json!({ "artifactType": KIND, "annotations": annotations });
+        let found: Artifact = serde_json::from_value(found).unwrap();
         Seen::read(Digest::of(b"claim"), &found, owner)
     }
 
