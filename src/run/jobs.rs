@@ -9,8 +9,8 @@ use std::sync::mpsc::SyncSender;
 
 use rayon::ThreadPool;
 
-use super::mailbox::{Ended, Message};
 use super::log::Emit;
+use super::mailbox::{Ended, Message};
 use super::memory::Records;
 use super::worker::{Identity, Work};
 use crate::cancel::Cancel;

@@ -126,7 +126,9 @@ impl Work {
         let waiting = self.waiting("waiting for another run that is building it");
         let lock = self.store.lock_image(self.image(), waiting);
         let _turn = lock
-            .map_err(|error| JobError::failed(format!("cannot take its lock: {}", system_words(&error))))?
+            .map_err(|error| {
+                JobError::failed(format!("cannot take its lock: {}", system_words(&error)))
+            })?
             .ok_or_else(cancelled)?;
         if let Some(record) = self.built_meanwhile() {
             return Ok(Built {

@@ -123,6 +123,7 @@ impl Registry {
             "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": kind,
             "config": describe("application/vnd.oci.empty.v1+json", b"{}"),
             "layers": [describe(kind, part)],
+            "annotations": { "dev.imgspec.image": tag.trim_start_matches("imgspec-record-") },
         });
         let mut state = self.state.lock().unwrap();
         let of = |name: String| (repository.to_owned(), name);
@@ -319,16 +320,25 @@ impl State {
         if !self.lists {
             return (404, String::new(), b"404 page not found".to_vec());
         }
-        let each = self.manifests.iter().filter_map(|((of, name), (_, bytes))| {
-            let manifest: serde_json::Value = serde_json::from_slice(bytes).ok()?;
-            let is_it = of == repository && name.contains(':') && manifest["subject"]["digest"] == subject;
-            is_it.then(|| json!({
+        let each = self
+            .manifests
+            .iter()
+            .filter_map(|((of, name), (_, bytes))| {
+                let manifest: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+                let is_it = of == repository
+                    && name.contains(':')
+                    && manifest["subject"]["digest"] == subject;
+                is_it.then(|| json!({
                 "mediaType": MANIFEST, "digest": name, "size": bytes.len(),
                 "artifactType": manifest["artifactType"], "annotations": manifest["annotations"],
             }))
-        });
+            });
         let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": each.collect::<Vec<_>>() });
-        (200, format!("content-type: {INDEX}\r\n"), index.to_string().into_bytes())
+        (
+            200,
+            format!("content-type: {INDEX}\r\n"),
+            index.to_string().into_bytes(),
+        )
     }
 
     fn manifest(&mut self, method: &str, name: (String, String), body: &[u8]) -> Answer {
@@ -336,7 +346,10 @@ impl State {
         if method == "PUT" {
             let manifest: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
             let mut told = told(body);
-            if let Some(subject) = manifest["subject"]["digest"].as_str().filter(|_| self.lists) {
+            if let Some(subject) = manifest["subject"]["digest"]
+                .as_str()
+                .filter(|_| self.lists)
+            {
                 told += &format!("oci-subject: {subject}\r\n");
             }
             let by_digest = (name.0.clone(), digest(body));

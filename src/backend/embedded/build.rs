@@ -350,10 +350,11 @@ impl<'a> Building<'a> {
 
     /// Stores config and manifest; returns the manifest's digest and size.
     fn finish(self) -> Result<(Digest, u64), BuildError> {
+        let platform = self.image.config.platform().to_string();
         let config = self.image.config.bytes();
         let annotations = json!({
             (labels::KEY): self.job.key,
-            (labels::PLATFORM): self.image.config.platform().to_string(),
+            (labels::PLATFORM): platform,
         });
         let manifest = self
             .source

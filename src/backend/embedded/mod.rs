@@ -59,8 +59,8 @@ use super::packages::{Found as FoundPackages, NotFound, Requested, RequestedDebs
 use super::platform::Platform;
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Details, Existence,
-    Export, Job, Memory, Notes, Outsider, Resolved, StoreKind, Subject, Unresolved, Unsupported, Wanted,
-    context, labels, waiting,
+    Export, Job, Memory, Notes, Outsider, Resolved, StoreKind, Subject, Unresolved, Unsupported,
+    Wanted, context, labels, waiting,
 };
 use crate::asking::Asker;
 use crate::disk::cache;

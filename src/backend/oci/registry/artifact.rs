@@ -133,9 +133,7 @@ impl Transfer<'_> {
         let bytes = artifact.manifest();
         let is_listed = self.put_manifest(tag, MANIFEST, &bytes)?;
         match artifact.subject {
-            Some(subject) if !is_listed => {
-                self.list(subject.digest, artifact, &bytes, is_replaced)
-            }
+            Some(subject) if !is_listed => self.list(subject.digest, artifact, &bytes, is_replaced),
             _ => Ok(()),
         }
     }
