@@ -98,6 +98,8 @@ fn build(root: &Path, cache: &str) -> Command {
 fn references(root: &Path) -> Vec<String> {
     let output = imgspec(root).arg("tag").output().expect("it starts");
     let text = String::from_utf8(output.stdout).expect("text");
-    let lines = text.lines().filter_map(|line| line.split_whitespace().nth(1));
+    let lines = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(1));
     lines.map(str::to_owned).collect()
 }

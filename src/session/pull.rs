@@ -89,10 +89,15 @@ impl Session {
             }
             states.insert(id, state.unwrap_or(PullState::Cancelled));
         }
-        self.bring_all((&wanted, jobs), &store, cancel, &mut |message| match message {
-            Message::Event(event) => report(&event),
-            Message::Done(id, state) => drop(states.insert(id, state)),
-        });
+        self.bring_all(
+            (&wanted, jobs),
+            &store,
+            cancel,
+            &mut |message| match message {
+                Message::Event(event) => report(&event),
+                Message::Done(id, state) => drop(states.insert(id, state)),
+            },
+        );
         let order = self.world.graph.order().iter();
         Ok(order
             .filter_map(|id| Some((*id, states.remove(id)?)))

@@ -202,7 +202,10 @@ mod tests {
             OLDER.replace(from, to)
         };
         assert!(is_found(&with("\"seconds\": 1.5", "\"seconds\": 0")));
-        assert!(is_found(&with("\"version\"", "\"by\": \"run 7\", \"version\"")));
+        assert!(is_found(&with(
+            "\"version\"",
+            "\"by\": \"run 7\", \"version\""
+        )));
         let long = format!("\"by\": \"{}\", \"version\"", "x".repeat(201));
         for lie in [
             with("1.5", "-1.5"),

@@ -35,7 +35,12 @@ fn what_one_machine_has_pushed_another_knows_and_pulls() {
         let nonce = nonce();
         let first = machine(&one, &nonce).env("IMGSPEC_BUILT_BY", "the first");
         let ran = build(&first, &["--push"]).success();
-        assert_eq!(named(&ran, "image-pushed"), ["app", "tools"], "{}", ran.stderr);
+        assert_eq!(
+            named(&ran, "image-pushed"),
+            ["app", "tools"],
+            "{}",
+            ran.stderr
+        );
         assert!(!ran.stderr.contains("warning"), "{}", ran.stderr);
         remove_images(&one, &first, &[]);
 
@@ -58,11 +63,17 @@ fn what_one_machine_has_pushed_another_knows_and_pulls() {
         assert!(text.contains("(took "), "{text}");
 
         // The base comes with it, and what is built on it is built here.
-        second.run(&["pull", "tools"]).success().says("1 image pulled, 0 already here, 0 not");
+        second
+            .run(&["pull", "tools"])
+            .success()
+            .says("1 image pulled, 0 already here, 0 not");
         let ran = build(&second, &["--push"]).success();
         assert_eq!(built(&ran), ["app"], "{}", ran.stderr);
         second.write("data.txt", "data\n");
-        second.run(&["pull"]).success().says("1 image pulled, 1 already here, 0 not");
+        second
+            .run(&["pull"])
+            .success()
+            .says("1 image pulled, 1 already here, 0 not");
         let ran = build(&second, &[]).success();
         assert!(built(&ran).is_empty(), "{}", ran.stderr);
         second

@@ -79,21 +79,37 @@ fn another_machine_names_the_input_that_changed_and_knows_the_time_it_took() {
         second.write("data.txt", "other\n");
         let plan = second.run(&["graph", "plan", "--push"]).success().stdout;
         assert!(plan.contains("tools  fresh"), "{plan}");
-        assert!(plan.contains("copy[0]:data.txt changed: 0644 blake3:"), "{plan}");
-        assert!(plan.contains("(took ") && plan.contains("at least "), "{plan}");
+        assert!(
+            plan.contains("copy[0]:data.txt changed: 0644 blake3:"),
+            "{plan}"
+        );
+        assert!(
+            plan.contains("(took ") && plan.contains("at least "),
+            "{plan}"
+        );
         let records: Vec<String> = registry.asked();
-        let records = records.iter().filter(|asked| asked.contains("imgspec-record-"));
+        let records = records
+            .iter()
+            .filter(|asked| asked.contains("imgspec-record-"));
         assert_eq!(records.count(), 1, "only the image that is built");
         let explained = second.run(&["explain", "app"]).success();
-        explained
-            .says("copy[0]:data.txt changed")
-            .says(&format!(" by run 7 of ci, as registry `{}` knows", registry.host));
-        let json = second.run(&["explain", "app", "--format", "json"]).success().json();
+        explained.says("copy[0]:data.txt changed").says(&format!(
+            " by run 7 of ci, as registry `{}` knows",
+            registry.host
+        ));
+        let json = second
+            .run(&["explain", "app", "--format", "json"])
+            .success()
+            .json();
         assert_eq!(json["built"]["registry"], registry.host.as_str(), "{json}");
         assert_eq!(json["changes"][0]["name"], "copy[0]:data.txt", "{json}");
         // Looking wrote nothing.
         assert!(!second.path(".imgspec/state/app.json").exists());
-        second.run(PUSH).success().says("copy[0]:data.txt changed").says("app: pushed");
+        second
+            .run(PUSH)
+            .success()
+            .says("copy[0]:data.txt changed")
+            .says("app: pushed");
     }
 }
 
@@ -118,7 +134,10 @@ fn records_refer_to_their_images_and_tell_no_path_and_no_secret() {
         for layer in record["layers"].as_array().unwrap() {
             let text = registry.blob("team/app", layer["digest"].as_str().unwrap());
             let text = String::from_utf8(text).unwrap();
-            for never in ["/home", root.parent().unwrap().parent().unwrap().to_str().unwrap()] {
+            for never in [
+                "/home",
+                root.parent().unwrap().parent().unwrap().to_str().unwrap(),
+            ] {
                 assert!(!text.contains(never), "`{never}` is in\n{text}");
             }
         }
@@ -135,12 +154,16 @@ fn pull_brings_what_is_there_and_a_build_then_does_nothing() {
         let ran = second.run(&["graph", "build"]).success();
         assert!(ran.stderr.contains("2 images fresh"), "{}", ran.stderr);
         let explained = second.run(&["explain", "app"]).success();
-        explained.says("nothing differs from the last build").says("by run 7 of ci");
+        explained
+            .says("nothing differs from the last build")
+            .says("by run 7 of ci");
         let again = pairs(&[("tools", "present"), ("app", "present")]);
         assert_eq!(states(&second, &[]), again);
         // Not only names: the layers are here too.
         registry.faults(|_, _| Some(Fault::HangUp));
-        second.run(&["graph", "build", "--output", "oci:out"]).success();
+        second
+            .run(&["graph", "build", "--output", "oci:out"])
+            .success();
         crate::layout::is_layout(&second.path("out"));
     }
 }
@@ -190,6 +213,9 @@ fn no_record_is_written_or_read_if_that_is_switched_off() {
     second.write("data.txt", "other\n");
     let plan = second.run(&["graph", "plan", "--push"]).success().stdout;
     assert!(plan.contains("app    build  never built"), "{plan}");
-    second.run(&["explain", "app"]).success().says("never built");
+    second
+        .run(&["explain", "app"])
+        .success()
+        .says("never built");
     assert!(!registry.asked().iter().any(is_record));
 }

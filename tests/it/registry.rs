@@ -123,6 +123,7 @@ impl Registry {
             "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": kind,
             "config": describe("application/vnd.oci.empty.v1+json", b"{}"),
             "layers": [describe(kind, part)],
+            "annotations": { "dev.imgspec.image": tag.trim_start_matches("imgspec-record-") },
         });
         let mut state = self.state.lock().unwrap();
         let of = |name: String| (repository.to_owned(), name);

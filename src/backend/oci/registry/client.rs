@@ -11,6 +11,7 @@ use super::auth::Tokens;
 use super::login::Access;
 use super::mirrors::Registries;
 use crate::asking::GivenUp;
+use crate::backend::labels;
 use crate::backend::oci::hosts;
 use crate::backend::oci::manifest::{self, Descriptor, Sent};
 use crate::backend::oci::name::Digest;
@@ -18,7 +19,6 @@ use crate::backend::oci::reference::{DOCKER_HUB, Reference};
 use crate::backend::oci::web::{
     self, WAITS, carrying, is_loopback, is_passing, retry_after, words,
 };
-use crate::backend::labels;
 use crate::backend::platform::Platform;
 use crate::limits::{Limit, Span};
 

@@ -3,6 +3,8 @@
 //! The contents belong to the caller, and come from a stranger. The last record of each image of the workspace is under a tag made of its
 //! id, because whoever looks for it does not know the key of the image before. See `docs/design/memory.md`.
 
+use std::collections::BTreeMap;
+
 use super::Access;
 use super::artifact::{NewArtifact, Referrer};
 use super::client::{Client, Inquiry, LookupError};
@@ -103,7 +105,7 @@ impl Memory {
                 (labels::KEY, memo.key),
             ],
         };
-        let is_replaced = |other: &Referrer| is_of(other, memo.image);
+        let is_replaced = |other: &Referrer| is_of(&other.annotations, memo.image);
         to.put_artifact(&tag(memo.image), &artifact, &is_replaced)
             .map(drop)
     }
@@ -132,7 +134,12 @@ impl Memory {
 fn find(inquiry: &Inquiry<'_>, wanted: &Recall) -> Result<Recalled, LookupError> {
     let last = inquiry.artifact(&tag(&wanted.image), RECORD);
     let Some(digest) = wanted.digest.as_deref().and_then(Digest::read) else {
-        let last = last?;
+        // The tag of an id that cannot be one may be that of another id.
+        let last = last.and_then(|last| {
+            is_of(&last.annotations, &wanted.image)
+                .then_some(last)
+                .ok_or(LookupError::Absent)
+        })?;
         let record = inquiry.part(&last, RECORD, LARGEST_RECORD)?;
         let inputs = inquiry.part(&last, INPUTS, LARGEST_INPUTS).ok();
         return Ok(Recalled { record, inputs });
@@ -142,7 +149,7 @@ fn find(inquiry: &Inquiry<'_>, wanted: &Recall) -> Result<Recalled, LookupError>
         Err(error @ LookupError::Unknown(_)) => return Err(error),
         _ => {
             let all = inquiry.referrers(digest, RECORD)?.into_iter();
-            let own = all.filter(|one| is_of(one, &wanted.image));
+            let own = all.filter(|one| is_of(&one.annotations, &wanted.image));
             let newest = own.max_by_key(|one| one.annotations.get(CREATED).cloned());
             let newest = newest.ok_or(LookupError::Absent)?;
             inquiry.artifact(&newest.digest.to_string(), RECORD)?
@@ -156,8 +163,8 @@ fn find(inquiry: &Inquiry<'_>, wanted: &Recall) -> Result<Recalled, LookupError>
 }
 
 /// Whether a record is about this image of the workspace.
-fn is_of(record: &Referrer, image: &str) -> bool {
-    let own = record.annotations.get(labels::IMAGE);
+fn is_of(annotations: &BTreeMap<String, String>, image: &str) -> bool {
+    let own = annotations.get(labels::IMAGE);
     own.is_some_and(|own| own == image)
 }
 

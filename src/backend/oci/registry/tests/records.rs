@@ -85,7 +85,10 @@ fn the_last_record_of_an_image_is_found_and_that_of_exactly_one() {
     assert_eq!(recall(&name, "app", None), is("second", Some("inputs")));
     assert_eq!(recall(&name, "app", Some(&digest)), is("first", None));
     let digest_of_other = digest_of(&other);
-    assert_eq!(recall(&name, "app", Some(&digest_of_other)), is("second", None));
+    assert_eq!(
+        recall(&name, "app", Some(&digest_of_other)),
+        is("second", None)
+    );
     // Written again for the same image, the older entry is gone from the list.
     let third = memo(&newer, "app", "2026-01-03T00:00:00Z", "third");
     memory.remember(&third, &cancel).unwrap();
@@ -106,7 +109,9 @@ fn inputs_that_are_too_long_are_left_out() {
         inputs: &long,
         ..memo(&name, "app", "2026-01-01T00:00:00Z", "record")
     };
-    Memory::new(quick()).remember(&memo, &Cancel::default()).unwrap();
+    Memory::new(quick())
+        .remember(&memo, &Cancel::default())
+        .unwrap();
     assert_eq!(recall(&name, "app", None), is("record", None));
 }
 
@@ -130,7 +135,8 @@ fn a_registry_that_lists_is_asked_for_its_own_list() {
         };
         let path = path.strip_prefix("/v2/a/").unwrap();
         if let Some(asked) = path.strip_prefix("referrers/") {
-            let wanted = format!("{subject}?artifactType=application%2Fvnd.imgspec.record.v1%2Bjson");
+            let wanted =
+                format!("{subject}?artifactType=application%2Fvnd.imgspec.record.v1%2Bjson");
             assert_eq!(asked, wanted);
             let none = digest_of("none");
             let entries = [
@@ -139,7 +145,11 @@ fn a_registry_that_lists_is_asked_for_its_own_list() {
                 entry(TYPE, "app", "2025", &none),
                 entry(TYPE, "app", "2026", &digest_of(&artifact)),
             ];
-            return (200, String::new(), format!(r#"{{"manifests":[{}]}}"#, entries.join(",")));
+            return (
+                200,
+                String::new(),
+                format!(r#"{{"manifests":[{}]}}"#, entries.join(",")),
+            );
         }
         match path {
             path if path == format!("manifests/{}", digest_of(&artifact)) => found(artifact),
@@ -176,10 +186,18 @@ fn an_annotated_image_takes_one_question() {
     for (manifest, is_present, asked) in cases {
         let sent = manifest.clone();
         let (host, count) = serve(move |path, _, _| {
-            let body = if path.contains("/manifests/1") { &sent } else { CONFIG };
+            let body = if path.contains("/manifests/1") {
+                &sent
+            } else {
+                CONFIG
+            };
             (200, digest_header(&digest_of(body)), body.to_owned())
         });
-        let found = exists_for(&[&format!("{host}/a:1")], &["linux/amd64".to_owned()], LABEL);
+        let found = exists_for(
+            &[&format!("{host}/a:1")],
+            &["linux/amd64".to_owned()],
+            LABEL,
+        );
         if is_present {
             assert_eq!(found, [present(&manifest)]);
         } else {
