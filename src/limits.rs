@@ -19,6 +19,8 @@ pub struct Limits {
     pub idle: Duration,
     /// For running processes to stop after a cancel.
     pub grace: Duration,
+    /// For which a run's claim on an image lasts unless it is renewed.
+    pub claim: Duration,
 }
 
 impl Default for Limits {
@@ -28,6 +30,7 @@ impl Default for Limits {
             answer: Duration::from_secs(10),
             idle: Duration::from_mins(1),
             grace: Duration::from_secs(10),
+            claim: Duration::from_secs(30),
         }
     }
 }
@@ -57,6 +60,8 @@ impl Limits {
     pub const IDLE: &'static str = "IMGSPEC_IDLE_TIMEOUT";
     /// The variable that sets [`Limits::grace`].
     pub const GRACE: &'static str = "IMGSPEC_GRACE";
+    /// The variable that sets [`Limits::claim`].
+    pub const CLAIM: &'static str = "IMGSPEC_CLAIM_TIMEOUT";
 
     /// Reads the limits from environment variables; unset or empty ones keep their defaults.
     pub fn read(env: &dyn Fn(&str) -> Option<String>) -> Result<Self, NoTime> {
@@ -72,6 +77,7 @@ impl Limits {
             answer: read(Self::ANSWER, usual.answer)?,
             idle: read(Self::IDLE, usual.idle)?,
             grace: read(Self::GRACE, usual.grace)?,
+            claim: read(Self::CLAIM, usual.claim)?,
         })
     }
 

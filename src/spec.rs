@@ -87,6 +87,10 @@ pub struct ImageSpec {
     pub labels: Vec<(String, String)>,
     /// How layers are compressed: `gzip`, `gzip-single` or `zstd`.
     pub compression: Option<String>,
+    /// Caches of build steps to read: references in registries, or [`OWN_CACHE`].
+    pub cache_from: Vec<String>,
+    /// Caches of build steps to write, and to read too: references in registries, or [`OWN_CACHE`].
+    pub cache_to: Vec<String>,
     /// Format string of the tag; `{spec_hash}` stands for the tag derived from the image's key.
     pub tag_format: Option<String>,
     /// Steps in a user-defined order, run after those of the other fields.
@@ -217,6 +221,9 @@ impl ImageSpec {
 
 /// The platform of images that name none: fixed, so that every machine computes the same key.
 pub const DEFAULT_PLATFORM: &str = "linux/amd64";
+
+/// The word for the cache in the image's own repository.
+pub const OWN_CACHE: &str = "auto";
 
 /// The base of images that name none: flytekit's.
 pub const DEFAULT_BASE: &str = "debian:bookworm-slim";

@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 
+#[path = "docker/caches.rs"]
+mod caches;
 #[path = "docker/debian.rs"]
 mod debian;
 #[path = "docker/embedded.rs"]
@@ -16,6 +18,8 @@ mod export;
 mod instance;
 #[path = "docker/lock.rs"]
 mod lock;
+#[path = "docker/memory.rs"]
+mod memory;
 #[path = "docker/packages.rs"]
 mod packages;
 #[path = "it/sandbox.rs"]

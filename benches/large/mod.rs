@@ -14,16 +14,21 @@ pub(crate) const REPOSITORY: &str = "imgspec-bench/i";
 /// The images that each image needs, in topological order: first its base, then those from which it copies `/src`. Two on
 /// average, as in large collections of images.
 pub(crate) fn graph() -> Vec<Vec<usize>> {
+    wider(1)
+}
+
+/// The same shape with so many times as many images on each level.
+pub(crate) fn wider(times: usize) -> Vec<Vec<usize>> {
     let mut all: Vec<Vec<usize>> = Vec::new();
     let mut below = 0..0;
-    for width in LEVELS {
+    for width in LEVELS.map(|width| width * times) {
         let first = all.len();
         for at in first..first + width {
             let mut needs: Vec<usize> = Vec::new();
             if !below.is_empty() {
                 // Most images of the second level have the same root as base.
-                let spread = if first < 10 && at % 6 != 0 {
-                    0
+                let spread = if first < 10 * times && at % 6 != 0 {
+                    at % times
                 } else {
                     at % below.len()
                 };

@@ -1,6 +1,7 @@
 //! What stores and registries answer about images: whether they exist, and what a tag points to.
 
 use super::platform::{self, Platform};
+use crate::fingerprint::Key;
 use crate::workspace::Locked;
 
 /// The current content of an outside image.
@@ -32,6 +33,11 @@ pub enum Unresolved {
 }
 
 impl Existence {
+    /// Whether the image exists, with this key.
+    pub fn has(&self, key: &Key) -> bool {
+        matches!(self, Self::Present { key: Some(label), .. } if key.is(label))
+    }
+
     /// `Present` if the image supports all platforms, else `Incomplete`.
     pub(super) fn present(
         key: Option<String>,

@@ -38,6 +38,8 @@ pub use cleaning::{CleanUp, Cleaned};
 pub use context::{stage, verify};
 pub use details::{ConfigDetails, Details, LayerDetails};
 pub use error::BuildError;
+pub(crate) use oci::registry::{Attempt, Claim, ClaimError, Memo, Place, Recall, Seen};
+pub use oci::registry::{Claimant, Memory};
 
 pub(crate) use crate::asking::waiting;
 pub use crate::cancel::Cancel;
@@ -45,7 +47,7 @@ pub use crate::notes::Notes;
 
 use crate::asking::Asker;
 use crate::fingerprint::{Files, Key, Outside};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, Wishes};
 use crate::workspace::LockedDeb;
 
 /// A builder of images.
@@ -179,6 +181,12 @@ pub trait Backend: Send + Sync {
         vec![None; images.len()]
     }
 
+    /// Makes claims on its images in their registries, for one run, so that runs on other machines leave them to this one; `None` if
+    /// its images are in no registry of that kind.
+    fn claimant(&self) -> Option<Claimant> {
+        None
+    }
+
     /// Whether it can bring its images into the local Docker or Podman.
     fn loads(&self) -> bool {
         false
@@ -247,6 +255,29 @@ pub trait Backend: Send + Sync {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Option<String>, BuildError>;
+
+    /// Brings an image that its registry has into the backend's own store, under the job's reference; `digest` is the image's in the
+    /// registry.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot do that, or if the image is not the one with the job's key.
+    fn pull(
+        &self,
+        job: &Job<'_>,
+        digest: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        let _ = (job, digest, notes, cancel);
+        let why = format!("the builder `{}` does not pull images", self.name());
+        Err(BuildError::Failed(why))
+    }
+
+    /// What the registries of its images remember of builds; `None` if nothing is kept there.
+    fn memory(&self) -> Option<Memory> {
+        None
+    }
 }
 
 /// To be called first in `main` by every program that builds with the builder `oci`: makes this process a sandbox, in which a command
@@ -387,6 +418,24 @@ impl Job<'_> {
             size,
         }
     }
+}
+
+/// Why an image that was pulled is of no use.
+const OTHER_IMAGE: &str =
+    "its tag in the registry now names an image with another key; somebody moved it a moment ago";
+
+/// The fields for caches in registries, refused by a builder that has none.
+fn refused_caches(wishes: &Wishes, why: &str) -> Vec<Unsupported> {
+    let fields = [
+        ("cache-from", &wishes.cache_from),
+        ("cache-to", &wishes.cache_to),
+    ];
+    let set = fields.into_iter().filter(|(_, caches)| !caches.is_empty());
+    set.map(|(field, _)| Unsupported {
+        field: field.to_owned(),
+        why: why.to_owned(),
+    })
+    .collect()
 }
 
 /// Why a builder does not honor `compression`.

@@ -11,7 +11,7 @@ mod secrets;
 use self::clash::Clashes;
 use super::findings::Findings;
 use crate::recipe::cuda_base;
-use crate::spec::{ImageSpec, SourceCopyMode, fields};
+use crate::spec::{ImageSpec, OWN_CACHE, SourceCopyMode, fields};
 use crate::workspace::Workspace;
 
 /// Reports invalid combinations of fields in the images of a workspace.
@@ -24,6 +24,7 @@ pub(super) fn check(workspace: &Workspace, findings: &mut Findings) {
         let spec = &image.spec;
         let mut clashes = Clashes { image, findings };
         secrets::secrets(spec, &mut clashes);
+        caches(spec, &mut clashes);
         if spec.dockerfile.is_some() {
             dockerfile(&mut clashes);
         } else {
@@ -32,6 +33,23 @@ pub(super) fn check(workspace: &Workspace, findings: &mut Findings) {
             locks::locks(spec, &workspace.root, &mut clashes);
             sources(spec, &mut clashes);
             flytekit::flytekit(spec, &specs, &mut clashes);
+        }
+    }
+}
+
+/// The image's own cache is in its repository.
+fn caches(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
+    for (field, caches) in [
+        ("cache-from", &spec.cache_from),
+        ("cache-to", &spec.cache_to),
+    ] {
+        if spec.registry.is_none() && caches.iter().any(|cache| cache == OWN_CACHE) {
+            clashes.error(
+                field,
+                format!("`{field} \"{OWN_CACHE}\"` needs `registry`"),
+                "this means a cache in the image's repository, which is in no registry",
+                "set the `registry`, or write the reference of a cache",
+            );
         }
     }
 }
@@ -106,7 +124,7 @@ fn sources(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
 
 /// A Dockerfile determines everything except the image's name, destination and builder.
 fn dockerfile(clashes: &mut Clashes<'_>) {
-    const BESIDE: [&str; 10] = [
+    const BESIDE: [&str; 12] = [
         "name",
         "registry",
         "builder",
@@ -117,6 +135,8 @@ fn dockerfile(clashes: &mut Clashes<'_>) {
         "dockerfile",
         "registry-config",
         "builder-options",
+        "cache-from",
+        "cache-to",
     ];
     let places = &clashes.image.places;
     for field in fields::names().filter(|field| places.has(field) && !BESIDE.contains(field)) {

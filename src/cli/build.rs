@@ -14,7 +14,7 @@ use super::page::{self, PageArgs};
 use super::plan;
 use crate::plan::Plan;
 use crate::report;
-use crate::run::{Event, Mailbox, Summary};
+use crate::run::{Event, Mailbox, Options, Push, Summary};
 use crate::session::Session;
 
 #[derive(Args)]
@@ -27,6 +27,10 @@ pub(super) struct BuildArgs {
     how: How,
     #[command(flatten)]
     page: PageArgs,
+    /// Build each image in one of several runs that push to the same registry: claim it there, and wait for images that others have
+    /// claimed
+    #[arg(long, requires = "push")]
+    claim: bool,
     /// Only show what would be done; same as `graph plan`
     #[arg(long)]
     dry_run: bool,
@@ -41,10 +45,26 @@ pub(super) struct BuildArgs {
     files: Files,
 }
 
+impl BuildArgs {
+    fn options(&self) -> Result<Options, Failure> {
+        if self.claim && self.choice.push() == Push::AllOrNothing {
+            return Err(Failure::usage(
+                "`--claim` makes others wait for images, which `--push=all-or-nothing` holds back",
+                "use `--push`, which pushes each image as soon as it is built",
+            ));
+        }
+        Ok(Options {
+            claim: self.claim,
+            ..self.how.options(&self.choice)
+        })
+    }
+}
+
 pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     if args.dry_run {
         return plan::dry(&args.choice, &args.selection, &args.files.summary, context);
     }
+    let options = args.options()?;
     let mut account = args.files.account(context)?;
     let elsewhere = args.choice.elsewhere(context)?;
     let session = context.open_elsewhere(args.choice.builder.as_deref(), &elsewhere)?;
@@ -59,7 +79,6 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     session.verify_allowed(&planned.plan)?;
     session.ready(&planned.plan, notifier.asker())?;
     args.choice.tell_doubts(&session, &planned, &notifier);
-    let options = args.how.options(&args.choice);
     let mut screen = report::reporter(settings(context, &session, &planned.plan));
     // Up to here nothing has been started, so a signal may simply end the process.
     let mailbox = Mailbox::default();

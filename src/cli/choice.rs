@@ -34,6 +34,7 @@ impl How {
             fail_fast: self.fail_fast,
             push: choice.push(),
             attempts: self.attempts,
+            claim: false,
         }
     }
 }

@@ -7,13 +7,14 @@ use serde::Serialize;
 use super::complete;
 use super::context::Context;
 use super::failure::{Failure, exit};
+use super::notifier::Notifier;
 use super::options::Format;
 use super::screen::{print_json, print_lines};
 use crate::fingerprint::{self, Change, Input, Outside};
 use crate::plan::Reason;
 use crate::report;
 use crate::report::line::{Line, Style};
-use crate::report::words::Count;
+use crate::report::words::{Count, Seconds};
 use crate::session::Selection;
 use crate::store::RecordState;
 
@@ -33,11 +34,36 @@ struct Explanation<'a> {
     key: String,
     reference: String,
     recorded: Option<String>,
+    built: Option<BuiltDocument<'a>>,
     #[serde(skip)]
     unreadable: Option<String>,
     inputs: &'a [Input],
     outside: Vec<OutsideDocument<'a>>,
     changes: Option<Vec<Change>>,
+}
+
+/// The last build.
+#[derive(Serialize)]
+struct BuiltDocument<'a> {
+    finished: &'a str,
+    seconds: f64,
+    by: Option<&'a str>,
+    /// The registry that knows of it; `None` if it was on this machine.
+    registry: Option<&'a str>,
+}
+
+impl BuiltDocument<'_> {
+    /// One line on a build that others made.
+    fn words(&self) -> Option<String> {
+        let by = self.by.map_or(String::new(), |by| format!(" by {by}"));
+        let place = match (self.registry, self.by) {
+            (Some(registry), _) => format!(", as registry `{registry}` knows"),
+            (None, Some(_)) => String::new(),
+            (None, None) => return None,
+        };
+        let (finished, seconds) = (self.finished, Seconds(self.seconds));
+        Some(format!("last built {finished} in {seconds}{by}{place}"))
+    }
 }
 
 /// An outside image, referred to by a tag.
@@ -64,21 +90,29 @@ pub(super) fn run(args: &ExplainArgs, context: &Context) -> Result<u8, Failure> 
     let inputs = session
         .prints
         .inputs(id, &session.world.recipes[id.index()]);
-    let (record, unreadable) = match session.store.read(session.world.graph.name(id)) {
+    let notifier = Notifier::new(context);
+    let known = session.recorded(id, notifier.asker());
+    if let Some(warning) = known.unasked {
+        notifier.warn(warning);
+    }
+    let (record, unreadable) = match known.record {
         RecordState::Found(record) => (Some(*record), None),
         RecordState::Missing => (None, None),
         RecordState::Unreadable(why) => (None, Some(why)),
     };
-    let old = record
-        .as_ref()
-        .and_then(|record| session.store.inputs(record));
     let explanation = Explanation {
         image: session.world.graph.name(id),
         key: session.prints.key(id).to_string(),
         reference: session.reference(id),
         recorded: record.as_ref().map(|record| record.key.to_string()),
         unreadable,
-        changes: old.map(|old| fingerprint::diff(&old, &inputs)),
+        built: record.as_ref().map(|record| BuiltDocument {
+            finished: &record.finished,
+            seconds: record.seconds,
+            by: record.by.as_deref(),
+            registry: known.registry.as_deref(),
+        }),
+        changes: known.inputs.map(|old| fingerprint::diff(&old, &inputs)),
         inputs: &inputs,
         outside: outside(session.prints.outside(id)),
     };
@@ -140,6 +174,11 @@ fn text(explanation: &Explanation<'_>, context: &Context) -> String {
     }
     text.push_str(&outside_text(&explanation.outside));
     text.push('\n');
+    let built = explanation.built.as_ref();
+    if let Some(words) = built.and_then(BuiltDocument::words) {
+        text.push_str(&Line::of(Style::Dim, words).paint(color));
+        text.push('\n');
+    }
     match (&explanation.recorded, &explanation.changes) {
         (None, _) => {
             let unreadable = explanation.unreadable.clone();

@@ -30,6 +30,7 @@ mod options;
 mod output;
 mod page;
 mod plan;
+mod pull;
 mod render;
 mod screen;
 mod show;
@@ -92,6 +93,8 @@ enum Command {
     #[command(mut_arg("values", |values| values
         .help("The new values of the field; for a map, NAME=VALUE for each entry to set; flags go before the image")))]
     Set(edit::EditArgs),
+    /// Bring images from their registries, as far as they are there as they would be built now
+    Pull(pull::PullArgs),
     /// Pin outside images, so that builds keep using the same ones
     Lock(lock::LockArgs),
     /// Format the manifests
@@ -182,6 +185,7 @@ fn run(command: Command, context: &Context) -> Result<u8, Failure> {
         Command::Add(args) => edit::run(args, Change::Add, context),
         Command::Remove(args) => edit::run(args, Change::Remove, context),
         Command::Set(args) => edit::run(args, Change::Set, context),
+        Command::Pull(args) => pull::run(&args, context),
         Command::Lock(args) => lock::run(&args, context),
         Command::Fmt(args) => fmt::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),

@@ -92,6 +92,8 @@ fn target(node: &Node, build: &Build, nodes: &[Node], builds: &[Build]) -> Value
         "contexts": contexts,
         "args": pairs(&described.args),
         "labels": pairs(&described.labels),
+        "cache-from": literals(&described.cache_from),
+        "cache-to": literals(&described.cache_to),
         "secret": secrets(build),
     });
     if let Some(stage) = &described.target {
@@ -136,6 +138,10 @@ fn secrets(build: &Build) -> Vec<String> {
         format!("id={},\"{source}\"", literal(id))
     });
     variables.chain(files).collect()
+}
+
+fn literals(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| literal(text)).collect()
 }
 
 fn is_home(path: &Path) -> bool {

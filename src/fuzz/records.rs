@@ -86,6 +86,7 @@ fn record(random: &mut Random) -> Record {
         finished,
         bases: vec![(base.clone(), base)],
         stored: BTreeSet::from([StoreKind::Local]),
+        by: None,
     }
 }
 

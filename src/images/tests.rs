@@ -90,6 +90,8 @@ fn every_field_is_read_as_it_was_said() {
             .with_workdir("/w")
             .with_label("a.b", "c")
             .with_compression("gzip-single")
+            .with_cache_from(["ghcr.io/acme/train:cache"])
+            .with_cache_to(["auto"])
             .with_tag_format("{spec_hash}-cpu")
             .with_runtime_packages(["x"])
             .with_builder_option("progress", "plain")
@@ -263,6 +265,8 @@ fn everything() -> ImageSpec {
         workdir: text("/w"),
         labels: pair("a.b", "c"),
         compression: text("zstd"),
+        cache_from: list("ghcr.io/acme/train:cache"),
+        cache_to: list("auto"),
         tag_format: text("{spec_hash}-cpu"),
         steps: given.steps,
         dockerfile: Some(Box::new(

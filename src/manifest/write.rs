@@ -48,6 +48,8 @@ const ORDER: &[&str] = &[
     "cmd",
     "labels",
     "compression",
+    "cache-from",
+    "cache-to",
 ];
 
 /// The usual position of a field among the others.

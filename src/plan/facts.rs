@@ -31,7 +31,7 @@ pub fn gather(
     let facts = |id: ImageId| {
         let known = known.next_if(|(known, _)| *known == id);
         let mut facts = known.map_or_else(|| nothing(world, prints, id), |(_, facts)| facts);
-        facts.changes = changes(world, prints, store, id, &facts);
+        facts.changes = changes(world, prints, store, id, &facts).unwrap_or_default();
         facts
     };
     world.graph.ids().map(facts).collect()
@@ -83,27 +83,24 @@ pub fn nothing(world: &World, prints: &Fingerprints, id: ImageId) -> Facts {
     }
 }
 
-/// What changed since the record was written; empty if the recorded inputs are no longer stored.
+/// What changed since the record was written; `None` if the recorded inputs are not stored here.
 pub fn changes(
     world: &World,
     prints: &Fingerprints,
     store: &Store,
     id: ImageId,
     facts: &Facts,
-) -> Vec<Change> {
-    let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if facts.key.is(label));
+) -> Option<Vec<Change>> {
     let Some(record) = facts
         .record
         .as_ref()
-        .filter(|record| record.key != facts.key && !is_this(&facts.local))
+        .filter(|record| record.key != facts.key && !facts.local.has(&facts.key))
     else {
-        return Vec::new();
+        return Some(Vec::new());
     };
-    let Some(old) = store.inputs(record) else {
-        return Vec::new();
-    };
+    let old = store.inputs(record)?;
     let new = prints.inputs(id, &world.recipes[id.index()]);
-    fingerprint::diff(&old, &new)
+    Some(fingerprint::diff(&old, &new))
 }
 
 fn existences(

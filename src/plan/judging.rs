@@ -213,11 +213,6 @@ fn push_reason(facts: &Facts) -> Reason {
 }
 
 fn needs_push(facts: &Facts) -> bool {
-    match &facts.registry {
-        Some(Existence::Present {
-            key: Some(found), ..
-        }) => !facts.key.is(found),
-        Some(_) => true,
-        None => false,
-    }
+    let registry = facts.registry.as_ref();
+    registry.is_some_and(|found| !found.has(&facts.key))
 }

@@ -7,6 +7,7 @@
 mod doubt;
 pub mod facts;
 mod judging;
+pub mod memory;
 mod model;
 
 pub use doubt::{Doubt, doubts, unknown};

@@ -142,7 +142,7 @@ impl Judgement {
 impl Facts {
     /// Whether it exists where it must, with its key.
     pub(super) fn is_there(&self) -> bool {
-        let is_this = |found: &Existence| matches!(found, Existence::Present { key: Some(label), .. } if self.key.is(label));
+        let is_this = |found: &Existence| found.has(&self.key);
         is_this(&self.local) || self.registry.as_ref().is_some_and(is_this)
     }
 
@@ -167,6 +167,12 @@ impl Facts {
     /// The backend's digest of the existing image; empty if unknown.
     pub fn digest(&self) -> String {
         match (&self.local, &self.registry) {
+            // The local store may have another image under the same reference.
+            (local, Some(there @ Existence::Present { digest, .. }))
+                if there.has(&self.key) && !local.has(&self.key) =>
+            {
+                digest.clone()
+            }
             (Existence::Present { digest, .. }, _)
             | (_, Some(Existence::Present { digest, .. })) => digest.clone(),
             // Assumed to exist (`--when-unknown assume`): the record has the digest.

@@ -23,6 +23,7 @@ fn patient(cancel: &Cancel) -> Patience<'_> {
         answer: Duration::from_secs(10),
         idle: Duration::from_millis(200),
         grace: Duration::from_secs(10),
+        claim: Duration::from_secs(30),
     };
     Patience {
         limits: LIMITS,

@@ -89,6 +89,10 @@ pub enum ContextSource {
 pub struct Wishes {
     /// Names and values, as the builder defines them.
     pub options: Vec<(String, String)>,
+    /// Caches to read, as the spec has them.
+    pub cache_from: Vec<String>,
+    /// Caches to write and to read, as the spec has them.
+    pub cache_to: Vec<String>,
     /// A file with registry settings.
     pub registry_config: Option<WorkspacePath>,
     /// Whether unknown options are ignored, as in flytekit, rather than being an error.

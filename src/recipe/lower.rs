@@ -126,6 +126,8 @@ impl Lowering<'_> {
             user: _,
             labels: _,
             compression: _,
+            cache_from: _,
+            cache_to: _,
             secrets: _,
             pip_secret_mounts: _,
             dockerfile: _,
@@ -239,6 +241,8 @@ impl Lowering<'_> {
             dockerfile,
             wishes: Wishes {
                 options: sorted(&spec.builder_options),
+                cache_from: spec.cache_from.clone(),
+                cache_to: spec.cache_to.clone(),
                 registry_config: spec.registry_config.as_ref().map(|it| it.path.clone()),
                 is_lenient: spec.flytekit.is_some(),
             },

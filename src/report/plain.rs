@@ -185,6 +185,14 @@ fn progress(event: &Event) -> Option<(&str, String)> {
             image,
             format!("pushed in {}: {reference}", Seconds(*seconds)),
         ),
+        Event::ImagePulled {
+            image,
+            reference,
+            seconds,
+        } => (
+            image,
+            format!("pulled in {}: {reference}", Seconds(*seconds)),
+        ),
         Event::ImageSkipped { image, because } => {
             (image, format!("skipped {}", story::because(because)))
         }
@@ -226,6 +234,7 @@ mod tests {
         python: step 1/2 apt-get install git
         python: built in 3.2s: ghcr.io/acme/python:0123456789abcdef0123456789abcdef
         python: pushed in 0.8s: ghcr.io/acme/python:0123456789abcdef0123456789abcdef
+        tools: pulled in 1.5s: ghcr.io/acme/tools:0123456789abcdef0123456789abcdef
         train: started with docker: `src/train.py` changed
         train: attempt 2 of 4 in 1.5s: the registry answered 503
         warning: the disk is nearly full

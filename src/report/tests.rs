@@ -71,6 +71,11 @@ pub(crate) fn story() -> Vec<Event> {
             reference: reference("python"),
             seconds: 0.8,
         },
+        Event::ImagePulled {
+            image: "tools".into(),
+            reference: reference("tools"),
+            seconds: 1.5,
+        },
         begun("train"),
         Event::ImageRetry {
             image: "train".into(),

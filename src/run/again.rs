@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::engine::{Engine, Moved};
 use super::event::Event;
-use super::worker::JobError;
+use super::log::JobError;
 use crate::backend::BuildError;
 use crate::graph::ImageId;
 use crate::recipe::FileSet;

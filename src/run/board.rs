@@ -15,6 +15,8 @@ use crate::plan::{Action, Plan, Planned};
 pub(super) struct Known<'a> {
     pub(super) building: BTreeSet<ImageId>,
     pub(super) pushing: BTreeSet<ImageId>,
+    /// Images that other runners are building.
+    pub(super) postponed: BTreeSet<ImageId>,
     /// Images whose current identity failed.
     pub(super) failed: Cow<'a, BTreeSet<ImageId>>,
     pub(super) unreadable: BTreeSet<ImageId>,
@@ -24,6 +26,8 @@ pub(super) struct Known<'a> {
     pub(super) no_bases: bool,
     /// Push nothing until everything is built.
     pub(super) all_or_nothing: bool,
+    /// Push before anything else is built, because other runners wait for it.
+    pub(super) pushes_first: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub(crate) enum Standing {
     Busy,
     /// Being pushed.
     Pushing,
+    /// Being built by another runner; keeps no worker.
+    Postponed,
     /// Waits for bases that are being built or will be.
     Waiting,
     /// Bases cannot be built; lists the images at fault.
@@ -64,7 +70,7 @@ impl Standing {
     fn is_on(&self) -> bool {
         matches!(
             self,
-            Self::Ready | Self::Busy | Self::Pushing | Self::Waiting
+            Self::Ready | Self::Busy | Self::Pushing | Self::Postponed | Self::Waiting
         )
     }
 
@@ -78,7 +84,7 @@ impl Standing {
 
     /// Whether it has to be built and has not started.
     pub(super) fn is_pending(&self) -> bool {
-        matches!(self, Self::Ready | Self::Waiting)
+        matches!(self, Self::Ready | Self::Postponed | Self::Waiting)
     }
 
     /// Whether it blocks its dependents.
@@ -120,6 +126,7 @@ pub(crate) struct Board {
     /// Number of images that are not built yet, or cannot be.
     missing: usize,
     all_or_nothing: bool,
+    pushes_first: bool,
     #[cfg(test)]
     judged: usize,
 }
@@ -131,6 +138,7 @@ impl Board {
             places: places_in(graph.order()),
             ranks: ranks(graph, plan),
             all_or_nothing: known.all_or_nothing,
+            pushes_first: known.pushes_first,
             ..Self::default()
         };
         for id in graph.order() {
@@ -192,11 +200,16 @@ impl Board {
         self.on > 0 || !(self.to_push.is_empty() || self.withholds())
     }
 
-    /// What to start next; builds go before pushes.
+    /// What to start next; builds go before pushes, unless others wait for those.
     pub(super) fn next(&self) -> Option<Next> {
         let build = self.ready.first().map(|(_, id)| (*id, false));
-        let push = || self.to_push.first().map(|id| (*id, true));
-        let (id, is_push) = build.or_else(|| push().filter(|_| !self.withholds()))?;
+        let push = self.to_push.first().filter(|_| !self.withholds());
+        let push = push.map(|id| (*id, true));
+        let (id, is_push) = if self.pushes_first {
+            push.or(build)
+        } else {
+            build.or(push)
+        }?;
         Some(Next { id, is_push })
     }
 
@@ -263,6 +276,7 @@ impl Board {
             Action::Push => Standing::ReadyToPush,
             Action::Build if has_failed => Standing::Failed,
             Action::Build if known.no_bases && !image.asked => Standing::Forbidden,
+            Action::Build if known.postponed.contains(&id) => Standing::Postponed,
             Action::Build => self.needs(graph, id),
         };
         let is_in_doubt = known.in_doubt.is_some_and(|ids| ids.contains(&id));

@@ -9,10 +9,11 @@ use std::collections::BTreeSet;
 use super::board::Standing;
 use super::event::Event;
 use super::jobs::{Job, Jobs};
+use super::log::JobError;
 use super::mailbox::{Ended, Reporter};
 use super::state::{Rules, State};
 use super::wave::{Outcome, Wave};
-use super::worker::{Built, Done, JobError};
+use super::worker::{Built, Done};
 use crate::backend::BuildError;
 use crate::graph::ImageId;
 use crate::plan::{Facts, Plan, Reason, WhenUnknown};
@@ -41,7 +42,7 @@ pub(super) enum Halt {
 /// Owns the state of all images of a run.
 pub(crate) struct Engine<'r> {
     pub(crate) state: State,
-    jobs: Jobs,
+    pub(super) jobs: Jobs,
     reporter: Reporter<'r>,
     pub(crate) wave: Option<Wave>,
     pub(crate) waves: usize,
@@ -141,7 +142,7 @@ impl<'r> Engine<'r> {
         while self.jobs.has_room()
             && let Some(next) = self.state.board.next()
         {
-            if next.is_push || self.announce(next.id) {
+            if next.is_push || self.is_announced(next.id) || self.announce(next.id) {
                 let work = self.state.work(next.id, next.is_push, &self.jobs);
                 self.jobs.start(work);
                 self.state.board.take(next);
@@ -149,6 +150,12 @@ impl<'r> Engine<'r> {
                 self.state.board.set(next.id, Standing::Failed);
             }
         }
+    }
+
+    /// Whether the start of a build was reported before it was left to another runner.
+    fn is_announced(&self, id: ImageId) -> bool {
+        let name = self.state.view.name(id);
+        self.state.returned.contains_key(name)
     }
 
     /// Reports the start of a build. Returns false, and fails the image, if its existence could not be determined and
@@ -191,6 +198,7 @@ impl<'r> Engine<'r> {
         self.touch();
         match result {
             Ok(Done::Built(built)) => self.built(&image, &job, built, seconds),
+            Ok(Done::Postponed(watched)) => self.postpone(image, job, *watched),
             _ if job.is_superseded => {}
             Ok(Done::Pushed(digest)) => self.pushed(image, &job, digest, seconds),
             Err(trouble) => return self.not_done(image, job, trouble, seconds),
@@ -198,14 +206,12 @@ impl<'r> Engine<'r> {
         None
     }
 
-    fn built(&mut self, image: &str, job: &Job, built: Built, seconds: f64) {
+    pub(super) fn built(&mut self, image: &str, job: &Job, built: Built, seconds: f64) {
         self.state.note_built(image, job, &built);
         let Built {
-            artifact,
-            by_another_run,
-            ..
+            artifact, found, ..
         } = built;
-        let seconds = (!by_another_run).then_some(seconds);
+        let seconds = found.is_none().then_some(seconds);
         // A build that finished before it could be cancelled exists, but is no longer what is wanted.
         self.emit(match seconds {
             None => Event::ImageFresh {

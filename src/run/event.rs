@@ -92,7 +92,13 @@ pub enum Event {
         reference: String,
         seconds: f64,
     },
-    /// A build or push failed.
+    /// An image was brought from its registry.
+    ImagePulled {
+        image: String,
+        reference: String,
+        seconds: f64,
+    },
+    /// A build, push or pull failed.
     ImageFailed {
         image: String,
         /// The error message.

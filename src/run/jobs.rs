@@ -5,12 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 
 use rayon::ThreadPool;
 
+use super::claims::Claims;
+use super::log::Emit;
 use super::mailbox::{Ended, Message};
-use super::worker::{Emit, Identity, Work};
+use super::memory::Records;
+use super::worker::{Identity, Work};
 use crate::cancel::Cancel;
 use crate::store::Store;
 
@@ -26,6 +29,9 @@ pub(crate) struct Jobs {
     pool: ThreadPool,
     most: usize,
     pub(crate) store: Store,
+    /// The claims of the run, if it claims images.
+    pub(super) claims: Option<Arc<Claims>>,
+    pub(super) records: Arc<Records>,
     messages: SyncSender<Message>,
     running: BTreeMap<String, Job>,
 }
@@ -58,9 +64,27 @@ impl Jobs {
             pool,
             most: most.max(1),
             store,
+            claims: None,
+            records: Arc::default(),
             messages,
             running: BTreeMap::new(),
         })
+    }
+
+    /// The same, for a run that claims images.
+    pub(super) fn claiming(mut self) -> Result<Self, NoWorkers> {
+        let messages = self.messages.clone();
+        // If the owner is gone, nobody needs the message.
+        let tell = Box::new(move |news| {
+            let sent = messages.try_send(Message::Unclaimed(news));
+            !matches!(sent, Err(TrySendError::Full(_)))
+        });
+        let claims = Claims::start(tell).map_err(|error| NoWorkers {
+            jobs: self.most,
+            why: error.to_string(),
+        })?;
+        self.claims = Some(Arc::new(claims));
+        Ok(self)
     }
 
     pub(super) fn has_room(&self) -> bool {

@@ -5,8 +5,10 @@ use std::rc::Rc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::claims::Unclaimed;
 use super::event::Event;
-use super::worker::{Done, JobError};
+use super::log::JobError;
+use super::worker::Done;
 use crate::cancel::Cancel;
 use crate::fingerprint::FileReader;
 
@@ -14,6 +16,8 @@ pub(crate) enum Message {
     /// Something happened in a build.
     Event(Event),
     Ended(Ended),
+    /// Another runner is no longer waited for.
+    Unclaimed(Unclaimed),
     /// The user requested to stop.
     Interrupt,
     /// The process was resumed after being stopped.

@@ -5,12 +5,18 @@
 
 mod again;
 mod board;
+mod claiming;
+pub(crate) mod claims;
 pub(crate) mod engine;
 pub mod event;
 pub mod history;
 pub(crate) mod jobs;
+pub(crate) mod log;
 pub(crate) mod mailbox;
 pub(crate) mod manner;
+mod memory;
+mod postponed;
+pub mod simulation;
 pub(crate) mod state;
 pub(crate) mod wave;
 mod waves;
@@ -53,7 +59,10 @@ pub fn run(
     let reader = Arc::clone(&view.prints.reader);
     end.set_reader(Some(Arc::clone(&reader)));
     let reporter = Reporter::new(report);
-    let jobs = Jobs::new(options.jobs, store, sender)?;
+    let mut jobs = Jobs::new(options.jobs, store, sender)?;
+    if options.claims() {
+        jobs = jobs.claiming()?;
+    }
     let rules = Rules::of_a_build(options);
     let mut engine = Engine::new(rules, (view, facts, plan), jobs, reporter);
     engine.begin();
@@ -69,11 +78,13 @@ pub fn run(
                     engine.begin_again(moved);
                 }
             }
+            Ok(Message::Unclaimed(news)) => engine.unclaimed(news),
             Ok(Message::Interrupt) => engine.interrupt(),
             Ok(Message::Continued | Message::Wake | Message::Key(_)) => {}
             Err(_) => break,
         }
     }
+    engine.end_claims(&end.cancel);
     let summary = engine.end_wave().summary;
     end.set_reader(None);
     reader.go_on();

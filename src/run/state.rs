@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::board::{Board, Known};
+use super::claims::Left;
 use super::jobs::{Job, Jobs};
 use super::manner::Manner;
 use super::worker::{Built, Identity, Work};
-use crate::backend::{Artifact, Existence};
+use crate::backend::{Artifact, Existence, StoreKind};
 use crate::cancel::Cancel;
 use crate::graph::{Graph, ImageId};
 use crate::plan::{Action, Facts, Judging, Plan, Push, Reason, WhenUnknown, facts};
@@ -27,6 +28,16 @@ pub struct Options {
     pub push: Push,
     /// Maximum attempts per image when failures are transient, at least 1.
     pub attempts: u32,
+    /// Whether images are claimed in their registries, so that runs on other machines wait for them instead of building them
+    /// too. Only of images that are pushed as soon as they are built: nobody can wait for others.
+    pub claim: bool,
+}
+
+impl Options {
+    /// Whether images are claimed.
+    pub(super) fn claims(self) -> bool {
+        self.claim && matches!(self.push, Push::Each | Push::Flytekit)
+    }
 }
 
 impl Default for Options {
@@ -39,6 +50,7 @@ impl Default for Options {
             fail_fast: false,
             push: Push::No,
             attempts: 3,
+            claim: false,
         }
     }
 }
@@ -79,6 +91,10 @@ pub(crate) struct State {
     failed: BTreeSet<ImageId>,
     /// Images to build although they exist.
     forced: BTreeSet<String>,
+    /// Images that other runners are building, with the job that found this out.
+    pub(super) postponed: BTreeMap<String, Job>,
+    /// Images that other runners were building but have not pushed.
+    pub(super) returned: BTreeMap<String, Left>,
     /// Images whose files may have changed since they were read.
     pub(crate) in_doubt: BTreeSet<ImageId>,
 }
@@ -97,6 +113,8 @@ impl State {
             faults: BTreeMap::new(),
             failed: BTreeSet::new(),
             forced,
+            postponed: BTreeMap::new(),
+            returned: BTreeMap::new(),
             in_doubt: BTreeSet::new(),
         }
     }
@@ -149,12 +167,28 @@ impl State {
         Known {
             building: on(false),
             pushing: on(true),
+            postponed: self.ids(self.postponed.keys()),
             failed: Cow::Borrowed(&self.failed),
             unreadable: self.view.unreadable.keys().copied().collect(),
             in_doubt: Some(&self.in_doubt),
             no_bases: self.rules.no_bases,
             all_or_nothing: self.rules.options.push == Push::AllOrNothing,
+            pushes_first: self.rules.options.claims(),
         }
+    }
+
+    fn ids<'n>(&self, names: impl Iterator<Item = &'n String>) -> BTreeSet<ImageId> {
+        names.filter_map(|name| self.find(name)).collect()
+    }
+
+    /// Whether other runners may build this image at the same time, and would then wait for it. A forced build is wanted though the
+    /// image exists, so nobody waits.
+    fn is_shared(&self, id: ImageId) -> bool {
+        let options = self.rules.options;
+        options.claims()
+            && options.push.wants(self.view.world.spec(id))
+            && self.view.asked.contains(&id)
+            && !self.forced.contains(self.view.name(id))
     }
 
     fn still_failed(&self) -> BTreeSet<ImageId> {
@@ -191,7 +225,10 @@ impl State {
         if self.rules.manner.plans_anew() {
             let (world, prints) = (&self.view.world, &self.view.prints);
             let changes = facts::changes(world, prints, store, id, &self.facts[id.index()]);
-            self.facts[id.index()].changes = changes;
+            // A registry's record came with the changes.
+            if let Some(changes) = changes {
+                self.facts[id.index()].changes = changes;
+            }
             return self.judging(&self.is_forced()).reasons(id, &self.plan);
         }
         let planned = self.plan.get(id);
@@ -215,7 +252,10 @@ impl State {
             is_base: dependents.any(|dependent| self.plan.builds_it(*dependent)),
             attempts: self.rules.options.attempts.max(1),
             push: is_push.then(|| self.artifact(id)),
+            claims: jobs.claims.clone().filter(|_| self.is_shared(id)),
+            left: self.returned.get(self.view.name(id)).copied(),
             store: jobs.store.clone(),
+            records: Arc::clone(&jobs.records),
             emit: jobs.emit(),
             cancel: Cancel::default(),
         }
@@ -264,11 +304,16 @@ impl State {
         }
         facts.changes.clear();
         if facts.key == job.is.key && is_wanted {
-            facts.local = Existence::Present {
+            let present = Existence::Present {
                 key: Some(job.is.key.to_string()),
                 digest: built.artifact.digest.clone(),
                 size: built.artifact.size,
             };
+            if built.found == Some(StoreKind::Registry) {
+                facts.registry = Some(present);
+                return self.plan.settle(id, Action::Fresh);
+            }
+            facts.local = present;
             facts.registry = pushes.then_some(Existence::Absent);
             let is_asked = self.view.asked.contains(&id);
             let left = if pushes && is_asked {
@@ -325,6 +370,13 @@ impl State {
         }
         self.view = Arc::new(view);
         self.changed = None;
+        // Other runners build what these were.
+        let mut postponed = std::mem::take(&mut self.postponed);
+        postponed.retain(|name, job| {
+            self.find(name)
+                .is_some_and(|id| self.identity(id).key == job.is.key)
+        });
+        self.postponed = postponed;
     }
 
     pub(crate) fn adopt(&mut self, view: View, facts: Vec<Facts>) {

@@ -3,15 +3,15 @@
 //! The record is written here, right after the image is tagged, so that a success is recorded whatever happens to the
 //! run.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::claims::{Claims, Left, Turn, Watched};
 use super::event::Event;
+use super::log::{Emit, JobError, Log};
+use super::memory::{Pushed, Records, built_by};
 use crate::backend::{Artifact, Backend, BuildError, Job, Notes, StoreKind, waiting};
 use crate::cancel::Cancel;
 use crate::disk::system_words;
@@ -20,9 +20,6 @@ use crate::graph::ImageId;
 use crate::recipe::Recipe;
 use crate::store::{Record, RecordState, SCHEMA, Store};
 use crate::world::View;
-
-/// Number of log lines shown for a failed build.
-const TAIL: usize = 20;
 
 /// How long to wait, after an interrupt, for other runs to finish writing; longer than a write takes.
 const RECORDING: Duration = Duration::from_secs(2);
@@ -33,8 +30,6 @@ const WAITS: [Duration; 3] = [
     Duration::from_secs(4),
     Duration::from_secs(10),
 ];
-
-pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Everything a worker needs to build or push one image. Owns its data, because the engine may switch to another view
 /// before the work ends.
@@ -53,7 +48,13 @@ pub(super) struct Work {
     pub(super) attempts: u32,
     /// The artifact to push; `None` to build.
     pub(super) push: Option<Artifact>,
+    /// The claims of the run; `None` if nobody else builds this image.
+    pub(super) claims: Option<Arc<Claims>>,
+    /// Why another runner, to which the image was left, is no longer waited for.
+    pub(super) left: Option<Left>,
     pub(super) store: Store,
+    /// Where records of pushed images are left.
+    pub(super) records: Arc<Records>,
     pub(super) emit: Emit,
     pub(super) cancel: Cancel,
 }
@@ -69,32 +70,16 @@ pub(crate) struct Built {
     pub(crate) artifact: Artifact,
     /// `None` if the record could not be written.
     pub(crate) record: Option<Box<Record>>,
-    /// Another run built it while this one waited for the lock.
-    pub(crate) by_another_run: bool,
+    /// Where it was found, if another run built it meanwhile: in the local store if that works in the same workspace.
+    pub(crate) found: Option<StoreKind>,
 }
 
 pub(super) enum Done {
     Built(Built),
+    /// Another runner is building it.
+    Postponed(Box<Watched>),
     /// With the image's digest in the registry, if known.
     Pushed(Option<String>),
-}
-
-/// A failed job, with its log.
-pub(crate) struct JobError {
-    pub(crate) error: BuildError,
-    pub(crate) log: Option<String>,
-    pub(crate) tail: Vec<String>,
-}
-
-impl JobError {
-    /// A failure without a log.
-    pub(crate) fn plain(error: BuildError) -> Self {
-        Self {
-            error,
-            log: None,
-            tail: Vec::new(),
-        }
-    }
 }
 
 impl Work {
@@ -102,9 +87,14 @@ impl Work {
     pub(super) fn carry_out(&self) -> (Result<Done, JobError>, f64) {
         let started = Instant::now();
         let result = guarded(|| match &self.push {
-            None => self.build_in_turn().map(Done::Built),
+            None => self.build_in_turn(),
             Some(artifact) => self.push(artifact).map(Done::Pushed),
         });
+        // The claim on an image that this run built lasts until it is pushed.
+        let is_kept = matches!(&result, Ok(Done::Built(built)) if built.found.is_none());
+        if let Some(claims) = self.claims.as_ref().filter(|_| !is_kept) {
+            claims.release(self.image());
+        }
         (result, started.elapsed().as_secs_f64())
     }
 
@@ -116,54 +106,87 @@ impl Work {
         &self.view.world.recipes[self.id.index()]
     }
 
-    fn backend(&self) -> &dyn Backend {
+    pub(super) fn backend(&self) -> &dyn Backend {
         &*self.view.world.backends[self.id.index()]
     }
 
     fn push(&self, artifact: &Artifact) -> Result<Option<String>, JobError> {
-        let log = Log::open(self, &format!("{}.push", self.image()))?;
-        self.try_often(&log, |job, notes| {
+        let log = self.log(&format!("{}.push", self.image()))?;
+        let pushed = self.try_often(&log, |job, notes| {
             self.backend().push(job, artifact, notes, &self.cancel)
-        })
+        })?;
+        let pushed_image = Pushed {
+            view: &self.view,
+            id: self.id,
+            key: &self.is.key,
+            digest: pushed.as_deref(),
+            store: &self.store,
+        };
+        let left = self.records.leave(&pushed_image, &log, &self.cancel);
+        if let Err(message) = left {
+            (self.emit)(Event::Warning { message });
+        }
+        Ok(pushed)
     }
 
-    /// Builds the image while holding its lock. If another run held the lock, the work may already be done.
-    fn build_in_turn(&self) -> Result<Built, JobError> {
+    fn log(&self, name: &str) -> Result<Log<'_>, JobError> {
+        Log::open(&self.store, self.image(), name, &self.emit)
+    }
+
+    /// Builds the image while holding its lock, and its claim where runners claim images. If others held them, the work may
+    /// already be done.
+    fn build_in_turn(&self) -> Result<Done, JobError> {
         let waiting = self.waiting("waiting for another run that is building it");
         let lock = self.store.lock_image(self.image(), waiting);
         let _turn = lock
-            .map_err(|error| plain(format!("cannot take its lock: {}", system_words(&error))))?
+            .map_err(|error| {
+                JobError::failed(format!("cannot take its lock: {}", system_words(&error)))
+            })?
             .ok_or_else(cancelled)?;
         if let Some(record) = self.built_meanwhile() {
-            return Ok(Built {
+            return Ok(Done::Built(Built {
                 artifact: record.artifact.clone(),
                 record: Some(record),
-                by_another_run: true,
-            });
+                found: Some(StoreKind::Local),
+            }));
         }
-        let log = Log::open(self, self.image())?;
+        match self.claim()? {
+            Turn::Own => {}
+            Turn::Other(watched) => return Ok(Done::Postponed(Box::new(watched))),
+            Turn::Built(artifact) => {
+                return Ok(Done::Built(Built {
+                    artifact,
+                    record: None,
+                    found: Some(StoreKind::Registry),
+                }));
+            }
+        }
+        let log = self.log(self.image())?;
         let started = Instant::now();
         let artifact = self.try_often(&log, |job, notes| {
             self.backend().build(job, notes, &self.cancel)
         })?;
         let record = self.record(&artifact, started.elapsed().as_secs_f64());
-        Ok(Built {
+        Ok(Done::Built(Built {
             artifact,
             record,
-            by_another_run: false,
-        })
+            found: None,
+        }))
+    }
+
+    /// Reports an activity that is not a step of the builder.
+    pub(super) fn step(&self, what: &str) {
+        (self.emit)(Event::ImageStep {
+            image: self.image().to_owned(),
+            step: 0,
+            of: 0,
+            name: what.to_owned(),
+        });
     }
 
     /// Returns a poll callback that breaks on an interrupt, and reports what is waited for if that takes long.
     fn waiting(&self, what: &str) -> impl FnMut() -> ControlFlow<()> {
-        waiting(&self.cancel, move || {
-            (self.emit)(Event::ImageStep {
-                image: self.image().to_owned(),
-                step: 0,
-                of: 0,
-                name: what.to_owned(),
-            });
-        })
+        waiting(&self.cancel, move || self.step(what))
     }
 
     /// Like [`Self::waiting`], for writing the record of a finished build: an interrupt gives up only if another run
@@ -238,7 +261,7 @@ impl Work {
         }
     }
 
-    fn sleep(&self, wait: Duration) -> Result<(), JobError> {
+    pub(super) fn sleep(&self, wait: Duration) -> Result<(), JobError> {
         let end = Instant::now() + wait;
         while Instant::now() < end {
             if self.cancel.is_requested() {
@@ -281,6 +304,7 @@ impl Work {
                 .map(|(name, base)| (name.clone(), base.digest.clone()))
                 .collect(),
             stored: BTreeSet::from([StoreKind::Local]),
+            by: built_by(),
         };
         let inputs = self.view.prints.inputs(self.id, self.recipe());
         if let Err(error) = self.store.write(&record, &inputs, self.recording()) {
@@ -303,155 +327,13 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, JobError>) -> Result<T, JobError>
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied());
-        Err(plain(format!(
+        Err(JobError::failed(format!(
             "internal error: {}; please report it",
             words.unwrap_or("a panic without a message")
         )))
     })
 }
 
-fn plain(message: String) -> JobError {
-    JobError::plain(BuildError::Failed(message))
-}
-
-fn cancelled() -> JobError {
+pub(super) fn cancelled() -> JobError {
     JobError::plain(BuildError::Cancelled)
-}
-
-/// The log of one build: a file, its last lines, and the events for display.
-struct Log<'a> {
-    image: &'a str,
-    /// Relative to the workspace root.
-    path: PathBuf,
-    emit: Emit,
-    lines: Mutex<Lines>,
-}
-
-struct Lines {
-    file: BufWriter<File>,
-    tail: VecDeque<String>,
-    /// Whether the file has any content.
-    is_written: bool,
-    /// Whether writing failed; reported once.
-    is_broken: bool,
-}
-
-impl<'a> Log<'a> {
-    fn open(work: &'a Work, name: &str) -> Result<Self, JobError> {
-        let (file, path) = work
-            .store
-            .open_log(name)
-            .map_err(|error| plain(format!("cannot create its log: {}", system_words(&error))))?;
-        let lines = Mutex::new(Lines {
-            file: BufWriter::new(file),
-            tail: VecDeque::new(),
-            is_written: false,
-            is_broken: false,
-        });
-        Ok(Self {
-            image: work.image(),
-            path,
-            emit: Arc::clone(&work.emit),
-            lines,
-        })
-    }
-
-    fn trouble(&self, error: BuildError) -> JobError {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        JobError {
-            error,
-            log: lines.is_written.then(|| self.path.display().to_string()),
-            tail: lines.tail.iter().cloned().collect(),
-        }
-    }
-
-    /// Drops the tail of the previous attempt: a failure shows only the last one.
-    fn begin_again(&self) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.tail.clear();
-    }
-
-    /// Writes a line to the file only.
-    fn note(&self, line: &str) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        self.write(&mut lines, line);
-    }
-
-    /// Writes a line of output, also to the tail shown on failure.
-    fn keep(&self, line: &str) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.tail.len() == TAIL {
-            lines.tail.pop_front();
-        }
-        lines.tail.push_back(line.to_owned());
-        self.write(&mut lines, line);
-    }
-
-    fn write(&self, lines: &mut Lines, line: &str) {
-        // Flush each line: someone may be following the file, and a kill must not lose it.
-        let written = writeln!(lines.file, "{line}").and_then(|()| lines.file.flush());
-        lines.is_written |= written.is_ok();
-        if let Err(error) = written
-            && !std::mem::replace(&mut lines.is_broken, true)
-        {
-            let message = format!(
-                "the log `{}` is incomplete: {}",
-                self.path.display(),
-                system_words(&error)
-            );
-            (self.emit)(Event::Warning { message });
-        }
-    }
-
-    fn send(&self, event: Event) {
-        (self.emit)(event);
-    }
-}
-
-impl Notes for Log<'_> {
-    fn step(&self, step: usize, of: usize, name: &str) {
-        let at = if step == 0 {
-            String::new()
-        } else {
-            format!("[{step}/{of}] ")
-        };
-        self.note(&format!("{at}{name}"));
-        self.send(Event::ImageStep {
-            image: self.image.to_owned(),
-            step,
-            of,
-            name: name.to_owned(),
-        });
-    }
-
-    fn cached(&self, name: &str) {
-        self.note(&format!("{name} (cached)"));
-        self.send(Event::ImageCached {
-            image: self.image.to_owned(),
-            name: name.to_owned(),
-        });
-    }
-
-    fn log(&self, line: &str) {
-        self.keep(line);
-        self.send(Event::ImageLog {
-            image: self.image.to_owned(),
-            line: line.to_owned(),
-        });
-    }
-
-    fn node(&self, name: &str) {
-        self.note(&format!("on {name}"));
-        self.send(Event::ImagePlaced {
-            image: self.image.to_owned(),
-            node: name.to_owned(),
-        });
-    }
-
-    fn warn(&self, message: &str) {
-        self.note(message);
-        self.send(Event::Warning {
-            message: message.to_owned(),
-        });
-    }
 }

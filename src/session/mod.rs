@@ -7,10 +7,12 @@ mod job;
 mod leaving;
 mod lints;
 mod locked;
+mod memory;
 mod mistakes;
 mod nodes;
 mod packages;
 mod prepare;
+mod pull;
 mod select;
 mod standby;
 
@@ -21,7 +23,9 @@ use std::sync::Arc;
 
 pub use crate::backend::table::all as backends;
 pub use locked::{Floating, look_words, remark};
+pub use memory::Recorded;
 pub use prepare::{Obstacle, Wish};
+pub use pull::PullState;
 pub(crate) use select::unselectable;
 pub use select::{Selection, Start};
 pub use standby::Standby;
@@ -98,6 +102,8 @@ pub struct Planned {
     pub plan: Plan,
     /// The facts of each image, in id order.
     pub facts: Vec<Facts>,
+    /// Warnings about registries that could not be asked for records.
+    pub unasked: Vec<String>,
 }
 
 impl Planned {
@@ -122,11 +128,13 @@ impl Planned {
         })
     }
 
-    /// Warnings about images whose existence could not be determined, and what is done about them: one line per cause.
+    /// Warnings about images whose existence could not be determined, and what is done about them, and about records that could not
+    /// be looked for: one line per cause.
     pub fn doubts(&self, session: &Session, judgement: Judgement) -> Vec<String> {
         let doubts = plan::doubts(&session.world.graph, &self.plan, &self.facts);
         let each = doubts.iter();
         each.map(|doubt| doubt.warning(judgement.when_unknown))
+            .chain(self.unasked.iter().cloned())
             .collect()
     }
 }
@@ -327,11 +335,18 @@ impl Session {
     ) -> Planned {
         let graph = &self.world.graph;
         let relevant = graph.with_bases(asked);
-        let facts = facts::gather(&self.world, &self.prints, &self.store, &relevant, push, by);
+        let (world, prints) = (&*self.world, &self.prints);
+        let mut facts = facts::gather(world, prints, &self.store, &relevant, push, by);
+        let mut plan = Plan::new(graph, asked, &facts, judgement);
+        let unasked = plan::memory::fill((world, prints), &plan, &mut facts, push, by);
+        if unasked.is_some() {
+            plan = Plan::new(graph, asked, &facts, judgement);
+        }
         Planned {
             asked: asked.clone(),
-            plan: Plan::new(graph, asked, &facts, judgement),
+            plan,
             facts,
+            unasked: unasked.unwrap_or_default(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! that cannot be met is refused before any daemon or registry is queried.
 
 use std::collections::BTreeSet;
+use std::io;
 
 use super::{Floating, Planned, Session};
 use crate::asking::Asker;
@@ -66,6 +67,13 @@ pub enum Obstacle {
     Secrets(Vec<String>),
 }
 
+impl Obstacle {
+    pub(super) fn state(error: &io::Error) -> Self {
+        let (why, mend) = super::state_trouble(error);
+        Self::State { why, mend }
+    }
+}
+
 impl Session {
     /// Plans the requested images and returns the first obstacle, if any. Does not check whether backends and secrets
     /// are available: see [`Self::ready`].
@@ -81,15 +89,10 @@ impl Session {
             return Err(Obstacle::NoRegistry);
         }
         if wish.is_locked {
-            let floating = self.floating(&self.world.graph.with_bases(asked));
-            if !floating.is_empty() {
-                return Err(Obstacle::Unlocked(floating));
-            }
+            self.verify_locked(asked)?;
         }
-        self.store.verify().map_err(|error| {
-            let (why, mend) = super::state_trouble(&error);
-            Obstacle::State { why, mend }
-        })?;
+        let verified = self.store.verify();
+        verified.map_err(|error| Obstacle::state(&error))?;
         let planned = self.plan(asked, wish.judgement, wish.push, by);
         let is_fatal = |id: ImageId| {
             wish.judgement.when_unknown == WhenUnknown::Fail
@@ -109,6 +112,16 @@ impl Session {
             return Err(Obstacle::Bases(unasked));
         }
         Ok(planned)
+    }
+
+    /// Refuses images that depend on outside images or packages that are not pinned.
+    pub fn verify_locked(&self, asked: &BTreeSet<ImageId>) -> Result<(), Obstacle> {
+        let floating = self.floating(&self.world.graph.with_bases(asked));
+        if floating.is_empty() {
+            Ok(())
+        } else {
+            Err(Obstacle::Unlocked(floating))
+        }
     }
 
     /// Checks that the backends and secrets that a plan needs are available, and that bases exist for the platforms of

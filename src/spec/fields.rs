@@ -146,6 +146,8 @@ static FIELDS: &[Field] = &[
     field("labels", Map(slot!(labels), any), rules::label_name, &["label"]),
     field("tag-format", Text(slot!(tag_format)), rules::check_tag_format, &["tag"]),
     field("compression", Text(slot!(compression)), rules::compression, &[]),
+    field("cache-from", List(slot!(cache_from)), rules::build_cache, &[]),
+    field("cache-to", List(slot!(cache_to)), rules::build_cache, &["cache"]),
     field("conda-packages", List(slot!(conda_packages)), rules::conda_package, &["conda"]),
     field("conda-channels", List(slot!(conda_channels)), rules::conda_channel, &["channels"]),
     field("cuda", Text(slot!(cuda)), rules::number, &[]),

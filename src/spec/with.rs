@@ -120,6 +120,10 @@ impl ImageSpec {
         with_pip_extra_index_urls: pip_extra_index_url;
         /// Adds shell commands.
         with_commands: commands;
+        /// Adds caches of build steps to read: references in registries, or `auto` for the one in the image's repository.
+        with_cache_from: cache_from;
+        /// Adds caches of build steps to write and to read.
+        with_cache_to: cache_to;
         /// Adds packages that flytekit installs when a container starts.
         with_runtime_packages: runtime_packages;
     }

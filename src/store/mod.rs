@@ -29,8 +29,6 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::disk::dir::{Dir, DirError, Rooted, Share, Terms};
 use crate::disk::{FileKind, system_words};
 use crate::fingerprint::{Input, Key};
@@ -39,6 +37,7 @@ use name::file_name;
 use turns::Turns;
 
 pub use clean::{Leftover, LeftoverKind};
+pub(crate) use record::LONGEST_NAME;
 pub use record::{Record, RecordState, SCHEMA};
 
 /// Subdirectories of the state directory.
@@ -70,15 +69,6 @@ pub struct ImageLock {
     _file: File,
     /// Whether another run held the lock first: the record may be new.
     pub waited: bool,
-}
-
-/// The inputs of one key of one image, as stored.
-#[derive(Serialize, Deserialize)]
-struct Listing {
-    version: u32,
-    image: String,
-    key: Key,
-    inputs: Vec<Input>,
 }
 
 impl Store {
@@ -146,17 +136,12 @@ impl Store {
     ) -> io::Result<()> {
         let own = self.place.make()?;
         let _writing = self.turns.writing(&own, waiting)?;
-        let listing = Listing {
-            version: SCHEMA,
-            image: record.image.clone(),
-            key: record.key,
-            inputs: inputs.to_vec(),
-        };
+        let (record_text, inputs_text) = record.texts(inputs);
         let (records, kept) = (own.make_all(RECORDS)?, own.make_all(INPUTS)?);
         let listing_file = listing_file(&record.image, &record.key);
         // It names its image and key, and a damaged one counts as missing.
-        kept.replace_soon(&listing_file, &json(&listing))?;
-        records.replace(&record_file(&record.image), &json(record))?;
+        kept.replace_soon(&listing_file, &inputs_text)?;
+        records.replace(&record_file(&record.image), &record_text)?;
         // The record is written, so leftovers do no harm.
         for old in listing_files(&kept, &record.image) {
             if old != listing_file {
@@ -171,10 +156,7 @@ impl Store {
         let kept = self.place.join(INPUTS).open().ok()??;
         let name = listing_file(&record.image, &record.key);
         let bytes = kept.read(name, LARGEST_INPUTS).ok()??;
-        let listing: Listing = serde_json::from_slice(&bytes).ok()?;
-        let ours =
-            listing.version == SCHEMA && listing.image == record.image && listing.key == record.key;
-        ours.then_some(listing.inputs)
+        record.read_inputs(&bytes)
     }
 
     /// Creates the log file of an image's build. Also returns its path relative to the workspace root.
@@ -320,12 +302,6 @@ fn names(folder: &Dir) -> io::Result<Vec<String>> {
     let entries = folder.entries()?.into_iter();
     let names = entries.map(|entry| entry.name.into_string());
     Ok(names.filter_map(Result::ok).collect())
-}
-
-fn json(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(value).expect("names and plain values are JSON");
-    bytes.push(b'\n');
-    bytes
 }
 
 /// Separates image and run in the name of a context directory; does not occur in file names of images.

@@ -24,6 +24,7 @@ fn record(image: &str, key: u8) -> Record {
         finished: "2026-01-02T03:04:05Z".to_owned(),
         bases: vec![("base".to_owned(), "sha256:11".to_owned())],
         stored: BTreeSet::from([StoreKind::Local]),
+        by: None,
     }
 }
 

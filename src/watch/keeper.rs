@@ -216,7 +216,8 @@ impl<'r> Keeper<'r> {
     fn hear(&mut self, phase: &mut Phase<'r>, message: Message) {
         match message {
             // Wakes the loop only: each turn polls the hints and the bell.
-            Message::Wake => {}
+            // A watch claims nothing.
+            Message::Wake | Message::Unclaimed(_) => {}
             Message::Event(event) => self.reporter.emit(event),
             Message::Ended(ended) => {
                 if let Some(now) = phase.now_mut() {

@@ -3,6 +3,7 @@
 mod daemon;
 mod files;
 mod lock;
+mod records;
 mod registry;
 pub(crate) mod server;
 mod signals;
@@ -39,6 +40,7 @@ const PLACES: &[(&str, &str)] = &[
     ("faults::files::size::", "tests/it/faults/files/size.rs"),
     ("faults::files::swaps::", "tests/it/faults/files/swaps.rs"),
     ("faults::lock::", "tests/it/faults/lock.rs"),
+    ("faults::records::", "tests/it/faults/records.rs"),
     ("faults::registry::", "tests/it/faults/registry.rs"),
     ("faults::signals::", "tests/it/faults/signals.rs"),
     ("faults::state::", "tests/it/faults/state.rs"),

@@ -5,6 +5,8 @@
 mod accounts;
 mod browser;
 mod build;
+mod caches;
+mod claims;
 mod commands;
 mod completion;
 mod edit;
@@ -20,6 +22,7 @@ mod library;
 mod lints;
 mod live;
 mod lock;
+mod memory;
 mod mirrors;
 mod narrow;
 mod outputs;

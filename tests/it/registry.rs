@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use imgspec::backend::oci::manifest::{CONFIG, MANIFEST};
+use imgspec::backend::oci::manifest::{CONFIG, INDEX, MANIFEST};
 use imgspec::backend::oci::name::Digest;
 use serde_json::json;
 
@@ -33,6 +33,8 @@ struct State {
     manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
     asked: Vec<String>,
     faults: Option<Faults>,
+    /// Whether it lists what refers to an image, as registries do since version 1.1 of the protocol.
+    lists: bool,
 }
 
 /// The registry, until the tests end.
@@ -87,6 +89,49 @@ impl Registry {
         format!("{}/{repository}:1", self.host)
     }
 
+    /// From now on it lists what refers to an image.
+    pub(crate) fn lists(&self) {
+        self.state.lock().unwrap().lists = true;
+    }
+
+    /// The manifest under a tag.
+    pub(crate) fn manifest(&self, repository: &str, tag: &str) -> serde_json::Value {
+        let state = self.state.lock().unwrap();
+        let (_, bytes) = &state.manifests[&(repository.to_owned(), tag.to_owned())];
+        serde_json::from_slice(bytes).unwrap()
+    }
+
+    /// A blob of a repository.
+    pub(crate) fn blob(&self, repository: &str, digest: &str) -> Vec<u8> {
+        let state = self.state.lock().unwrap();
+        state.blobs[&(repository.to_owned(), digest.to_owned())].clone()
+    }
+
+    /// The tags of a repository.
+    pub(crate) fn tags(&self, repository: &str) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let own = state.manifests.keys().filter(|(of, _)| of == repository);
+        own.map(|(_, name)| name.clone())
+            .filter(|name| !name.contains(':'))
+            .collect()
+    }
+
+    /// Puts an artifact with one part there, whatever it says.
+    pub(crate) fn put(&self, repository: &str, tag: &str, kind: &str, part: &[u8]) {
+        let describe = |media_type: &str, bytes: &[u8]| json!({ "mediaType": media_type, "digest": digest(bytes), "size": bytes.len() });
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": kind,
+            "config": describe("application/vnd.oci.empty.v1+json", b"{}"),
+            "layers": [describe(kind, part)],
+            "annotations": { "dev.imgspec.image": tag.trim_start_matches("imgspec-record-") },
+        });
+        let mut state = self.state.lock().unwrap();
+        let of = |name: String| (repository.to_owned(), name);
+        state.blobs.insert(of(digest(part)), part.to_owned());
+        let said = (MANIFEST.to_owned(), manifest.to_string().into_bytes());
+        state.manifests.insert(of(tag.to_owned()), said);
+    }
+
     /// From now on it misbehaves like this, by method and path.
     pub(crate) fn faults(
         &self,
@@ -131,6 +176,20 @@ impl Registry {
                 assert_eq!(*name, digest(bytes), "in {repository}");
             }
         }
+    }
+
+    /// Makes a tag point to this manifest.
+    pub(crate) fn name(&self, repository: &str, tag: &str, manifest: &str) {
+        let said = (MANIFEST.to_owned(), manifest.as_bytes().to_owned());
+        let place = (repository.to_owned(), tag.to_owned());
+        self.state.lock().unwrap().manifests.insert(place, said);
+    }
+
+    /// Forgets the tags of a repository that begin like this.
+    pub(crate) fn forget(&self, repository: &str, start: &str) {
+        let mut state = self.state.lock().unwrap();
+        let keeps = |of: &str, name: &str| of != repository || !name.starts_with(start);
+        state.manifests.retain(|(of, name), _| keeps(of, name));
     }
 
     /// The blobs of a repository.
@@ -232,6 +291,9 @@ impl State {
             found.map(|(_, value)| value.replace("%3A", ":").replace("%2F", "/"))
         };
         let path = path.strip_prefix("/v2/").unwrap_or("");
+        if let Some((repository, subject)) = path.split_once("/referrers/") {
+            return self.referrers(repository, subject);
+        }
         if let Some((repository, name)) = path.split_once("/manifests/") {
             return self.manifest(method, (repository.to_owned(), name.to_owned()), &body);
         }
@@ -268,16 +330,60 @@ impl State {
         }
     }
 
+    fn referrers(&self, repository: &str, subject: &str) -> Answer {
+        if !self.lists {
+            return (404, String::new(), b"404 page not found".to_vec());
+        }
+        let each = self
+            .manifests
+            .iter()
+            .filter_map(|((of, name), (_, bytes))| {
+                let manifest: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+                let is_it = of == repository
+                    && name.contains(':')
+                    && manifest["subject"]["digest"] == subject;
+                is_it.then(|| json!({
+                "mediaType": MANIFEST, "digest": name, "size": bytes.len(),
+                "artifactType": manifest["artifactType"], "annotations": manifest["annotations"],
+            }))
+            });
+        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": each.collect::<Vec<_>>() });
+        (
+            200,
+            format!("content-type: {INDEX}\r\n"),
+            index.to_string().into_bytes(),
+        )
+    }
+
     fn manifest(&mut self, method: &str, name: (String, String), body: &[u8]) -> Answer {
         let told = |bytes: &[u8]| format!("docker-content-digest: {}\r\n", digest(bytes));
         if method == "PUT" {
-            let told = told(body);
+            let manifest: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+            let mut told = told(body);
+            if let Some(subject) = manifest["subject"]["digest"]
+                .as_str()
+                .filter(|_| self.lists)
+            {
+                told += &format!("oci-subject: {subject}\r\n");
+            }
             let by_digest = (name.0.clone(), digest(body));
             for name in [name, by_digest] {
                 self.manifests
                     .insert(name, (MANIFEST.to_owned(), body.to_owned()));
             }
             return (201, told, Vec::new());
+        }
+        if method == "DELETE" {
+            let (of, digest_of) = (&name.0, |bytes: &[u8]| digest(bytes));
+            let before = self.manifests.len();
+            self.manifests
+                .retain(|(other, _), (_, bytes)| other != of || digest_of(bytes) != name.1);
+            let status = if self.manifests.len() < before {
+                202
+            } else {
+                404
+            };
+            return (status, String::new(), Vec::new());
         }
         match self.manifests.get(&name) {
             None => (404, String::new(), Vec::new()),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bollard_buildkit_proto::moby::buildkit::v1::{Exporter, SolveRequest};
 
+use super::caches::Caches;
 use super::connection::random;
 use super::options;
 use super::request::Request;
@@ -95,11 +96,16 @@ fn exporter(request: &Request<'_>, export: Export) -> (&'static str, HashMap<Str
 fn frontend(request: &Request<'_>, proxies: &[(String, String)]) -> SolveRequest {
     let mut attributes = attributes(request, proxies);
     attributes.insert("filename".into(), stage::DOCKERFILE.into());
+    let caches = Caches::of(request.job);
+    if let Some((name, list)) = caches.imports() {
+        attributes.insert(name.to_owned(), list);
+    }
     let network = attributes.get("force-network-mode");
     let is_host = network.is_some_and(|mode| mode == "host");
     SolveRequest {
         frontend: "dockerfile.v0".into(),
         frontend_attrs: attributes,
+        cache: caches.options(),
         entitlements: is_host
             .then(|| "network.host".to_owned())
             .into_iter()

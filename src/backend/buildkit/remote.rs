@@ -157,7 +157,8 @@ impl AsyncWrite for Greeted {
 
 /// What a connection that begins like this leads to instead of a `BuildKit`.
 fn stranger(first: &[u8], is_plain: bool) -> Option<&'static str> {
-    const TLS: &str = "it expects TLS: name the authority that signed its certificate with `--buildkit-ca`";
+    const TLS: &str =
+        "it expects TLS: name the authority that signed its certificate with `--buildkit-ca`";
     match first {
         [] if is_plain => Some(
             "it closed the connection at once: if it expects TLS, name the authority that signed its certificate with \
@@ -199,9 +200,21 @@ mod tests {
     #[tokio::test]
     async fn a_wrong_port_is_recognized() {
         assert_eq!(first(b"\0\0\x12\x04", false).await, "4 bytes");
-        assert!(first(b"\x15\x03\x03", true).await.starts_with("it expects TLS: "));
-        assert!(first(b"HTTP/1.1 400", true).await.ends_with("not a BuildKit"));
-        assert!(first(b"", true).await.starts_with("it closed the connection at once"));
+        assert!(
+            first(b"\x15\x03\x03", true)
+                .await
+                .starts_with("it expects TLS: ")
+        );
+        assert!(
+            first(b"HTTP/1.1 400", true)
+                .await
+                .ends_with("not a BuildKit")
+        );
+        assert!(
+            first(b"", true)
+                .await
+                .starts_with("it closed the connection at once")
+        );
         let silent = "it accepts connections, but sends nothing within 0.05 s";
         assert_eq!(first(b"", false).await, silent);
     }

@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 
 use super::endpoint::Endpoint;
 use super::engine::{self, NoEngine};
-use super::{BY_PROGRAMS, Daemon, round};
+use super::{BY_PROGRAMS, Daemon, RECORDS, round};
 use crate::asking::Asker;
+use crate::backend::Memory;
 use crate::backend::oci::registry::{self, Access};
 use crate::cancel::Cancel;
 use crate::process::{self, Exit, Output, Patience, Stream};
@@ -58,6 +59,12 @@ impl Daemon {
             configuration: self.configuration(),
             registries: registry::places(&|name| self.raw(name).map(PathBuf::from)),
         }
+    }
+
+    /// What registries remember of builds, unless that is switched off.
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        let is_off = self.variable(RECORDS).is_some_and(|value| value == "0");
+        (!is_off).then(|| Memory::new(self.registries()))
     }
 
     pub(crate) fn configuration(&self) -> Option<PathBuf> {

@@ -12,7 +12,7 @@ use crate::backend::buildkit::{BuildKit, Ended, failure};
 use crate::backend::dockerfile::{self, Called, Dockerfile};
 use crate::backend::oci::reference::Reference;
 use crate::backend::secret::{self, Discreet, Hider, Revealed};
-use crate::backend::{BuildError, Existence, Job, StoreKind, Wanted};
+use crate::backend::{BuildError, Existence, Job, OTHER_IMAGE, StoreKind, Wanted};
 use crate::process::{self, Stream};
 
 impl Daemon {
@@ -173,7 +173,7 @@ impl Daemon {
     ) -> Result<Option<String>, BuildError> {
         asker.step("pushing");
         let mut digest = None;
-        let last = self.transfer("push", reference, asker, |line| {
+        let last = self.transfer(&["push"], reference, asker, |line| {
             digest = inspect::pushed(line).or(digest.take());
         })?;
         match last {
@@ -182,18 +182,59 @@ impl Daemon {
         }
     }
 
-    /// Pulls an image into the local store.
-    pub(super) fn pull(&self, reference: &str, asker: Asker<'_>) -> Result<(), BuildError> {
-        match self.transfer("pull", reference, asker, |_| {})? {
+    /// Pulls an image into the local store, for this platform if one is said.
+    pub(super) fn pull(
+        &self,
+        reference: &str,
+        platform: Option<&str>,
+        asker: Asker<'_>,
+    ) -> Result<(), BuildError> {
+        let platform = platform.map(|platform| format!("--platform={platform}"));
+        let how = ["pull"].into_iter().chain(platform.as_deref());
+        match self.transfer(&how.collect::<Vec<_>>(), reference, asker, |_| {})? {
             None => Ok(()),
             Some(last) => Err(failure::pull(reference, &last)),
+        }
+    }
+
+    /// Brings the image with a job's key from its registry into the local store. Returns its digest there and its size.
+    pub(crate) fn bring(
+        &self,
+        job: &Job<'_>,
+        asker: Asker<'_>,
+    ) -> Result<(String, Option<u64>), BuildError> {
+        let platforms = &job.recipe.platforms;
+        asker.step("pulling");
+        for platform in platforms {
+            self.pull(job.reference, Some(platform), asker)?;
+        }
+        if platforms.is_empty() {
+            self.pull(job.reference, None, asker)?;
+        }
+        let wanted = Wanted {
+            reference: job.reference,
+            place: StoreKind::Local,
+            platforms,
+        };
+        match self.exists(&[wanted], asker).into_iter().next() {
+            Some(Existence::Present {
+                key: Some(key),
+                digest,
+                size,
+            }) if job.key.is(&key) => Ok((digest, size)),
+            Some(Existence::Unknown { why }) => Err(BuildError::Transient(why)),
+            Some(Existence::Incomplete { missing }) => Err(BuildError::Failed(format!(
+                "the registry has it, but not for {}",
+                missing.join(" and ")
+            ))),
+            _ => Err(BuildError::Failed(OTHER_IMAGE.to_owned())),
         }
     }
 
     /// Runs `docker image push` or `pull`. Returns the last line that tells of a failure.
     fn transfer(
         &self,
-        how: &str,
+        how: &[&str],
         reference: &str,
         asker: Asker<'_>,
         mut hear: impl FnMut(&str),
@@ -208,7 +249,8 @@ impl Daemon {
         let mut command = self
             .docker()
             .map_err(|error| broken_off("docker", &error))?;
-        process::keep_all(command.args(["image", how, "--", reference]));
+        let arguments = [&["image"], how, &["--", reference][..]].concat();
+        process::keep_all(command.args(arguments));
         let exit = self
             .run(
                 &mut command,

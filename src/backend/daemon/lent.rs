@@ -34,7 +34,7 @@ impl Daemon {
         asker: Asker<'_>,
     ) -> Result<(), BuildError> {
         self.ready(asker)?;
-        self.pull(name, asker)?;
+        self.pull(name, None, asker)?;
         self.name(name, &image.reference, asker)
     }
 
@@ -47,14 +47,21 @@ impl Daemon {
     ) -> Result<Digest, BuildError> {
         let Some(lender) = &self.lender else {
             let what = &image.reference;
-            let why = format!("`{what}` cannot be made available to another builder: there is no store for that");
+            let why = format!(
+                "`{what}` cannot be made available to another builder: there is no store for that"
+            );
             return Err(BuildError::Failed(why));
         };
-        let own = self.lent(image, asker)?.and_then(|_| Digest::read(&image.digest));
+        let own = self
+            .lent(image, asker)?
+            .and_then(|_| Digest::read(&image.digest));
         let digest = match own {
             Some(digest) => digest,
             None => self.laid.get(&image.digest, || {
-                asker.step(&format!("making {} available to another builder", image.reference));
+                asker.step(&format!(
+                    "making {} available to another builder",
+                    image.reference
+                ));
                 let quiet = Quiet(asker.notes());
                 let asker = Asker::build(&quiet, asker.cancel());
                 lender.take(asker, |name| {
@@ -101,7 +108,7 @@ impl Daemon {
         let Some(name) = self.lent(image, asker)? else {
             return Ok(());
         };
-        self.pull(&name, asker)
+        self.pull(&name, None, asker)
             .map_err(|error| self.explain_lent(error))?;
         let named = self.name(&name, &image.reference, asker);
         self.forget(&name);

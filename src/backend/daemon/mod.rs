@@ -40,10 +40,10 @@ use crate::disk::dir::Rooted;
 use crate::limits::Limits;
 pub(crate) use build::{broken_off, not_for};
 use endpoint::Endpoint;
-use engine::{Buildx, EngineInfo};
 pub(in crate::backend) use engine::NoEngine;
-pub(in crate::backend) use instances::Instance;
+use engine::{Buildx, EngineInfo};
 pub(crate) use inspect::LocalImage;
+pub(in crate::backend) use instances::Instance;
 pub(crate) use lent::DOCKER;
 pub(crate) use locked::locked_digests;
 use parking_lot::Mutex;
@@ -54,6 +54,9 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket
 
 /// If set to 1, builds use Docker's commands even if the daemon could be accessed directly.
 const BY_PROGRAMS: &str = "IMGSPEC_DOCKER_PROGRAMS";
+
+/// If set to 0, no records of builds are left in registries or read from them.
+const RECORDS: &str = "IMGSPEC_REMOTE_RECORDS";
 
 /// A daemon, and the `docker` command that can reach it. Private image names are removed when it is dropped.
 #[derive(Debug)]
@@ -144,6 +147,14 @@ impl Daemon {
         engine.is_ok_and(|engine| engine.buildkit.is_some())
     }
 
+    /// Why its builds cannot leave their steps in caches of registries; `None` if they can, or if it does not answer.
+    pub(crate) fn keeps_no_caches(&self) -> Option<String> {
+        let engine = self.engine(Asker::silent()).ok()?;
+        let why = "Docker's classic image store cannot write caches to registries (it can read them): switch the daemon to the containerd \
+            image store (`\"features\": {\"containerd-snapshotter\": true}` in daemon.json)";
+        (!engine.info.containerd_store).then(|| why.to_owned())
+    }
+
     /// What is known about the daemon, queried once. Only success is remembered: a daemon may be starting up.
     fn engine(&self, asker: Asker<'_>) -> Result<Engine, NoEngine> {
         let mut known = self.engine.lock();
@@ -183,7 +194,8 @@ impl Daemon {
         }
         let proxies = endpoint.proxies(self.configuration().as_deref());
         let (socket, name) = (endpoint.socket()?, endpoint.words());
-        let buildkit = BuildKit::new(Address::Daemon(socket), name, self.registries(), proxies).ok()?;
+        let buildkit =
+            BuildKit::new(Address::Daemon(socket), name, self.registries(), proxies).ok()?;
         Some(Arc::new(buildkit))
     }
 }

@@ -14,8 +14,9 @@ use super::dockerfile::{self, Called, stage::stage};
 use super::elsewhere::{Builders, Elsewhere};
 use super::leaving::Leaving;
 use super::{
-    Artifact, Availability, Backend, BuildError, COMPRESSION, CleanUp, Cleaned, DEBIAN, Existence,
-    Job, Notes, Outsider, Resolved, Unplaced, Unresolved, Unsupported, Wanted, context, labels,
+    Artifact, Availability, Backend, BuildError, COMPRESSION, Claimant, CleanUp, Cleaned, DEBIAN,
+    Existence, Job, Memory, Notes, Outsider, Resolved, Unplaced, Unresolved, Unsupported, Wanted,
+    context, labels,
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;
@@ -115,6 +116,17 @@ impl Backend for Docker {
         base::unusable(recipe, files).into_iter().collect()
     }
 
+    fn forbidden(&self, recipe: &Recipe) -> Vec<Unsupported> {
+        let is_daemon = matches!(self.way(), Way::Daemon);
+        let is_asked = is_daemon && !recipe.wishes.cache_to.is_empty();
+        let why = is_asked.then(|| self.daemon.keeps_no_caches());
+        let refused = why.flatten().map(|why| Unsupported {
+            field: "cache-to".to_owned(),
+            why,
+        });
+        refused.into_iter().collect()
+    }
+
     /// Refers to bases of the workspace by their references; a build uses private names of the same images instead.
     fn render(&self, job: &Job<'_>, to: &Path) -> Result<(), BuildError> {
         write(job, to).map(drop)
@@ -139,12 +151,18 @@ impl Backend for Docker {
         match self.way() {
             Way::Daemon => self.daemon.foreign(wanted, asker),
             // What the local store has is not what is built on there.
-            Way::Instance(_) | Way::Pool(_) | Way::Nowhere(_) => self.leaving.foreign(wanted, asker),
+            Way::Instance(_) | Way::Pool(_) | Way::Nowhere(_) => {
+                self.leaving.foreign(wanted, asker)
+            }
         }
     }
 
     fn borrows(&self) -> bool {
         true
+    }
+
+    fn claimant(&self) -> Option<Claimant> {
+        Some(Claimant::new(&self.daemon.registries()))
     }
 
     fn loads(&self) -> bool {
@@ -197,6 +215,21 @@ impl Backend for Docker {
             return Ok(Some(artifact.digest.clone()));
         }
         self.daemon.push(&artifact.reference, asker)
+    }
+
+    fn pull(
+        &self,
+        job: &Job<'_>,
+        _: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        let (digest, size) = self.daemon.bring(job, Asker::build(notes, cancel))?;
+        Ok(job.artifact(self.name(), digest, size))
+    }
+
+    fn memory(&self) -> Option<Memory> {
+        self.daemon.memory()
     }
 }
 

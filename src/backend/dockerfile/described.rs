@@ -6,6 +6,7 @@ use std::path::Path;
 use super::stage::{CONTEXT, DOCKERFILE, named_context};
 use super::{Dockerfile, quote};
 use crate::backend::Job;
+use crate::backend::buildkit::caches::Caches;
 use crate::backend::buildkit::options;
 use crate::recipe::StepSecret;
 
@@ -26,6 +27,10 @@ pub struct Described {
     pub directories: Vec<(String, String)>,
     /// Build options, named as in `docker build`, with valid values.
     pub options: Vec<(String, String)>,
+    /// The caches in registries that it reads, as buildx describes them.
+    pub cache_from: Vec<String>,
+    /// The caches in registries that it writes.
+    pub cache_to: Vec<String>,
     /// The secrets that its steps receive.
     pub secrets: Vec<StepSecret>,
 }
@@ -41,6 +46,7 @@ impl Described {
         let newline = dockerfile.newline.then_some((quote::NEWLINE, "\n"));
         let newline = newline.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let own = dockerfile.own.clone().unwrap_or_default();
+        let caches = Caches::of(job);
         let named = |(name, _): (String, usize)| {
             let directory = named_context(&name);
             (name, directory)
@@ -53,6 +59,8 @@ impl Described {
             images: own.images,
             directories: own.folders.into_iter().map(named).collect(),
             options: job.recipe.wishes.options.clone(),
+            cache_from: caches.reads().collect(),
+            cache_to: caches.writes().collect(),
             secrets: job.recipe.secrets.clone(),
         }
     }
@@ -90,6 +98,12 @@ impl Described {
                     .into_iter()
                     .map(OsString::from),
             );
+        }
+        for cache in &self.cache_from {
+            words.extend(["--cache-from".into(), cache.into()]);
+        }
+        for cache in &self.cache_to {
+            words.extend(["--cache-to".into(), cache.into()]);
         }
         words.extend(["--file".into(), directory.join(DOCKERFILE).into()]);
         words.push(directory.join(CONTEXT).into());

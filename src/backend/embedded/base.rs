@@ -1,7 +1,7 @@
 //! The image that a build starts from: fetched from a registry, built before, or nothing.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::common::{LARGEST, NAME, at_once, failed, passing, stored};
 use super::config::Config;
@@ -247,7 +247,13 @@ impl Source<'_> {
         }
         let digest = Digest::read(&base.digest);
         let digest = digest.ok_or_else(|| failed(format!("`{}` is no digest", base.digest)))?;
-        self.built(digest, platform)
+        let is_here = self.store.size(digest).map_err(failed)?.is_some();
+        let is_pushed = Reference::read(&base.reference).is_some_and(|it| it.has_host);
+        if is_here || !is_pushed {
+            return self.built(digest, platform);
+        }
+        // Another machine built it.
+        self.registry(&base.reference, Some(&base.digest), platform)
     }
 
     /// An image that was built before, by the digest of its manifest or index.
@@ -260,18 +266,26 @@ impl Source<'_> {
         self.image(&manifest)
     }
 
-    /// Stores the config and the manifest of an image with these layers; returns the manifest.
-    pub(super) fn put_manifest(&self, config: &[u8], parts: &[Part]) -> Result<Blob, BuildError> {
+    /// Stores the config and the manifest of an image with these layers and annotations; returns the manifest.
+    pub(super) fn put_manifest(
+        &self,
+        config: &[u8],
+        parts: &[Part],
+        annotations: Value,
+    ) -> Result<Blob, BuildError> {
         let digest = Digest::of(config).to_string();
         let layers = parts.iter().map(|part| {
             json!({ "mediaType": part.media_type, "digest": part.digest.to_string(), "size": part.size })
         });
-        let manifest = json!({
+        let mut manifest = json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": { "mediaType": CONFIG, "digest": digest, "size": config.len() },
             "layers": layers.collect::<Vec<_>>(),
         });
+        if !annotations.is_null() {
+            manifest["annotations"] = annotations;
+        }
         let bytes = serde_json::to_vec(&manifest).expect("JSON is JSON");
         // Both wait for the disk, so they wait together.
         let put = |bytes: &&[u8]| self.store.put(*bytes, None);
@@ -287,7 +301,12 @@ impl Source<'_> {
     }
 
     /// A manifest or an index of a registry, by tag or digest. One with a digest that was pulled before is in the store.
-    fn pulled(&self, name: &str, from: &Pull<'_>, of: &str) -> Result<Manifest, BuildError> {
+    pub(super) fn pulled(
+        &self,
+        name: &str,
+        from: &Pull<'_>,
+        of: &str,
+    ) -> Result<Manifest, BuildError> {
         let known = Digest::read(name).map(|digest| self.store.read_whole(digest, LARGEST));
         if let Some(Ok(bytes)) = known {
             return read(&bytes);

@@ -61,7 +61,7 @@ pub(super) fn build(job: &Job<'_>, source: &Source<'_>) -> Result<Digest, BuildE
     }
     match manifests.as_slice() {
         [(_, (digest, _))] => Ok(*digest),
-        several => index(several, source),
+        several => index(several, job, source),
     }
 }
 
@@ -345,8 +345,15 @@ impl<'a> Building<'a> {
 
     /// Stores config and manifest; returns the manifest's digest and size.
     fn finish(self) -> Result<(Digest, u64), BuildError> {
+        let platform = self.image.config.platform().to_string();
         let config = self.image.config.bytes();
-        let manifest = self.source.put_manifest(&config, &self.image.parts)?;
+        let annotations = json!({
+            (labels::KEY): self.job.key,
+            (labels::PLATFORM): platform,
+        });
+        let manifest = self
+            .source
+            .put_manifest(&config, &self.image.parts, annotations)?;
         Ok((manifest.digest, manifest.size))
     }
 
@@ -389,6 +396,7 @@ impl<'a> Building<'a> {
 
 fn index(
     manifests: &[(&String, (Digest, u64))],
+    job: &Job<'_>,
     source: &Source<'_>,
 ) -> Result<Digest, BuildError> {
     let each = manifests.iter().map(|(platform, (digest, size))| Part {
@@ -397,7 +405,8 @@ fn index(
         digest: *digest,
         size: *size,
     });
-    let bytes = manifest::index(&each.collect::<Vec<_>>());
+    let annotations = json!({ (labels::KEY): job.key });
+    let bytes = manifest::index(&each.collect::<Vec<_>>(), &annotations);
     let blob = source.store.put(bytes.as_slice(), None).map_err(failed)?;
     Ok(blob.digest)
 }

@@ -2,7 +2,7 @@
 
 use super::commands::{self, NETWORK};
 use super::python::arguments;
-use crate::backend::Unsupported;
+use crate::backend::{Unsupported, refused_caches};
 use crate::recipe::{Recipe, Step, Wishes};
 
 /// The fields of this recipe that cannot be honored.
@@ -63,5 +63,6 @@ fn refused_wishes(wishes: &Wishes) -> Vec<Unsupported> {
         why: "registry access is configured as for Docker, mirrors in containers' registries.conf"
             .to_owned(),
     });
-    options.chain(registries).collect()
+    let caches = refused_caches(wishes, "its layers are kept in a store of its own");
+    options.chain(registries).chain(caches).collect()
 }

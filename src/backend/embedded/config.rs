@@ -112,6 +112,10 @@ impl Config {
         }
     }
 
+    pub(super) fn label(&self, name: &str) -> Option<&str> {
+        self.part("Labels")?.get(name)?.as_str()
+    }
+
     pub(super) fn set_label(&mut self, name: &str, value: &str) {
         let labels = self.config().entry("Labels");
         let labels = labels.or_insert_with(|| json!({}));

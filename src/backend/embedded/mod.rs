@@ -31,6 +31,7 @@ mod owner;
 mod packages;
 mod pins;
 mod publish;
+mod pull;
 mod python;
 mod render;
 mod sdists;
@@ -57,9 +58,9 @@ use super::oci::store::Store;
 use super::packages::{Found as FoundPackages, NotFound, Requested, RequestedDebs};
 use super::platform::Platform;
 use super::{
-    Artifact, Availability, Backend, BuildError, Cancel, CleanUp, Cleaned, Details, Existence,
-    Export, Job, Notes, Outsider, Resolved, StoreKind, Subject, Unresolved, Unsupported, Wanted,
-    context, labels, waiting,
+    Artifact, Availability, Backend, BuildError, Cancel, Claimant, CleanUp, Cleaned, Details,
+    Existence, Export, Job, Memory, Notes, Outsider, Resolved, StoreKind, Subject, Unresolved,
+    Unsupported, Wanted, context, labels, waiting,
 };
 use crate::asking::Asker;
 use crate::disk::cache;
@@ -159,6 +160,22 @@ impl Embedded {
             wanted.platforms,
         ))
     }
+}
+
+/// Gives an image of the store the reference of its job.
+fn named(job: &Job<'_>, digest: Digest, store: &Store) -> Result<Artifact, BuildError> {
+    let note = ImageNote {
+        reference: job.reference.to_owned(),
+        key: job.key.to_string(),
+        digest: digest.to_string(),
+    };
+    let text = serde_json::to_vec(&note).expect("texts are JSON");
+    store
+        .keep_note(&ImageNote::name(job.reference), &text)
+        .map_err(failed)?;
+    let mut found = Found::default();
+    let size = found.look(store, digest).then_some(found.size);
+    Ok(job.artifact(NAME, digest.to_string(), size))
 }
 
 /// What the store has of an image.
@@ -320,19 +337,7 @@ impl Backend for Embedded {
             building.join().unwrap_or_else(|panic| resume_unwind(panic))
         });
         super::sandbox::dismiss();
-        let digest = digest?;
-        let note = ImageNote {
-            reference: job.reference.to_owned(),
-            key: job.key.to_string(),
-            digest: digest.to_string(),
-        };
-        let text = serde_json::to_vec(&note).expect("texts are JSON");
-        store
-            .keep_note(&ImageNote::name(job.reference), &text)
-            .map_err(failed)?;
-        let mut found = Found::default();
-        let size = found.look(&store, digest).then_some(found.size);
-        Ok(job.artifact(NAME, digest.to_string(), size))
+        named(job, digest?, &store)
     }
 
     fn is_store_own(&self) -> bool {
@@ -366,6 +371,10 @@ impl Backend for Embedded {
         if let Ok(store) = self.store(&Cancel::default()) {
             inspect::measure(&store, details);
         }
+    }
+
+    fn claimant(&self) -> Option<Claimant> {
+        Some(Claimant::new(&self.access))
     }
 
     fn loads(&self) -> bool {
@@ -424,5 +433,23 @@ impl Backend for Embedded {
         pushed
             .map(|()| Some(artifact.digest.clone()))
             .map_err(|error| told(error, job.reference))
+    }
+
+    fn pull(
+        &self,
+        job: &Job<'_>,
+        digest: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        let store = self.store(cancel)?;
+        let digest = Digest::read(digest);
+        let digest = digest.ok_or_else(|| failed("the registry reports no digest"))?;
+        pull::pull(job, digest, &self.source(&store, notes, cancel))?;
+        named(job, digest, &store)
+    }
+
+    fn memory(&self) -> Option<Memory> {
+        self.daemon.memory()
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn push(
     }
     send(&manifest.blobs, (&to, &of), source, mount.as_ref())?;
     to.put_manifest(&of.tag, &manifest.media_type, &bytes)
+        .map(drop)
 }
 
 /// The repository of the base, if it is in the same registry: blobs that it has need not be sent.

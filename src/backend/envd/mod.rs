@@ -28,8 +28,9 @@ pub use program::{CONTEXT, Envd};
 use super::daemon::DOCKER;
 use super::oci::store::Store;
 use super::{
-    Artifact, Availability, Backend, BuildError, COMPRESSION, Cancel, CleanUp, Cleaned, Existence,
-    Job, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context,
+    Artifact, Availability, Backend, BuildError, COMPRESSION, Cancel, Claimant, CleanUp, Cleaned,
+    Existence, Job, Memory, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context,
+    refused_caches,
 };
 use crate::asking::Asker;
 use crate::process;
@@ -151,6 +152,10 @@ impl Backend for Envd {
                 why: build::WRONG_BUILDKIT.to_owned(),
             });
         }
+        if !wishes.is_lenient {
+            let why = "its BuildKit keeps its steps itself";
+            unsupported.extend(refused_caches(wishes, why));
+        }
         unsupported
     }
 
@@ -196,6 +201,10 @@ impl Backend for Envd {
         true
     }
 
+    fn claimant(&self) -> Option<Claimant> {
+        Some(Claimant::new(&self.daemon.registries()))
+    }
+
     fn loads(&self) -> bool {
         true
     }
@@ -227,6 +236,21 @@ impl Backend for Envd {
     ) -> Result<Option<String>, BuildError> {
         self.daemon
             .push(&artifact.reference, Asker::build(notes, cancel))
+    }
+
+    fn pull(
+        &self,
+        job: &Job<'_>,
+        _: &str,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<Artifact, BuildError> {
+        let (digest, size) = self.daemon.bring(job, Asker::build(notes, cancel))?;
+        Ok(job.artifact(self.name(), digest, size))
+    }
+
+    fn memory(&self) -> Option<Memory> {
+        self.daemon.memory()
     }
 }
 

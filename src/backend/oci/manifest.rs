@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::name::Digest;
 use crate::backend::platform::Platform;
@@ -87,10 +87,10 @@ impl Part<'_> {
     }
 }
 
-/// An index of images, in this order.
-pub(in crate::backend) fn index(parts: &[Part<'_>]) -> Vec<u8> {
+/// An index of images, in this order, with annotations.
+pub(in crate::backend) fn index(parts: &[Part<'_>], annotations: &Value) -> Vec<u8> {
     let parts: Vec<_> = parts.iter().map(Part::json).collect();
-    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": parts });
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": parts, "annotations": annotations });
     serde_json::to_vec(&index).expect("JSON is JSON")
 }
 
@@ -108,6 +108,15 @@ pub(in crate::backend) struct Sent {
     pub(in crate::backend) config: Option<Descriptor>,
     layers: Option<Vec<Descriptor>>,
     pub(in crate::backend) manifests: Option<Vec<Descriptor>>,
+    #[serde(default)]
+    annotations: Value,
+}
+
+impl Sent {
+    /// The value of an annotation.
+    pub(in crate::backend) fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.get(name)?.as_str()
+    }
 }
 
 impl Manifest {

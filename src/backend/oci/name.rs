@@ -116,6 +116,15 @@ impl Tag {
         valid.then(|| Self(text.to_owned()))
     }
 
+    /// A tag that begins like this and names an image of a workspace.
+    pub(in crate::backend) fn for_image(start: &str, image: &str) -> String {
+        let tag = format!("{start}{image}");
+        if Self::read(&tag).is_some() {
+            return tag;
+        }
+        format!("{start}{}", &blake3::hash(image.as_bytes()).to_hex()[..32])
+    }
+
     /// The tag as a string.
     pub fn as_str(&self) -> &str {
         &self.0

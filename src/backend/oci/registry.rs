@@ -1,17 +1,20 @@
 //! Queries registries through the OCI distribution protocol.
 //!
-//! Read-only; independent of any builder. An image counts as absent only if the registry says so (404); anything else
+//! Independent of any builder. An image counts as absent only if the registry says so (404); anything else
 //! that is not an answer is "unknown". A few threads query many references at once, and if none of them has had an
 //! answer within the limit for one, the rest is unknown too. Credentials come from Docker's configuration; they are
 //! looked up when a registry first requests them, and sent only to that registry and to the token server that it names.
 
+mod artifact;
 mod auth;
+mod claim;
 mod client;
 #[cfg(test)]
 mod fuzz;
 mod login;
 mod mirrors;
 mod pull;
+mod records;
 mod resolve;
 mod round;
 mod transfer;
@@ -22,10 +25,14 @@ use super::reference::Reference;
 pub(in crate::backend) use super::web::TransferError;
 use crate::asking::Asker;
 use crate::backend::{Existence, Wanted};
+pub use claim::Claimant;
+pub(crate) use claim::{Attempt, Claim, ClaimError, Place, Seen};
 use client::{Client, LookupError};
 pub(crate) use login::{Access, Login};
 pub(crate) use mirrors::places;
 pub(in crate::backend) use pull::Pull;
+pub use records::Memory;
+pub(crate) use records::{Memo, Recall};
 pub(crate) use resolve::resolve;
 use round::ask_all;
 pub(in crate::backend) use transfer::Transfer;
@@ -41,7 +48,7 @@ pub(crate) fn exists(
     asker: Asker<'_>,
 ) -> Vec<Existence> {
     let label = label.to_owned();
-    let question = move |client: &Client, reference: &Reference, platforms: &[String]| {
+    let question = move |client: &Client, reference: &Reference, platforms: &Vec<String>| {
         let found = client.inquiry(reference).image(&label)?;
         Ok(Existence::present(
             found.label,
@@ -76,7 +83,9 @@ pub(crate) fn digest(reference: &str, access: &Access) -> Option<String> {
 /// Whether a registry is spoken to without encryption.
 pub(crate) fn is_plain(host: &str, access: &Access) -> bool {
     let limit = access.limits.answer();
-    Client::hasty(access, limit).origin(host).starts_with("http:")
+    Client::hasty(access, limit)
+        .origin(host)
+        .starts_with("http:")
 }
 
 /// Whether the registry accepts a connection and then sends nothing. `false` if it cannot be reached from here, since a

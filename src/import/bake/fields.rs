@@ -9,15 +9,12 @@ use crate::diagnostic::shown;
 use crate::import::imported::NewNode;
 use crate::manifest;
 
-const OWN_CACHE: &str = "the builder manages its own cache, and up-to-date images are not built";
 const FORCE: &str = "use `imgspec graph build --force` to build every step again";
 
 /// Fields that are not carried over, with the reason.
 const LEFT_OUT: &[(&str, &str)] = &[
     ("annotations", "imgspec writes labels, not annotations"),
     ("attest", "imgspec generates neither provenance nor an SBOM"),
-    ("cache-from", OWN_CACHE),
-    ("cache-to", OWN_CACHE),
     (
         "call",
         "use `imgspec check` for the manifest and `docker build --check` for the Dockerfile",
@@ -52,6 +49,7 @@ impl BakeTarget<'_> {
                 "platforms" => self.platforms(&strings(value)),
                 "labels" => self.labels(value),
                 "secret" => self.secrets(value),
+                "cache-from" | "cache-to" => self.caches(name, value),
                 name => self.left_out(name, value),
             }
         }
@@ -130,6 +128,27 @@ impl BakeTarget<'_> {
         }
     }
 
+    /// Takes caches in registries.
+    fn caches(&mut self, field: &str, caches: &Value) {
+        let one = std::slice::from_ref(caches);
+        let all = caches.as_array().map_or(one, Vec::as_slice);
+        let mut accepted = Vec::new();
+        for cache in all {
+            match place_of_cache(field, cache) {
+                Ok(place) if accepted.contains(&place) => {}
+                Ok(place) => accepted.push(place),
+                Err(why) => {
+                    let cache = shown(&short(cache));
+                    let message = format!("the cache `{cache}` of `{field}` is left out: {why}");
+                    self.note(field, message);
+                }
+            }
+        }
+        if !accepted.is_empty() {
+            self.nodes.push(NewNode::words(field, accepted));
+        }
+    }
+
     fn secrets(&mut self, secrets: &Value) {
         for secret in secrets.as_array().into_iter().flatten() {
             match self.secret(secret) {
@@ -171,5 +190,26 @@ impl BakeTarget<'_> {
                 Ok(node.with(prop, id))
             }
         }
+    }
+}
+
+/// The reference of a cache, or the reason that it is left out.
+fn place_of_cache(field: &str, cache: &Value) -> Result<String, String> {
+    let parts = parts(cache);
+    let place = match cache {
+        Value::String(text) if !text.contains('=') => Some(text),
+        _ => parts.get("ref"),
+    };
+    let kind = parts.get("type").map_or("registry", String::as_str);
+    if kind != "registry" {
+        return Err(format!(
+            "caches are in registries, not of the type `{}`",
+            shown(kind)
+        ));
+    }
+    let place = place.ok_or("it has no `ref`")?;
+    match manifest::takes(field, place) {
+        Ok(()) => Ok(place.clone()),
+        Err(refused) => Err(refused.why.to_string()),
     }
 }

@@ -271,6 +271,8 @@ fn a_dockerfile_stands_alone() {
         ("secret", "\"a\" env=\"A\""),
         ("builder-options", "network=\"host\""),
         ("registry-config", "\"conf.json\""),
+        ("cache-from", "\"ghcr.io/x:c\""),
+        ("cache-to", "\"ghcr.io/x:c\""),
     ];
     for (field, value) in beside {
         let manifest = format!("image \"a\" {{ dockerfile \"Dockerfile\"; {field} {value} }}\n");
@@ -320,7 +322,7 @@ fn every_other_field_is_told_beside_a_dockerfile() {
     // `dockerfile` itself, and those covered by `a_dockerfile_stands_alone`.
     let all = crate::spec::fields::names().count();
     assert_eq!(
-        others.len() + 10,
+        others.len() + 12,
         all,
         "a new field must be in one of the tables"
     );

@@ -147,6 +147,11 @@ impl Terminal {
                 reference,
                 seconds,
             } => self.done("↑", image, "pushed", *seconds, reference),
+            Event::ImagePulled {
+                image,
+                reference,
+                seconds,
+            } => self.done("↓", image, "pulled", *seconds, reference),
             Event::ImageFailed { .. } => return self.failure(event),
             Event::ImageSkipped { image, because } => {
                 doubtful("⊘", image, "skipped ", &story::because(because))

@@ -124,7 +124,10 @@ impl Screen {
                 self.pushed += 1;
                 self.end(image);
             }
+            // Another run built it meanwhile.
+            Event::ImageFresh { image, .. } if self.runs(image) => self.end(image),
             Event::ImageBuilt { image, .. }
+            | Event::ImagePulled { image, .. }
             | Event::ImageSkipped { image, .. }
             | Event::ImageCancelled { image } => self.end(image),
             Event::RunFinished { .. } => {
@@ -154,6 +157,10 @@ impl Screen {
                 node: None,
             });
         }
+    }
+
+    fn runs(&self, image: &str) -> bool {
+        self.running.iter().any(|running| running.image == image)
     }
 
     fn end(&mut self, image: &str) {

@@ -198,6 +198,39 @@ fn with_all_or_nothing_what_is_built_is_withheld_until_all_is_and_for_good_when_
     assert_eq!(board, [Standing::ReadyToPush, Standing::PushFailed]);
 }
 
+#[test]
+fn an_image_that_another_runner_builds_keeps_no_worker_and_its_dependents_wait() {
+    let graph = graph(&[vec![], vec![0], vec![]]);
+    let plan = plan(&graph, &BTreeSet::from([0, 1, 2]));
+    let known = Known {
+        postponed: ids(&[0]),
+        ..Known::default()
+    };
+    let board = Board::new(&graph, &plan, &known);
+    let standings = graph.ids().map(|id| board.get(id).clone());
+    assert_eq!(
+        standings.collect::<Vec<_>>(),
+        [Standing::Postponed, Standing::Waiting, Standing::Ready]
+    );
+    assert_eq!(board.next().map(|next| next.id), Some(ImageId(2)));
+    assert!(board.is_under_way());
+}
+
+#[test]
+fn pushes_that_others_wait_for_go_before_builds() {
+    let graph = graph(&[vec![], vec![]]);
+    let mut plan = plan(&graph, &BTreeSet::from([0, 1]));
+    plan.settle(ImageId(0), Action::Push);
+    for pushes_first in [false, true] {
+        let known = Known {
+            pushes_first,
+            ..Known::default()
+        };
+        let next = Board::new(&graph, &plan, &known).next();
+        assert_eq!(next.map(|next| next.is_push), Some(pushes_first));
+    }
+}
+
 /// A run without threads: the outcomes of jobs are random.
 struct Simulation {
     graph: Graph,
@@ -207,6 +240,7 @@ struct Simulation {
     all_or_nothing: bool,
     building: BTreeSet<ImageId>,
     pushing: BTreeSet<ImageId>,
+    postponed: BTreeSet<ImageId>,
     failed: BTreeSet<ImageId>,
     built: BTreeSet<ImageId>,
     pushed: BTreeSet<ImageId>,
@@ -217,6 +251,7 @@ impl Simulation {
         Known {
             building: self.building.clone(),
             pushing: self.pushing.clone(),
+            postponed: self.postponed.clone(),
             failed: Cow::Borrowed(&self.failed),
             all_or_nothing: self.all_or_nothing,
             ..Known::default()
@@ -256,8 +291,18 @@ impl Simulation {
         Ok(())
     }
 
-    /// Ends one running job. `how` 0 fails, 1 has to start again, anything else succeeds.
+    /// Ends one running job. `how` 0 fails, 1 has to start again, 2 is left to another runner, anything else succeeds. If nothing is
+    /// running, ends the wait for another runner, which has built the image or not.
     fn end(&mut self, which: usize, how: u8, pushes: bool) -> Option<ImageId> {
+        if self.building.is_empty() && self.pushing.is_empty() {
+            let id = self.postponed.pop_first()?;
+            if how > 2 {
+                self.built.insert(id);
+                self.pushed.extend(pushes.then_some(id));
+                self.plan.settle(id, Action::Fresh);
+            }
+            return Some(id);
+        }
         let on = self.building.iter().chain(&self.pushing);
         let id = on
             .copied()
@@ -267,6 +312,7 @@ impl Simulation {
         match how {
             0 => drop(self.failed.insert(id)),
             1 => {}
+            2 if !is_push => drop(self.postponed.insert(id)),
             _ if is_push => {
                 self.pushed.insert(id);
                 self.plan.settle(id, Action::Fresh);
@@ -307,6 +353,7 @@ proptest! {
             all_or_nothing,
             building: BTreeSet::new(),
             pushing: BTreeSet::new(),
+            postponed: BTreeSet::new(),
             failed: BTreeSet::new(),
             built: BTreeSet::new(),
             pushed: BTreeSet::new(),
@@ -318,14 +365,15 @@ proptest! {
             if !is_halted {
                 run.start(&mut board)?;
             }
-            if run.building.is_empty() && run.pushing.is_empty() {
+            let is_idle = run.building.is_empty() && run.pushing.is_empty();
+            if is_idle && (is_halted || run.postponed.is_empty()) {
                 prop_assert!(is_halted || !board.is_under_way(), "it waits for what never comes");
                 break;
             }
             turns += 1;
             let (which, how) = dice.next().expect("endless");
             // The board does not bound restarts, so the test does.
-            let ended = run.end(which, if turns > 250 { how.max(2) } else { how }, pushes);
+            let ended = run.end(which, if turns > 250 { how.max(3) } else { how }, pushes);
             let again = board.again(&run.graph, &run.plan, &run.known(), &ended.into_iter().collect());
             let whole = run.board();
             for id in run.graph.ids() {

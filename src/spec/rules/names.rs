@@ -4,6 +4,7 @@
 //! where there is only one way to fix it, the fix.
 
 use super::refused::{Refused, halves, refuse, refuse_if, require, settled};
+use crate::spec::OWN_CACHE;
 
 /// Checks a repository name: components of lower-case letters and digits, separated by `/`.
 pub(crate) fn check_name(name: &str) -> Result<(), Refused> {
@@ -169,6 +170,25 @@ pub(crate) fn check_reference(reference: &str) -> Result<(), Refused> {
             .map(|fix| format!("{fix}{}", &reference[name.len()..])),
         ..refused
     })
+}
+
+/// Where the cache of a build is: a reference in a registry, or the word for the image's own.
+pub(crate) fn build_cache(cache: &str) -> Result<(), Refused> {
+    if cache == OWN_CACHE {
+        return Ok(());
+    }
+    if let Some((_, place)) = cache.split_once("ref=") {
+        let place = place.split(',').next().unwrap_or(place);
+        let why = "a cache in a registry is just its reference";
+        return settled(why, place, build_cache);
+    }
+    let why =
+        "it is not a reference: other kinds of caches than those in registries are not supported";
+    refuse_if(cache.contains('='), why)?;
+    let why = "a cache has a tag, not a digest: it changes with every build";
+    refuse_if(cache.contains('@'), why)?;
+    refuse_if(cache.is_empty(), "the reference of a cache cannot be empty")?;
+    check_reference(cache)
 }
 
 fn check_repository(name: &str) -> Result<(), Refused> {

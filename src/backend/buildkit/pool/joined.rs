@@ -3,13 +3,15 @@
 
 use std::thread;
 
+use serde_json::json;
+
 use super::members::Members;
 use crate::backend::buildkit::request::Request;
 use crate::backend::oci::manifest::{self, INDEX, Manifest, Part};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry::{Transfer, TransferError};
-use crate::backend::{BuildError, Job, Notes};
+use crate::backend::{BuildError, Job, Notes, labels};
 use crate::recipe::Recipe;
 
 /// Builds all platforms at once. Returns the digest of the index.
@@ -17,7 +19,8 @@ pub(super) fn build(members: &Members, request: &Request<'_>) -> Result<String, 
     let platforms = &request.job.recipe.platforms;
     let built = thread::scope(|scope| {
         let each = platforms.iter();
-        let each = each.map(|platform| scope.spawn(move || of_platform(members, request, platform)));
+        let each =
+            each.map(|platform| scope.spawn(move || of_platform(members, request, platform)));
         let each: Vec<_> = each.collect();
         let each = each.into_iter().map(|one| {
             one.join()
@@ -87,13 +90,16 @@ fn join<'a>(
         let read = read.map_err(|error| failed(TransferError::Final(error.to_string())))?;
         each.push((platform, read.media_type, digest, bytes.len() as u64));
     }
-    let parts = each.iter().map(|(platform, media_type, digest, size)| Part {
-        platform,
-        media_type,
-        digest: *digest,
-        size: *size,
-    });
-    let index = manifest::index(&parts.collect::<Vec<_>>());
+    let parts = each
+        .iter()
+        .map(|(platform, media_type, digest, size)| Part {
+            platform,
+            media_type,
+            digest: *digest,
+            size: *size,
+        });
+    let annotations = json!({ (labels::KEY): request.job.key });
+    let index = manifest::index(&parts.collect::<Vec<_>>(), &annotations);
     transfer
         .put_manifest(&of.tag, INDEX, &index)
         .map_err(failed)?;

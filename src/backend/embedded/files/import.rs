@@ -2,6 +2,8 @@
 
 use std::io::{self, Read};
 
+use serde_json::Value;
+
 use crate::backend::embedded::base::{LayerNote, Part, Source};
 use crate::backend::embedded::common::failed;
 use crate::backend::oci::layer::{self, Compression, Encoding, Layer, LayerError, pack, peek};
@@ -70,7 +72,7 @@ impl Import<'_> {
     }
 
     pub(super) fn stored(&self, config: &[u8], parts: &[Part]) -> Result<Digest, BuildError> {
-        Ok(self.source.put_manifest(config, parts)?.digest)
+        Ok(self.source.put_manifest(config, parts, Value::Null)?.digest)
     }
 
     /// Brings a layer into the store: compressed as it is, or else compressed here. `promised` is the digest that it has

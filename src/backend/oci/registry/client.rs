@@ -11,6 +11,7 @@ use super::auth::Tokens;
 use super::login::Access;
 use super::mirrors::Registries;
 use crate::asking::GivenUp;
+use crate::backend::labels;
 use crate::backend::oci::hosts;
 use crate::backend::oci::manifest::{self, Descriptor, Sent};
 use crate::backend::oci::name::Digest;
@@ -23,6 +24,10 @@ use crate::limits::{Limit, Span};
 
 /// Maximum size of a manifest or config, in bytes.
 const LARGEST: u64 = 16 << 20;
+
+/// How many connections are kept open, which is also how many queries are made at once: registries begin to refuse clients that
+/// make more.
+pub(super) const CONNECTIONS: usize = 16;
 
 /// Why a query to a registry has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +99,13 @@ impl Client {
     }
 
     fn new(access: &Access, limit: Limit, waits: &'static [Duration]) -> Self {
-        let config = || web::config(&access.limits).timeout_global(Some(limit.time));
+        let config = || {
+            let config = web::config(&access.limits).timeout_global(Some(limit.time));
+            // As many as there are threads that ask, or most of them would connect anew for every question.
+            config
+                .max_idle_connections(CONNECTIONS)
+                .max_idle_connections_per_host(CONNECTIONS)
+        };
         let registries = Registries::read(&access.registries);
         Self {
             access: access.clone(),
@@ -168,6 +179,13 @@ impl Inquiry<'_> {
 
     pub(super) fn image(&self, label: &str) -> Result<RemoteImage, LookupError> {
         let (digest, mut manifest) = self.manifest(self.version())?;
+        if let Some((label, platforms)) = annotated(&manifest, label) {
+            return Ok(RemoteImage {
+                digest,
+                label: Some(label),
+                platforms,
+            });
+        }
         let mut platforms = Vec::new();
         if manifest.config.is_none() {
             let mut images = manifest.manifests.take().unwrap_or_default();
@@ -216,22 +234,34 @@ impl Inquiry<'_> {
     }
 
     fn manifest(&self, name: &str) -> Result<(String, Sent), LookupError> {
+        let (digest, text) = self.text(name, LARGEST)?;
+        let sent = serde_json::from_slice(&text);
+        Ok((digest, sent.map_err(|error| self.unknown(&error))?))
+    }
+
+    /// A manifest by tag or digest, of at most this size, and its digest.
+    pub(super) fn text(&self, name: &str, most: u64) -> Result<(String, Vec<u8>), LookupError> {
         let mut answer = self.get(&format!("manifests/{name}"), &manifest::ANY.join(", "))?;
         let told = answer.headers().get("docker-content-digest");
         let told = told.and_then(|digest| digest.to_str().ok());
         // What was asked for by digest must be that, whatever the registry calls it.
         let told = name.contains(':').then_some(name).or(told);
         let told = told.map(str::to_owned);
-        let text = self.read(&mut answer)?;
+        let text = self.read(&mut answer, most)?;
         let digest = self.checked(&text, told.as_deref())?;
-        let sent = serde_json::from_slice(&text);
-        Ok((digest, sent.map_err(|error| self.unknown(&error))?))
+        Ok((digest, text))
+    }
+
+    /// A blob of at most this size.
+    pub(super) fn blob(&self, digest: &str, most: u64) -> Result<Vec<u8>, LookupError> {
+        let mut answer = self.get(&format!("blobs/{digest}"), "*/*")?;
+        let text = self.read(&mut answer, most)?;
+        self.checked(&text, Some(digest))?;
+        Ok(text)
     }
 
     fn config(&self, config: &str, label: &str) -> Result<(Option<String>, Platform), LookupError> {
-        let mut answer = self.get(&format!("blobs/{config}"), "*/*")?;
-        let text = self.read(&mut answer)?;
-        self.checked(&text, Some(config))?;
+        let text = self.blob(config, LARGEST)?;
         let config: serde_json::Value =
             serde_json::from_slice(&text).map_err(|error| self.unknown(&error))?;
         let label = config["config"]["Labels"][label]
@@ -254,7 +284,7 @@ impl Inquiry<'_> {
 
     /// Requests a resource of the repository; retries transient failures while time permits, and once more with a token
     /// if the registry requires one.
-    fn get(&self, what: &str, accept: &str) -> Result<Response<Body>, LookupError> {
+    pub(super) fn get(&self, what: &str, accept: &str) -> Result<Response<Body>, LookupError> {
         let mut waits = self.client.waits.iter();
         loop {
             let answer = self.get_once(what, accept);
@@ -314,11 +344,15 @@ impl Inquiry<'_> {
         request.call().map_err(|error| self.broken(&error))
     }
 
-    fn read(&self, answer: &mut Response<Body>) -> Result<Vec<u8>, LookupError> {
-        let body = answer.body_mut().with_config().limit(LARGEST);
+    pub(super) fn read(
+        &self,
+        answer: &mut Response<Body>,
+        most: u64,
+    ) -> Result<Vec<u8>, LookupError> {
+        let body = answer.body_mut().with_config().limit(most);
         body.read_to_vec().map_err(|error| match error {
             ureq::Error::BodyExceedsLimit(_) => {
-                self.unknown(&format!("its answer is longer than {} MiB", LARGEST >> 20))
+                self.unknown(&format!("its answer is longer than {} MiB", most >> 20))
             }
             error => self.broken(&error),
         })
@@ -350,7 +384,7 @@ impl Inquiry<'_> {
         left.max(Duration::from_millis(1))
     }
 
-    fn unknown(&self, why: &dyn Display) -> LookupError {
+    pub(super) fn unknown(&self, why: &dyn Display) -> LookupError {
         LookupError::Unknown(format!("registry `{}`: {why}", self.of.host))
     }
 
@@ -367,6 +401,21 @@ impl Inquiry<'_> {
             error => self.unknown(&words(error)),
         }
     }
+}
+
+/// What the annotations of a manifest or index say: the value of the label, and the platforms.
+fn annotated(sent: &Sent, label: &str) -> Option<(String, Vec<Platform>)> {
+    let label = sent.annotation(label)?.to_owned();
+    let platforms = match &sent.manifests {
+        None => vec![Platform::read(sent.annotation(labels::PLATFORM)?)],
+        Some(all) => {
+            let images = all.iter().filter(|one| one.is_image());
+            images
+                .map(|one| one.platform.clone())
+                .collect::<Option<_>>()?
+        }
+    };
+    Some((label, platforms))
 }
 
 /// The base URL of a registry. As with Docker, plain HTTP is used only on this machine.

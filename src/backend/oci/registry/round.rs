@@ -5,26 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 
-use super::client::{Client, LookupError};
+use super::client::{CONNECTIONS, Client, LookupError};
 use super::login::Access;
 use crate::asking::{Asker, GivenUp};
 use crate::backend::oci::reference::Reference;
 
-/// Maximum number of concurrent queries: registries begin to refuse clients that make more.
-const THREADS: usize = 16;
-
-/// A round of queries, each for a reference and the platforms it must support.
-struct Round<Q> {
+/// A round of queries, each for a reference and what the question is about.
+struct Round<W, Q> {
     client: Client,
     question: Q,
-    wanted: Vec<(String, Vec<String>)>,
+    wanted: Vec<(String, W)>,
     next: AtomicUsize,
 }
 
 /// Queries all references at once; the results are in their order.
-pub(super) fn ask_all<T: Send + 'static>(
-    wanted: Vec<(String, Vec<String>)>,
-    question: impl Fn(&Client, &Reference, &[String]) -> Result<T, LookupError> + Send + Sync + 'static,
+pub(super) fn ask_all<T: Send + 'static, W: Send + Sync + 'static>(
+    wanted: Vec<(String, W)>,
+    question: impl Fn(&Client, &Reference, &W) -> Result<T, LookupError> + Send + Sync + 'static,
     access: &Access,
     asker: Asker<'_>,
 ) -> Vec<Result<T, LookupError>> {
@@ -39,7 +36,7 @@ pub(super) fn ask_all<T: Send + 'static>(
         next: AtomicUsize::new(0),
     });
     let (answers, answered) = mpsc::channel();
-    for _ in 0..round.wanted.len().min(THREADS) {
+    for _ in 0..round.wanted.len().min(CONNECTIONS) {
         let (round, answers) = (Arc::clone(&round), answers.clone());
         // Never joined: a thread blocked in a system call ends by its own limit.
         std::thread::spawn(move || round.ask(&answers));
@@ -66,19 +63,19 @@ pub(super) fn ask_all<T: Send + 'static>(
     .collect()
 }
 
-impl<Q> Round<Q> {
+impl<W, Q> Round<W, Q> {
     /// Makes queries until none are left, or until the receiver is gone.
     fn ask<T>(&self, answers: &Sender<(usize, Result<T, LookupError>)>)
     where
-        Q: Fn(&Client, &Reference, &[String]) -> Result<T, LookupError>,
+        Q: Fn(&Client, &Reference, &W) -> Result<T, LookupError>,
     {
         loop {
             let at = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some((text, platforms)) = self.wanted.get(at) else {
+            let Some((text, what)) = self.wanted.get(at) else {
                 return;
             };
             let one = match Reference::read(text) {
-                Some(reference) => (self.question)(&self.client, &reference, platforms),
+                Some(reference) => (self.question)(&self.client, &reference, what),
                 None => Err(LookupError::Unknown(format!("`{text}` is not a reference"))),
             };
             if answers.send((at, one)).is_err() {
@@ -89,7 +86,7 @@ impl<Q> Round<Q> {
 }
 
 /// The registries of these references, for messages.
-fn whom(references: &[(String, Vec<String>)]) -> String {
+fn whom<W>(references: &[(String, W)]) -> String {
     let hosts = references.iter().filter_map(|(reference, _)| {
         let reference = Reference::read(reference)?;
         Some(format!("`{}`", reference.host))

@@ -3,6 +3,7 @@
 //! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http::request::Builder;
@@ -23,7 +24,7 @@ const LARGEST: u64 = 16 << 20;
 
 /// Transfers from and to one repository.
 pub(in crate::backend) struct Transfer<'a> {
-    client: Client,
+    client: Arc<Client>,
     of: Reference,
     cancel: &'a Cancel,
     /// The pauses between attempts.
@@ -42,8 +43,13 @@ enum Load<'a> {
 
 impl<'a> Transfer<'a> {
     pub(in crate::backend) fn new(of: &Reference, access: &Access, cancel: &'a Cancel) -> Self {
+        Self::by(Arc::new(Client::carrier(access)), of, cancel)
+    }
+
+    /// Transfers by this client, whose connections and tokens others use too.
+    pub(super) fn by(client: Arc<Client>, of: &Reference, cancel: &'a Cancel) -> Self {
         Self {
-            client: Client::carrier(access),
+            client,
             of: of.clone(),
             cancel,
             waits: &WAITS,
@@ -140,6 +146,30 @@ impl<'a> Transfer<'a> {
         if self.has(digest)? {
             return Ok(());
         }
+        let Some(place) = self.begin(digest, mount)? else {
+            return Ok(());
+        };
+        obtain()?;
+        self.upload(&place, (digest, size), &Load::Blob(from, digest, size))
+    }
+
+    /// Brings a blob that is at hand to the repository.
+    pub(super) fn bring_small(&self, bytes: &[u8]) -> Result<()> {
+        let digest = Digest::of(bytes);
+        if self.has(digest)? {
+            return Ok(());
+        }
+        match self.begin(digest, None)? {
+            None => Ok(()),
+            Some(place) => {
+                let size = bytes.len() as u64;
+                self.upload(&place, (digest, size), &Load::Bytes(bytes))
+            }
+        }
+    }
+
+    /// Where to upload a blob; `None` if it could be mounted.
+    fn begin(&self, digest: Digest, mount: Option<&str>) -> Result<Option<String>> {
         let path = match mount {
             Some(other) => format!("blobs/uploads/?mount={digest}&from={other}"),
             None => "blobs/uploads/".to_owned(),
@@ -150,15 +180,17 @@ impl<'a> Transfer<'a> {
         };
         let answer = self.found(self.send(request, &Load::Bytes(b""))?)?;
         if answer.status() == StatusCode::CREATED {
-            return Ok(());
+            return Ok(None);
         }
-        obtain()?;
         let place = answer
             .headers()
             .get("location")
             .and_then(|it| it.to_str().ok());
         let place = place.ok_or_else(|| self.passing(&"it opened no upload"))?;
-        let place = self.absolute(place);
+        Ok(Some(self.absolute(place)))
+    }
+
+    fn upload(&self, place: &str, (digest, size): (Digest, u64), load: &Load<'_>) -> Result<()> {
         let sign = if place.contains('?') { '&' } else { '?' };
         let url = format!("{place}{sign}digest={digest}");
         let request = || {
@@ -166,24 +198,34 @@ impl<'a> Transfer<'a> {
             let request = request.header("Content-Type", "application/octet-stream");
             request.header("Content-Length", size.to_string())
         };
-        self.found(self.send(request, &Load::Blob(from, digest, size))?)?;
-        Ok(())
+        self.found(self.send(request, load)?).map(drop)
     }
 
-    /// Names a manifest whose parts the repository has.
+    /// Names a manifest whose parts the repository has. Returns whether the registry says that it lists the manifest under the
+    /// image that it refers to.
     pub(in crate::backend) fn put_manifest(
         &self,
         name: &str,
         media_type: &str,
         bytes: &[u8],
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let path = format!("manifests/{name}");
         let request = || {
             let request = self.request(Method::PUT, &path);
             request.header("Content-Type", media_type)
         };
-        self.found(self.send(request, &Load::Bytes(bytes))?)
-            .map(drop)
+        let answer = self.found(self.send(request, &Load::Bytes(bytes))?)?;
+        Ok(answer.headers().contains_key("oci-subject"))
+    }
+
+    /// Removes a manifest, and with it the tags that point to it.
+    pub(super) fn delete(&self, manifest: Digest) -> Result<()> {
+        let path = format!("manifests/{manifest}");
+        let request = || self.request(Method::DELETE, &path);
+        match self.found(self.send(request, &Load::Nothing)?) {
+            Err(TransferError::Absent) => Ok(()),
+            answer => answer.map(drop),
+        }
     }
 
     fn request(&self, method: Method, what: &str) -> Builder {
@@ -292,7 +334,7 @@ impl<'a> Transfer<'a> {
         self.passing(&words(error))
     }
 
-    fn passing(&self, why: &dyn std::fmt::Display) -> TransferError {
+    pub(super) fn passing(&self, why: &dyn std::fmt::Display) -> TransferError {
         TransferError::Passing(format!("registry `{}`: {why}", self.of.host))
     }
 }

@@ -220,6 +220,8 @@ pub(super) const ROWS: &[Row] = &[
     ("cmd", "", "cmd \"x\"", In),
     ("compression", "", "compression \"gzip\"", Out),
     ("compression", "", "compression \"zstd\"", In),
+    ("cache-from", "", "cache-from \"r.io/a:c\"", Out),
+    ("cache-to", "", "cache-to \"r.io/a:c\"", Out),
     ("user", "", "user \"app\"", In),
     ("workdir", "", "workdir \"/app\"", In),
     ("labels", "", "labels a=\"b\"", In),

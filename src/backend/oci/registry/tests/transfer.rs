@@ -9,17 +9,17 @@ use crate::backend::oci::store::Store;
 use crate::cancel::Cancel;
 
 /// A store of its own.
-fn store() -> (Store, tempfile::TempDir) {
+pub(super) fn store() -> (Store, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     (Store::open(&folder.path().join("oci")).unwrap(), folder)
 }
 
-fn repository(exchange: &Exchange, name: &str) -> Reference {
+pub(super) fn repository(exchange: &Exchange, name: &str) -> Reference {
     let name = exchange.repository(name).unwrap();
     Reference::read(&format!("{name}:1")).unwrap()
 }
 
-fn quick() -> Access {
+pub(super) fn quick() -> Access {
     let limits = Limits {
         idle: Duration::from_millis(500),
         answer: Duration::from_millis(500),
