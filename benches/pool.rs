@@ -79,7 +79,9 @@ fn write(root: &Path, registry: &str, nonce: &str) {
 
 fn imgspec(root: &Path, nodes: &[String]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imgspec"));
-    command.current_dir(root).args(["graph", "build", "--push", "--quiet"]);
+    command
+        .current_dir(root)
+        .args(["graph", "build", "--push", "--quiet"]);
     for node in nodes {
         command.args(["--buildkit", node]);
     }

@@ -138,16 +138,29 @@ fn one_buildkit_over_mutual_tls_builds_pushes_and_has_nothing_to_do_the_second_t
     let bridge = Bridge::with_tls(&daemon, authority.server(&server, true));
     let node = [bridge.address()];
     let ca = authority.file();
-    let tls = ["--buildkit-ca", &ca, "--buildkit-cert", &cert, "--buildkit-key", &key];
+    let tls = [
+        "--buildkit-ca",
+        &ca,
+        "--buildkit-cert",
+        &cert,
+        "--buildkit-key",
+        &key,
+    ];
     let cold = build(&sandbox, &node, &tls).success();
     assert_eq!(named(&cold, "image-built"), ["app", "lib", "os"]);
     // There is only one node, so nobody wants to know which one it is.
     assert_eq!(named(&cold, "image-placed"), Vec::<String>::new());
     assert!(missing(&sandbox, &node, &tls).is_empty());
-    assert_eq!(named(&build(&sandbox, &node, &tls).success(), "image-built"), Vec::<String>::new());
+    assert_eq!(
+        named(&build(&sandbox, &node, &tls).success(), "image-built"),
+        Vec::<String>::new()
+    );
     // An edit.
     sandbox.write("f", "2\n");
-    assert_eq!(named(&build(&sandbox, &node, &tls).success(), "image-built"), ["app"]);
+    assert_eq!(
+        named(&build(&sandbox, &node, &tls).success(), "image-built"),
+        ["app"]
+    );
     let app = &references(&sandbox, &[])["app"];
     let said = docker(&daemon, &["run", "--rm", app, "cat", "/f", "/g"]).success();
     assert_eq!(said.stdout, "2\n1\n");
@@ -160,7 +173,12 @@ fn one_buildkit_over_mutual_tls_builds_pushes_and_has_nothing_to_do_the_second_t
         .env("IMGSPEC_BUILDKIT_KEY", &key);
     let said = sandbox.run(&["doctor"]);
     let line = format!("BuildKit at {} builds for linux/", node[0]);
-    assert!(said.stdout.contains(&line), "{}{}", said.stdout, said.stderr);
+    assert!(
+        said.stdout.contains(&line),
+        "{}{}",
+        said.stdout,
+        said.stderr
+    );
     sandbox.run(&["graph", "build", "--push"]).success();
 }
 
@@ -180,7 +198,10 @@ fn without_a_push_or_with_a_classic_store_it_says_what_to_do() {
     let ran = build(&sandbox, &[bridge.address()], &["lib"]).code(1);
     let failed = events(&ran, "image-failed");
     let error = failed[0]["error"].as_str().expect("text");
-    assert!(error.contains("because it belongs to a Docker daemon with the classic image store"), "{error}");
+    assert!(
+        error.contains("because it belongs to a Docker daemon with the classic image store"),
+        "{error}"
+    );
     assert!(error.contains(&bridge.address()), "{error}");
 }
 
@@ -210,10 +231,22 @@ fn the_example_monorepo_builds_over_two_nodes_that_share_only_a_registry() {
     sandbox.write("imgspec.kdl", &manifest.replacen("labels ", &label, 1));
     let registry = format!("registry={}", repository());
     let var = ["--var", registry.as_str()];
-    let plan = ["graph", "plan", "--push", "--buildkit", &nodes[0], "--buildkit", &nodes[1]];
+    let plan = [
+        "graph",
+        "plan",
+        "--push",
+        "--buildkit",
+        &nodes[0],
+        "--buildkit",
+        &nodes[1],
+    ];
     let plan = sandbox.run(&[&plan[..], &var[..]].concat()).success();
     for node in &nodes {
-        assert!(plan.stdout.contains(&format!("  on {node}\n")), "{node}: {}", plan.stdout);
+        assert!(
+            plan.stdout.contains(&format!("  on {node}\n")),
+            "{node}: {}",
+            plan.stdout
+        );
     }
     let cold = build(&sandbox, &nodes, &var).success();
     let images = named(&cold, "image-built");
@@ -231,7 +264,10 @@ fn the_example_monorepo_builds_over_two_nodes_that_share_only_a_registry() {
     let mut expected = missing(&sandbox, &nodes, &var);
     expected.sort();
     assert!(expected.contains(&"trainer".to_owned()) && !expected.contains(&"dataset".to_owned()));
-    assert_eq!(named(&build(&sandbox, &nodes, &var).success(), "image-built"), expected);
+    assert_eq!(
+        named(&build(&sandbox, &nodes, &var).success(), "image-built"),
+        expected
+    );
     assert_eq!(missing(&sandbox, &nodes, &var), Vec::<String>::new());
 
     let scorer = &references(&sandbox, &var)["batch-scorer"];

@@ -38,7 +38,9 @@ fn is_told(good: &str, bad: &str, words: &str, more: &[&str]) {
     let ran = in_time(&beside, &both, more).success();
     assert_eq!(named(&ran, "image-built"), ["one", "two"]);
     let warnings = events(&ran, "warning");
-    let messages = warnings.iter().map(|event| event["message"].as_str().unwrap());
+    let messages = warnings
+        .iter()
+        .map(|event| event["message"].as_str().unwrap());
     let about: Vec<&str> = messages.filter(|message| message.contains(bad)).collect();
     assert_eq!(about.len(), 1, "{words}: {}", ran.stderr);
     assert!(about[0].contains(words), "{words}: {}", about[0]);
@@ -58,11 +60,26 @@ fn bad_nodes_among_encrypted_ones_are_told_with_what_to_do() {
 
     let stranger = other.server(&other.sign("127.0.0.1", Time::Now), false);
     let stranger = Bridge::with_tls(&daemon, stranger);
-    is_told(&good, &stranger.address(), "name the right one with `--buildkit-ca`", &tls);
+    is_told(
+        &good,
+        &stranger.address(),
+        "name the right one with `--buildkit-ca`",
+        &tls,
+    );
     let expired = Bridge::with_tls(&daemon, signed("127.0.0.1", Time::Past));
-    is_told(&good, &expired.address(), "its certificate has expired", &tls);
+    is_told(
+        &good,
+        &expired.address(),
+        "its certificate has expired",
+        &tls,
+    );
     let elsewhere = Bridge::with_tls(&daemon, signed("builder.example", Time::Now));
-    is_told(&good, &elsewhere.address(), "its certificate is for another host", &tls);
+    is_told(
+        &good,
+        &elsewhere.address(),
+        "its certificate is for another host",
+        &tls,
+    );
     let plain = Bridge::new(&daemon);
     is_told(&good, &plain.address(), "leave out `--buildkit-ca`", &tls);
     let asking = authority.server(&authority.sign("127.0.0.1", Time::Now), true);
@@ -75,14 +92,28 @@ fn bad_nodes_among_encrypted_ones_are_told_with_what_to_do() {
     // A client that the node does not know, or whose certificate is over.
     let asking = authority.server(&authority.sign("127.0.0.1", Time::Now), true);
     let asking = Bridge::with_tls(&daemon, asking);
-    let (cert, key) = other.sign("client", Time::Now).write(folder.path(), "stranger");
+    let (cert, key) = other
+        .sign("client", Time::Now)
+        .write(folder.path(), "stranger");
     let client = ["--buildkit-cert", &cert, "--buildkit-key", &key];
     let both = [&tls[..], &client[..]].concat();
-    is_told(&good, &asking.address(), "check `--buildkit-cert` and `--buildkit-key`", &both);
-    let (cert, key) = authority.sign("client", Time::Past).write(folder.path(), "expired");
+    is_told(
+        &good,
+        &asking.address(),
+        "check `--buildkit-cert` and `--buildkit-key`",
+        &both,
+    );
+    let (cert, key) = authority
+        .sign("client", Time::Past)
+        .write(folder.path(), "expired");
     let client = ["--buildkit-cert", &cert, "--buildkit-key", &key];
     let both = [&tls[..], &client[..]].concat();
-    is_told(&good, &asking.address(), "the certificate of `--buildkit-cert` has expired", &both);
+    is_told(
+        &good,
+        &asking.address(),
+        "the certificate of `--buildkit-cert` has expired",
+        &both,
+    );
 }
 
 #[test]
@@ -102,7 +133,12 @@ fn bad_nodes_among_plain_ones_are_told_with_what_to_do() {
     gone.cut();
     is_told(&good, &gone.address(), "connection refused", &[]);
     let full = Full::new();
-    is_told(&good, &full.address(), "no space left on device: free some there", &[]);
+    is_told(
+        &good,
+        &full.address(),
+        "no space left on device: free some there",
+        &[],
+    );
 }
 
 #[test]

@@ -35,7 +35,15 @@ fn a_node_that_dies_at_ten_random_moments_costs_no_image() {
         let sandbox = workspace(&graph(), &repository());
         let [first, second] = &addresses;
         let mut command = sandbox.command(&[
-            "graph", "build", "--push", "--progress", "json", "--buildkit", first, "--buildkit", second,
+            "graph",
+            "build",
+            "--push",
+            "--progress",
+            "json",
+            "--buildkit",
+            first,
+            "--buildkit",
+            second,
         ]);
         let running = thread::spawn(move || Ran::of(&mut command));
         thread::sleep(Duration::from_millis(seed % 2500));
@@ -46,15 +54,27 @@ fn a_node_that_dies_at_ten_random_moments_costs_no_image() {
             nodes[dying].restore();
         }
         let ran = running.join().unwrap().success();
-        assert_eq!(named(&ran, "image-built").len(), 9, "round {round}: {}", ran.stderr);
+        assert_eq!(
+            named(&ran, "image-built").len(),
+            9,
+            "round {round}: {}",
+            ran.stderr
+        );
         // Every image is in the registry with its own key, and has the layers of its bases.
         let other = [addresses[1 - dying].clone()];
-        assert_eq!(missing(&sandbox, &other, &[]), Vec::<String>::new(), "round {round}");
+        assert_eq!(
+            missing(&sandbox, &other, &[]),
+            Vec::<String>::new(),
+            "round {round}"
+        );
         let leaf = format!("b{}", seed % 4);
         let reference = &references(&sandbox, &[])[&leaf];
         let said = docker(&daemons[0], &["run", "--rm", reference, "cat", "/log"]).success();
         let said: Vec<&str> = said.stdout.split_whitespace().collect();
-        assert!(said.len() == 4 && said[0] == "os" && said[3] == leaf, "{said:?}");
+        assert!(
+            said.len() == 4 && said[0] == "os" && said[3] == leaf,
+            "{said:?}"
+        );
         let _ = docker(&daemons[0], &["image", "rm", "--force", reference]);
     }
 }
@@ -70,7 +90,15 @@ fn a_node_that_is_lost_is_told_and_its_images_are_built_by_the_other() {
     let sandbox = workspace(slow, &repository());
     let [first, second] = &addresses;
     let mut command = sandbox.command(&[
-        "graph", "build", "--push", "--progress", "json", "--buildkit", first, "--buildkit", second,
+        "graph",
+        "build",
+        "--push",
+        "--progress",
+        "json",
+        "--buildkit",
+        first,
+        "--buildkit",
+        second,
     ]);
     let running = thread::spawn(move || Ran::of(&mut command));
     // Until both were asked, and build.
@@ -83,7 +111,12 @@ fn a_node_that_is_lost_is_told_and_its_images_are_built_by_the_other() {
     assert_eq!(named(&ran, "image-built"), ["a", "b"]);
     let warnings = events(&ran, "warning");
     let is_told = |event: &serde_json::Value| event["message"].as_str().unwrap().contains(second);
-    assert_eq!(warnings.iter().filter(|event| is_told(event)).count(), 1, "{}", ran.stderr);
+    assert_eq!(
+        warnings.iter().filter(|event| is_told(event)).count(),
+        1,
+        "{}",
+        ran.stderr
+    );
     assert!(events(&ran, "image-retry").is_empty(), "{}", ran.stderr);
     let placed = events(&ran, "image-placed");
     assert_eq!(placed.len(), 3, "{}", ran.stderr);

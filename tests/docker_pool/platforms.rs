@@ -35,15 +35,26 @@ fn two_platforms_are_built_by_nodes_of_their_kinds_and_joined() {
 
     let more = &references(&sandbox, &[])["more"];
     for platform in ["linux/amd64", "linux/arm64"] {
-        docker(&daemons[0], &["pull", "--quiet", "--platform", platform, more]).success();
+        docker(
+            &daemons[0],
+            &["pull", "--quiet", "--platform", platform, more],
+        )
+        .success();
         let copied = docker(&daemons[0], &["create", "--platform", platform, more, "x"]).success();
         let container = copied.stdout.trim();
-        let listed = docker(&daemons[0], &["export", "--output", &archive(&sandbox), container]);
+        let listed = docker(
+            &daemons[0],
+            &["export", "--output", &archive(&sandbox), container],
+        );
         let _ = docker(&daemons[0], &["rm", container]);
         listed.success();
         let listed = Ran::of(Command::new("tar").args(["-tf", &archive(&sandbox)])).success();
         for file in ["f", "g"] {
-            assert!(listed.stdout.lines().any(|line| line == file), "{platform}: {}", listed.stdout);
+            assert!(
+                listed.stdout.lines().any(|line| line == file),
+                "{platform}: {}",
+                listed.stdout
+            );
         }
     }
     let _ = docker(&daemons[0], &["image", "rm", "--force", more]);
@@ -51,7 +62,13 @@ fn two_platforms_are_built_by_nodes_of_their_kinds_and_joined() {
         for architecture in ["amd64", "arm64"] {
             let mut skopeo = Command::new(&skopeo);
             let name = format!("docker://{more}");
-            let words = ["--override-arch", architecture, "inspect", "--tls-verify=false", &name];
+            let words = [
+                "--override-arch",
+                architecture,
+                "inspect",
+                "--tls-verify=false",
+                &name,
+            ];
             let said = Ran::of(skopeo.args(words)).success().json();
             assert_eq!(said["Architecture"], architecture);
         }

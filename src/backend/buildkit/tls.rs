@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
@@ -16,7 +17,6 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::{
     AlertDescription, CertificateError, ClientConfig, Error, RootCertStore,
 };
-use tokio_rustls::TlsConnector;
 
 use crate::backend::elsewhere;
 use crate::disk::limits;
@@ -122,9 +122,11 @@ fn words(error: &Error) -> String {
             "it does not accept this client's certificate ({alert:?}): check `--buildkit-cert` and `--buildkit-key`"
         ),
         Error::AlertReceived(alert) => format!("it ended the encrypted connection ({alert:?})"),
-        Error::InvalidMessage(_) => "it does not speak TLS: leave out `--buildkit-ca`, `--buildkit-cert` and \
+        Error::InvalidMessage(_) => {
+            "it does not speak TLS: leave out `--buildkit-ca`, `--buildkit-cert` and \
              `--buildkit-key`, or use its port for TLS"
-            .to_owned(),
+                .to_owned()
+        }
         error => error.to_string(),
     }
 }

@@ -40,10 +40,10 @@ use crate::disk::dir::Rooted;
 use crate::limits::Limits;
 pub(crate) use build::{broken_off, not_for};
 use endpoint::Endpoint;
-use engine::{Buildx, EngineInfo};
 pub(in crate::backend) use engine::NoEngine;
-pub(in crate::backend) use instances::Instance;
+use engine::{Buildx, EngineInfo};
 pub(crate) use inspect::LocalImage;
+pub(in crate::backend) use instances::Instance;
 pub(crate) use lent::DOCKER;
 pub(crate) use locked::locked_digests;
 use parking_lot::Mutex;
@@ -183,7 +183,8 @@ impl Daemon {
         }
         let proxies = endpoint.proxies(self.configuration().as_deref());
         let (socket, name) = (endpoint.socket()?, endpoint.words());
-        let buildkit = BuildKit::new(Address::Daemon(socket), name, self.registries(), proxies).ok()?;
+        let buildkit =
+            BuildKit::new(Address::Daemon(socket), name, self.registries(), proxies).ok()?;
         Some(Arc::new(buildkit))
     }
 }

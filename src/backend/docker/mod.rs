@@ -139,7 +139,9 @@ impl Backend for Docker {
         match self.way() {
             Way::Daemon => self.daemon.foreign(wanted, asker),
             // What the local store has is not what is built on there.
-            Way::Instance(_) | Way::Pool(_) | Way::Nowhere(_) => self.leaving.foreign(wanted, asker),
+            Way::Instance(_) | Way::Pool(_) | Way::Nowhere(_) => {
+                self.leaving.foreign(wanted, asker)
+            }
         }
     }
 

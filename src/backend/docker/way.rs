@@ -1,11 +1,10 @@
 //! What carries out the builds of the `docker` backend: the daemon, or builders elsewhere, whose images may leave through their registries.
 
-
 use super::Docker;
 use crate::asking::Asker;
 use crate::backend::buildkit::pool::Pool;
-use crate::backend::daemon::{Daemon, Instance, NoEngine};
 use crate::backend::buildkit::request::Request;
+use crate::backend::daemon::{Daemon, Instance, NoEngine};
 use crate::backend::elsewhere::{Builders, Elsewhere};
 use crate::backend::{Artifact, BuildError, Job};
 
@@ -69,7 +68,9 @@ impl Docker {
             Way::Daemon => self.daemon.build(job, None, asker),
             Way::Instance(instance) if self.is_leaving() => {
                 let called = self.leaving.called(job)?;
-                let digest = self.daemon.push_by_instance(instance, job, &called, asker)?;
+                let digest = self
+                    .daemon
+                    .push_by_instance(instance, job, &called, asker)?;
                 self.leaving.confirm(job, &digest, asker)?;
                 Ok((digest, None))
             }

@@ -17,7 +17,8 @@ pub(super) fn build(members: &Members, request: &Request<'_>) -> Result<String, 
     let platforms = &request.job.recipe.platforms;
     let built = thread::scope(|scope| {
         let each = platforms.iter();
-        let each = each.map(|platform| scope.spawn(move || of_platform(members, request, platform)));
+        let each =
+            each.map(|platform| scope.spawn(move || of_platform(members, request, platform)));
         let each: Vec<_> = each.collect();
         let each = each.into_iter().map(|one| {
             one.join()
@@ -87,12 +88,14 @@ fn join<'a>(
         let read = read.map_err(|error| failed(TransferError::Final(error.to_string())))?;
         each.push((platform, read.media_type, digest, bytes.len() as u64));
     }
-    let parts = each.iter().map(|(platform, media_type, digest, size)| Part {
-        platform,
-        media_type,
-        digest: *digest,
-        size: *size,
-    });
+    let parts = each
+        .iter()
+        .map(|(platform, media_type, digest, size)| Part {
+            platform,
+            media_type,
+            digest: *digest,
+            size: *size,
+        });
     let index = manifest::index(&parts.collect::<Vec<_>>());
     transfer
         .put_manifest(&of.tag, INDEX, &index)

@@ -86,11 +86,7 @@ impl Pool {
     }
 
     /// The nodes on which these images would be built, if each of them took the same time.
-    pub(crate) fn foresee(
-        &self,
-        images: &[Unplaced<'_>],
-        asker: Asker<'_>,
-    ) -> Vec<Option<String>> {
+    pub(crate) fn foresee(&self, images: &[Unplaced<'_>], asker: Asker<'_>) -> Vec<Option<String>> {
         if self.members.each.len() < 2 {
             return vec![None; images.len()];
         }
@@ -148,7 +144,10 @@ fn answering(name: &str, platforms: &[Platform]) -> String {
         [own] => format!("BuildKit at {name} builds for {own}"),
         [own, others @ ..] => {
             let others: Vec<String> = others.iter().map(Platform::to_string).collect();
-            format!("BuildKit at {name} builds for {own}, and also for {}", others.join(", "))
+            format!(
+                "BuildKit at {name} builds for {own}, and also for {}",
+                others.join(", ")
+            )
         }
     }
 }

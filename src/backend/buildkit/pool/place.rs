@@ -107,15 +107,25 @@ mod tests {
         assert_eq!(chosen(&["linux/amd64", "linux/arm64"], 9, &nodes), Some(0));
         // Nobody says that it can: copying files works everywhere.
         assert_eq!(chosen(&["linux/riscv64"], 9, &nodes), Some(0));
-        assert_eq!(chosen(&["linux/arm64"], 9, &[(&[], 3, false), (AMD, 0, false)]), Some(0));
+        assert_eq!(
+            chosen(&["linux/arm64"], 9, &[(&[], 3, false), (AMD, 0, false)]),
+            Some(0)
+        );
     }
 
     #[test]
     fn a_base_is_worth_two_builds() {
         let of = |here: usize, there: usize| {
-            chosen(&["linux/amd64"], 9, &[(AMD, there, false), (AMD, here, true)])
+            chosen(
+                &["linux/amd64"],
+                9,
+                &[(AMD, there, false), (AMD, here, true)],
+            )
         };
-        assert_eq!([of(0, 0), of(1, 0), of(2, 0), of(3, 0)], [Some(1), Some(1), Some(1), Some(0)]);
+        assert_eq!(
+            [of(0, 0), of(1, 0), of(2, 0), of(3, 0)],
+            [Some(1), Some(1), Some(1), Some(0)]
+        );
         assert_eq!(of(5, 3), Some(1));
         assert_eq!(of(6, 3), Some(0));
     }
