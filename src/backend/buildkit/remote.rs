@@ -5,9 +5,10 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
@@ -17,6 +18,12 @@ use crate::limits::{Limit, Limits};
 
 /// The first byte of a TLS alert.
 const ALERT: u8 = 0x15;
+
+/// How long the other side is waited for before the client speaks. Some servers let the client speak first.
+const GREETING: Duration = Duration::from_millis(200);
+
+const REFUSED: &str =
+    "it ended the encrypted connection at once: check `--buildkit-cert` and `--buildkit-key`";
 
 /// Connects to a TCP port, with encryption if there is `tls`.
 pub(super) async fn dial(
@@ -32,7 +39,13 @@ pub(super) async fn dial(
         match tls {
             None => Ok(Greeted::new(stream, true, limits.connect(), reason)),
             Some(tls) => {
-                let stream = tls.over(host, stream).await?;
+                let mut stream = BufReader::new(tls.over(host, stream).await?);
+                // A refused client learns so only after the handshake; and if it has sent something by then, perhaps never.
+                if let Ok(first) = tokio::time::timeout(GREETING, stream.fill_buf()).await
+                    && first.map_err(tls::told)?.is_empty()
+                {
+                    return Err(io::Error::other(REFUSED));
+                }
                 Ok(Greeted::new(stream, false, limits.connect(), reason))
             }
         }
@@ -95,6 +108,36 @@ impl Greeted {
     }
 }
 
+impl Greeted {
+    /// An error in words. A connection that is reset before the first byte says nothing of its own.
+    fn ended(&mut self, error: io::Error) -> io::Error {
+        let is_first = self.greeting.take().is_some();
+        let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
+        let closed = (is_first && is_reset).then(|| stranger(&[], self.is_plain));
+        let error = closed
+            .flatten()
+            .map_or_else(|| tls::told(error), io::Error::other);
+        self.reason.note(error)
+    }
+
+    /// The error of a write in words: what arrived before it may say more.
+    fn unsent(&mut self, context: &mut Context<'_>, error: io::Error) -> io::Error {
+        let mut bytes = [0; 16];
+        let mut first = ReadBuf::new(&mut bytes);
+        if self.greeting.is_none() {
+            return self.ended(error);
+        }
+        match Pin::new(&mut self.stream).poll_read(context, &mut first) {
+            Poll::Ready(Ok(())) => match stranger(first.filled(), self.is_plain) {
+                Some(why) => self.ended(io::Error::other(why)),
+                None => self.ended(error),
+            },
+            Poll::Ready(Err(error)) => self.ended(error),
+            Poll::Pending => self.ended(error),
+        }
+    }
+}
+
 impl AsyncRead for Greeted {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -112,13 +155,7 @@ impl AsyncRead for Greeted {
                     None => Ok(()),
                 })
             }
-            Poll::Ready(Err(error)) => {
-                let is_first = self.greeting.take().is_some();
-                let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
-                let closed = (is_first && is_reset).then(|| stranger(&[], self.is_plain));
-                let error = closed.flatten().map_or(tls::told(error), io::Error::other);
-                Poll::Ready(Err(self.reason.note(error)))
-            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.ended(error))),
             Poll::Pending => {
                 let limit = self.limit;
                 let Some(greeting) = &mut self.greeting else {
@@ -139,15 +176,13 @@ impl AsyncWrite for Greeted {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream)
-            .poll_write(context, bytes)
-            .map_err(tls::told)
+        let sent = Pin::new(&mut self.stream).poll_write(context, bytes);
+        sent.map_err(|error| self.unsent(context, error))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream)
-            .poll_flush(context)
-            .map_err(tls::told)
+        let sent = Pin::new(&mut self.stream).poll_flush(context);
+        sent.map_err(|error| self.unsent(context, error))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -160,7 +195,8 @@ fn stranger(first: &[u8], is_plain: bool) -> Option<&'static str> {
     const TLS: &str =
         "it expects TLS: name the authority that signed its certificate with `--buildkit-ca`";
     match first {
-        [] if is_plain => Some(
+        [] if !is_plain => Some(REFUSED),
+        [] => Some(
             "it closed the connection at once: if it expects TLS, name the authority that signed its certificate with \
              `--buildkit-ca`",
         ),
@@ -174,8 +210,6 @@ fn stranger(first: &[u8], is_plain: bool) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
