@@ -1,5 +1,7 @@
 //! Builds an image: the steps of a recipe become layers and config, then a manifest, for each platform.
 
+use serde_json::json;
+
 use super::base::{Image, Source};
 use super::commands::{self, Commands};
 use super::common::failed;
