@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::packages::{is_inputs, is_url};
+use super::packages::{is_base, is_url};
 use super::reader::{Beside, RESTORE, Reader};
 use crate::backend::oci::name::Digest;
 use crate::diagnostic::{Diagnostic, quoted, shown};
@@ -81,7 +81,7 @@ impl Reader {
         for prop in &node.props {
             match (prop.name.text.as_str(), &prop.value.data) {
                 ("base", Data::Text { text, .. }) if base.is_none() => {
-                    is_fine &= Digest::read(text).is_some() || is_inputs(text);
+                    is_fine &= is_base(text);
                     base = Some(text.clone());
                 }
                 _ => is_fine = false,

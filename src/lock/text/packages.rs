@@ -142,7 +142,7 @@ impl Reader {
             };
             match prop.name.text.as_str() {
                 "target" if target.is_none() && !text.is_empty() => target = Some(text),
-                "base" if base.is_none() && Digest::read(&text).is_some() => base = Some(text),
+                "base" if base.is_none() && is_base(&text) => base = Some(text),
                 _ => is_fine = false,
             }
         }
@@ -189,7 +189,12 @@ impl Reader {
     }
 }
 
-pub(super) fn is_inputs(text: &str) -> bool {
+/// Whether this tells what a list was resolved on: an outside image, or that with lists beneath.
+pub(super) fn is_base(text: &str) -> bool {
+    Digest::read(text).is_some() || is_inputs(text)
+}
+
+fn is_inputs(text: &str) -> bool {
     let digits = text.strip_prefix(INPUTS).unwrap_or_default();
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     digits.len() == 64 && digits.bytes().all(is_digit)

@@ -121,7 +121,7 @@ fn debian_packages(random: &mut Random) -> StepPackages<PlatformDebs> {
     let names = ["a0", "g++", "libc6", "z.b-c"].into_iter();
     let names: Vec<&str> = names.filter(|_| random.chance(1, 2)).collect();
     let debs = PlatformDebs {
-        base: random.chance(1, 2).then(|| digest(random).to_string()),
+        base: base(random),
         debs: names.iter().map(|name| deb(name, random)).collect(),
     };
     StepPackages {
@@ -158,7 +158,7 @@ fn platform_packages(random: &mut Random) -> PlatformPackages {
     let names: Vec<&str> = names.filter(|_| random.chance(1, 2)).collect();
     PlatformPackages {
         target: (*random.pick(&["python 3.12, glibc 2.36", "\"", "é"])).to_owned(),
-        base: random.chance(1, 2).then(|| digest(random).to_string()),
+        base: base(random),
         wheels: names.iter().map(|name| wheel(name, random)).collect(),
     }
 }
@@ -175,6 +175,15 @@ fn wheel(name: &str, random: &mut Random) -> LockedWheel {
         sha256: digest(random).to_string(),
         size: random.chance(1, 2).then(|| random.next()),
         is_requested: random.chance(1, 2),
+    }
+}
+
+/// What a list was resolved on: nothing that has a digest, an image, or lists.
+fn base(random: &mut Random) -> Option<String> {
+    match random.few(0, 3) {
+        0 => None,
+        1 => Some(digest(random).to_string()),
+        _ => Some(format!("{INPUTS}{}", digest(random).hex())),
     }
 }
 
