@@ -6,10 +6,16 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 /// Values by key. A failure is not stored: the next caller tries again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::backend) struct Once<A>(Mutex<BTreeMap<String, Slot<A>>>);
 
 type Slot<A> = Arc<Mutex<Option<A>>>;
+
+impl<A> Default for Once<A> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
 
 impl<A: Clone> Once<A> {
     pub(in crate::backend) fn get<E>(

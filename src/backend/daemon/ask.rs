@@ -151,7 +151,7 @@ impl Daemon {
     }
 
     /// Checks on behalf of a silent command that the daemon answers, and each of the registries it uses.
-    fn check_alive(&self, registries: &[String], cancel: &Cancel) -> Result<(), String> {
+    pub(super) fn check_alive(&self, registries: &[String], cancel: &Cancel) -> Result<(), String> {
         self.lives(Asker::silent().or(cancel))?;
         self.check_registries(registries)
     }

@@ -1,7 +1,5 @@
 //! What carries out the builds of the `docker` backend: the daemon, or builders elsewhere, whose images may leave through their registries.
 
-use std::sync::Arc;
-
 use super::Docker;
 use crate::asking::Asker;
 use crate::backend::daemon::{Daemon, Instance, NoEngine};
