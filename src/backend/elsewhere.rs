@@ -208,7 +208,10 @@ impl Builders {
         let is_tcp = |address: &Address| matches!(address, Address::Tcp { .. });
         if flags.is_encrypted() && !addresses.iter().any(is_tcp) {
             let what = "certificates are for TCP addresses, and there is none";
-            return Err(Wrong::new(what, "name a `tcp://` address, or no certificates"));
+            return Err(Wrong::new(
+                what,
+                "name a `tcp://` address, or no certificates",
+            ));
         }
         let tls = Tls::read(flags, env)?;
         Ok(Self::Pool(Pool { addresses, tls }))
@@ -227,7 +230,9 @@ impl Builders {
 
 impl Flags {
     fn is_encrypted(&self) -> bool {
-        [&self.ca, &self.cert, &self.key].iter().any(|file| file.is_some())
+        [&self.ca, &self.cert, &self.key]
+            .iter()
+            .any(|file| file.is_some())
     }
 }
 
@@ -242,7 +247,8 @@ fn without_tls(flags: &Flags) -> Result<(), Wrong> {
 
 impl Tls {
     fn read(flags: &Flags, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>, Wrong> {
-        let file = |flag: &Option<PathBuf>, name: &str| flag.clone().or_else(|| Some(env(name)?.into()));
+        let file =
+            |flag: &Option<PathBuf>, name: &str| flag.clone().or_else(|| Some(env(name)?.into()));
         let ca = file(&flags.ca, Builders::CA);
         let cert = file(&flags.cert, Builders::CERT);
         let key = file(&flags.key, Builders::KEY);
@@ -251,11 +257,17 @@ impl Tls {
             (None, None) => None,
             (Some(_), None) => {
                 let what = "there is a certificate of the client for BuildKit, but no key";
-                return Err(Wrong::new(what, "name the key's file: `--buildkit-key FILE`"));
+                return Err(Wrong::new(
+                    what,
+                    "name the key's file: `--buildkit-key FILE`",
+                ));
             }
             (None, Some(_)) => {
                 let what = "there is a key of the client for BuildKit, but no certificate";
-                return Err(Wrong::new(what, "name the certificate's file: `--buildkit-cert FILE`"));
+                return Err(Wrong::new(
+                    what,
+                    "name the certificate's file: `--buildkit-cert FILE`",
+                ));
             }
         };
         let is_used = ca.is_some() || client.is_some();
@@ -277,18 +289,28 @@ impl Address {
         if let Some(path) = text.strip_prefix("unix://") {
             let is_path = path.starts_with('/') && path.len() > 1 && !path.contains(['\0', '\n']);
             let why = "a socket has an absolute path";
-            return is_path.then(|| Self::Unix(path.into())).ok_or_else(|| why.to_owned());
+            return is_path
+                .then(|| Self::Unix(path.into()))
+                .ok_or_else(|| why.to_owned());
         }
         let Some(rest) = text.strip_prefix("tcp://") else {
             return Err("it starts with neither `tcp://` nor `unix://`".to_owned());
         };
-        let Some((host, port)) = rest.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) else {
+        let Some((host, port)) = rest
+            .rsplit_once(':')
+            .filter(|(_, port)| !port.ends_with(']'))
+        else {
             return Err("it has no port".to_owned());
         };
         let is_digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-        let port = port.parse::<u16>().ok().filter(|port| is_digits && *port > 0);
+        let port = port
+            .parse::<u16>()
+            .ok()
+            .filter(|port| is_digits && *port > 0);
         let port = port.ok_or("its port is not a number from 1 to 65535")?;
-        let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let inner = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
         let is_host = match inner {
             Some(inner) => inner.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6()),
             None => is_name(host),
@@ -305,7 +327,10 @@ impl Address {
 fn is_name(host: &str) -> bool {
     let is_label = |label: &str| {
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        !label.is_empty() && label.len() <= 63 && label.bytes().all(is_word) && !label.starts_with('-')
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(is_word)
+            && !label.starts_with('-')
     };
     host.len() <= 253 && host.split('.').all(is_label)
 }
@@ -326,7 +351,9 @@ mod tests {
 
     fn read(flags: &Flags, set: &[(&str, &str)]) -> Result<Builders, Wrong> {
         let find = |name: &str| set.iter().find(|(known, _)| *known == name);
-        Builders::read(flags, &|name| find(name).map(|(_, value)| (*value).to_owned()))
+        Builders::read(flags, &|name| {
+            find(name).map(|(_, value)| (*value).to_owned())
+        })
     }
 
     fn at(addresses: &[&str]) -> Flags {
@@ -339,14 +366,41 @@ mod tests {
 
     #[test]
     fn addresses_are_read_strictly_and_written_as_they_are_read() {
-        for good in ["tcp://builder:1234", "tcp://10.0.0.1:1", "tcp://[::1]:65535", "unix:///run/buildkit/buildkitd.sock"] {
+        for good in [
+            "tcp://builder:1234",
+            "tcp://10.0.0.1:1",
+            "tcp://[::1]:65535",
+            "unix:///run/buildkit/buildkitd.sock",
+        ] {
             assert_eq!(Address::read(good).unwrap().to_string(), good);
         }
-        assert_eq!(Address::read("tcp://A.Example:1").unwrap().to_string(), "tcp://a.example:1");
+        assert_eq!(
+            Address::read("tcp://A.Example:1").unwrap().to_string(),
+            "tcp://a.example:1"
+        );
         for bad in [
-            "", "builder:1234", "http://builder:1", "tcp://", "tcp://builder", "tcp://:1", "tcp://builder:", "tcp://builder:0",
-            "tcp://builder:65536", "tcp://builder:+1", "tcp://builder:1/x", "tcp://u@builder:1", "tcp://[::1]", "tcp://::1:1",
-            "tcp://[10.0.0.1]:1", "tcp://a b:1", "tcp://-x:1", "tcp://a..b:1", "unix://", "unix:///", "unix://run/x", "unix:///a\nb",
+            "",
+            "builder:1234",
+            "http://builder:1",
+            "tcp://",
+            "tcp://builder",
+            "tcp://:1",
+            "tcp://builder:",
+            "tcp://builder:0",
+            "tcp://builder:65536",
+            "tcp://builder:+1",
+            "tcp://builder:1/x",
+            "tcp://u@builder:1",
+            "tcp://[::1]",
+            "tcp://::1:1",
+            "tcp://[10.0.0.1]:1",
+            "tcp://a b:1",
+            "tcp://-x:1",
+            "tcp://a..b:1",
+            "unix://",
+            "unix:///",
+            "unix://run/x",
+            "unix:///a\nb",
         ] {
             assert!(Address::read(bad).is_err(), "{bad}");
         }
@@ -362,14 +416,29 @@ mod tests {
             let name = name.to_owned();
             Ok(Builders::Instance { name, by })
         };
-        let both = [(Builders::INSTANCE, "near"), (Builders::BUILDKIT, "tcp://a:1")];
+        let both = [
+            (Builders::INSTANCE, "near"),
+            (Builders::BUILDKIT, "tcp://a:1"),
+        ];
         assert_eq!(read(&named, &both), instance("far", "`--builder-instance`"));
-        assert!(matches!(read(&at(&["tcp://b:1"]), &both), Ok(Builders::Pool(_))));
-        assert_eq!(read(&Flags::default(), &both[..1]), instance("near", "`IMGSPEC_BUILDER_INSTANCE`"));
+        assert!(matches!(
+            read(&at(&["tcp://b:1"]), &both),
+            Ok(Builders::Pool(_))
+        ));
+        assert_eq!(
+            read(&Flags::default(), &both[..1]),
+            instance("near", "`IMGSPEC_BUILDER_INSTANCE`")
+        );
         assert_eq!(read(&Flags::default(), &[]), Ok(Builders::Usual));
-        assert_eq!(read(&Flags::default(), &[(Builders::INSTANCE, " ")]), Ok(Builders::Usual));
+        assert_eq!(
+            read(&Flags::default(), &[(Builders::INSTANCE, " ")]),
+            Ok(Builders::Usual)
+        );
         let of_both = read(&Flags::default(), &both).unwrap_err();
-        assert_eq!(of_both.what, "`IMGSPEC_BUILDER_INSTANCE` and `IMGSPEC_BUILDKIT` both say where to build");
+        assert_eq!(
+            of_both.what,
+            "`IMGSPEC_BUILDER_INSTANCE` and `IMGSPEC_BUILDKIT` both say where to build"
+        );
         let of_flags = Flags {
             buildkit: vec!["tcp://a:1".to_owned()],
             ..named
@@ -392,8 +461,14 @@ mod tests {
         assert_eq!(pool.addresses.len(), 3);
         assert_eq!(pool.tls.unwrap().ca, Some("ca.pem".into()));
         let what = |flags: &Flags, set: &[(&str, &str)]| read(flags, set).unwrap_err().what;
-        assert_eq!(what(&at(&["tcp://a:1", "tcp://A:1"]), &[]), "`--buildkit` names `tcp://a:1` twice");
-        assert_eq!(what(&Flags::default(), &[(Builders::BUILDKIT, ",")]), "`IMGSPEC_BUILDKIT` names no BuildKit");
+        assert_eq!(
+            what(&at(&["tcp://a:1", "tcp://A:1"]), &[]),
+            "`--buildkit` names `tcp://a:1` twice"
+        );
+        assert_eq!(
+            what(&Flags::default(), &[(Builders::BUILDKIT, ",")]),
+            "`IMGSPEC_BUILDKIT` names no BuildKit"
+        );
         assert!(what(&at(&["a:1"]), &[]).ends_with("which is not the address of a BuildKit"));
         let cert = |buildkit: &[&str]| Flags {
             cert: Some("cert.pem".into()),
@@ -404,7 +479,10 @@ mod tests {
         assert!(what(&cert(&["unix:///a"]), &[(Builders::KEY, "k")]).contains("there is none"));
         assert!(read(&cert(&["tcp://a:1"]), &[(Builders::KEY, "key.pem")]).is_ok());
         // A variable alone says nothing about builders.
-        assert_eq!(read(&Flags::default(), &[(Builders::CERT, "x")]), Ok(Builders::Usual));
+        assert_eq!(
+            read(&Flags::default(), &[(Builders::CERT, "x")]),
+            Ok(Builders::Usual)
+        );
     }
 
     #[test]

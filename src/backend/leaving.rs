@@ -39,7 +39,9 @@ impl Leaving {
     /// The existence of each of these references, in order, whichever place it is asked about; each is asked about once. One
     /// without a registry exists nowhere.
     pub(super) fn exists(&self, wanted: &[Wanted<'_>], asker: Asker<'_>) -> Vec<Existence> {
-        let in_registry = wanted.iter().filter(|wanted| wanted.place == StoreKind::Registry);
+        let in_registry = wanted
+            .iter()
+            .filter(|wanted| wanted.place == StoreKind::Registry);
         let in_registry: BTreeSet<&str> = in_registry.map(|wanted| wanted.reference).collect();
         let has_registry = |wanted: &Wanted<'_>| {
             let read = || Reference::read(wanted.reference);
@@ -48,10 +50,11 @@ impl Leaving {
         let mut at: BTreeMap<(&str, &[String]), usize> = BTreeMap::new();
         let mut asked: Vec<Wanted<'_>> = Vec::new();
         for wanted in wanted.iter().filter(|wanted| has_registry(wanted)) {
-            at.entry((wanted.reference, wanted.platforms)).or_insert_with(|| {
-                asked.push(wanted.clone());
-                asked.len() - 1
-            });
+            at.entry((wanted.reference, wanted.platforms))
+                .or_insert_with(|| {
+                    asked.push(wanted.clone());
+                    asked.len() - 1
+                });
         }
         let answers = registry::exists(&asked, labels::KEY, &self.access, asker);
         let answer = |wanted: &Wanted<'_>| {
@@ -88,7 +91,11 @@ impl Leaving {
             Ok((id.to_owned(), name))
         };
         Ok(Called {
-            parents: job.recipe.images().map(parent).collect::<Result<_, BuildError>>()?,
+            parents: job
+                .recipe
+                .images()
+                .map(parent)
+                .collect::<Result<_, BuildError>>()?,
             locked: locked_digests(job).collect(),
         })
     }
@@ -101,7 +108,9 @@ impl Leaving {
         asker: Asker<'_>,
     ) -> Result<(), BuildError> {
         let name = by_digest(job.reference, digest).ok_or_else(|| {
-            BuildError::Failed(format!("the builder reports `{digest}`, which is no digest"))
+            BuildError::Failed(format!(
+                "the builder reports `{digest}`, which is no digest"
+            ))
         })?;
         if self.confirmed.lock().contains(&name) {
             return Ok(());
@@ -115,7 +124,8 @@ impl Leaving {
         let found = registry::exists(&[wanted], labels::KEY, &self.access, asker);
         match found.into_iter().next() {
             Some(Existence::Present { key, .. })
-                if key.as_deref().is_some_and(|key| job.key.is(key)) => {
+                if key.as_deref().is_some_and(|key| job.key.is(key)) =>
+            {
                 self.confirmed.lock().insert(name);
                 Ok(())
             }
@@ -148,10 +158,12 @@ fn by_digest(reference: &str, digest: &str) -> Option<String> {
 
 /// The images that are locked to ids of a local store, with these.
 pub(crate) fn ids(outside: &Outside) -> impl Iterator<Item = (&str, &str)> {
-    outside.locks().filter_map(|(image, locked)| match &locked.image {
-        LockedImage::Id(id) => Some((image.name.as_str(), id.as_str())),
-        LockedImage::Digest(_) => None,
-    })
+    outside
+        .locks()
+        .filter_map(|(image, locked)| match &locked.image {
+            LockedImage::Id(id) => Some((image.name.as_str(), id.as_str())),
+            LockedImage::Digest(_) => None,
+        })
 }
 
 /// Why an image that is locked to an id of a local store cannot be used.

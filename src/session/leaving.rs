@@ -45,7 +45,10 @@ fn homeless(world: &World, id: ImageId) -> Option<Diagnostic> {
 /// Images of other builders are in stores of this machine.
 fn unreachable(world: &World, id: ImageId) -> Vec<Diagnostic> {
     let image = &world.workspace.images[id.index()];
-    let (recipe, own) = (&world.recipes[id.index()], world.backends[id.index()].name());
+    let (recipe, own) = (
+        &world.recipes[id.index()],
+        world.backends[id.index()].name(),
+    );
     let needs: BTreeSet<&str> = recipe.images().collect();
     let each = needs.into_iter().filter_map(|need| {
         let other = world.backends[world.graph.find(need)?.index()].name();

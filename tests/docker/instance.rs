@@ -21,7 +21,9 @@ const CANARY: &str = "canary-for-a-builder-elsewhere";
 fn daemon() -> String {
     let mut all = engines().into_iter();
     let found = all.find(|(store, _)| *store == "containerd");
-    found.expect("tests/run starts one with containerd's store").1
+    found
+        .expect("tests/run starts one with containerd's store")
+        .1
 }
 
 /// The daemon that images are loaded into: another one where there is one.
@@ -80,7 +82,10 @@ fn the_example_monorepo_is_built_by_a_remote_builder_that_shares_only_a_registry
     let of = planned.iter().filter(|line| line.contains(" build "));
     let mut of: Vec<&str> = of.filter_map(|line| line.split(' ').next()).collect();
     of.sort_unstable();
-    assert!(of.contains(&"online") && !of.contains(&"dataset"), "{planned:?}");
+    assert!(
+        of.contains(&"online") && !of.contains(&"dataset"),
+        "{planned:?}"
+    );
     assert_eq!(built(&run()), of);
 
     // What is in the registry runs in a Docker that had no part in it.
@@ -105,7 +110,7 @@ image "app" {
     commands "test $(printf %s $(cat /run/secrets/token) | wc -c) = LENGTH" "cat /run/secrets/token"
     cmd "cat" "/f" "/tools"
 }
-image "own" { name "imgspec-far-NONCE-own"; dockerfile "own.Dockerfile" { context "below" image="app" } }
+image "own" { name "imgspec-far-NONCE-own"; dockerfile "own.Dockerfile" { contexts { below image="app" } } }
 "#;
 
 #[test]
@@ -117,11 +122,19 @@ fn without_a_push_images_are_loaded_and_their_bases_sent_along() {
     let length = CANARY.len().to_string();
     let manifest = CHAIN.replace("NONCE", &nonce).replace("LENGTH", &length);
     sandbox.write("imgspec.kdl", &manifest);
-    sandbox.write("own.Dockerfile", "FROM below\nRUN echo own > /own\nCMD [\"cat\", \"/f\", \"/own\"]\n");
+    sandbox.write(
+        "own.Dockerfile",
+        "FROM below\nRUN echo own > /own\nCMD [\"cat\", \"/f\", \"/own\"]\n",
+    );
     sandbox.write("f", "first\n");
     let with = ["--builder-instance", "far"];
     let cold = build(&sandbox, &with).success();
-    assert_eq!(built(&cold), ["app", "base", "own", "tools"], "{}", cold.stderr);
+    assert_eq!(
+        built(&cold),
+        ["app", "base", "own", "tools"],
+        "{}",
+        cold.stderr
+    );
     assert!(cold.stderr.contains("***"), "{}", cold.stderr);
     assert!(bridge.accepted() > 0);
     let says = |image: &str| {
@@ -140,9 +153,16 @@ fn without_a_push_images_are_loaded_and_their_bases_sent_along() {
     // The daemon's own builds find them too.
     assert!(built(&build(&sandbox, &["--builder-instance", "default"]).success()).is_empty());
     let images = docker(&engine, &["image", "ls", "--format", "{{.Repository}}"]).success();
-    assert!(!images.stdout.contains("imgspec-image"), "{}", images.stdout);
+    assert!(
+        !images.stdout.contains("imgspec-image"),
+        "{}",
+        images.stdout
+    );
     let names: Vec<&str> = first.values().map(String::as_str).collect();
-    let _ = docker(&engine, &[&["image", "rm", "--force"], names.as_slice()].concat());
+    let _ = docker(
+        &engine,
+        &[&["image", "rm", "--force"], names.as_slice()].concat(),
+    );
     remove_images(&engine, &sandbox, &[]);
 }
 
@@ -153,7 +173,9 @@ fn the_current_builder_and_the_variable_are_respected() {
     let sandbox = on(&engine);
     let bridge = far(&sandbox);
     let image = |word: &str| {
-        format!("image \"a\" {{ builder \"docker\"; name \"imgspec-far-{nonce}\"; base-image \"busybox:1.36\"; labels a=\"{word} {nonce}\" }}\n")
+        format!(
+            "image \"a\" {{ builder \"docker\"; name \"imgspec-far-{nonce}\"; base-image \"busybox:1.36\"; labels a=\"{word} {nonce}\" }}\n"
+        )
     };
     let accepted = bridge.accepted();
     sandbox.write("imgspec.kdl", &image("1"));
@@ -201,5 +223,10 @@ fn a_builder_that_does_not_answer_is_told_within_seconds() {
     bridge.silence();
     sandbox.run_soon(&with).code(2).says(silent);
     bridge.cut();
-    sandbox.run_soon(&with).code(2).says(silent).says("docker buildx inspect far");
+    sandbox
+        .run_soon(&with)
+        .code(2)
+        .says(silent)
+        .says("nothing there answers")
+        .says("docker buildx inspect far");
 }

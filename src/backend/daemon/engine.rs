@@ -82,7 +82,9 @@ impl EngineInfo {
         if self.buildx.is_some() || (version >= OLDEST && version < WITHOUT_BUILDKIT) {
             return Ok(());
         }
-        Err(NoEngine::no_buildx(&format!("`docker` {client} has no buildx")))
+        Err(NoEngine::no_buildx(&format!(
+            "`docker` {client} has no buildx"
+        )))
     }
 
     pub(super) fn can_be_direct(&self) -> bool {

@@ -23,6 +23,9 @@ use crate::disk::dir::Dir;
 use crate::process;
 use crate::workspace::LockedImage;
 
+/// The driver of builders that run by themselves.
+const REMOTE: &str = "remote";
+
 /// A node of a builder, as `docker buildx inspect` describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Node {
@@ -169,9 +172,9 @@ impl Daemon {
             return Err(NoEngine::no_program());
         };
         let question = asker.ask("`docker buildx version`", self.limits.answer());
-        let said = self.docker().and_then(|mut docker| {
-            process::ask(docker.args(["buildx", "version"]), &question)
-        });
+        let said = self
+            .docker()
+            .and_then(|mut docker| process::ask(docker.args(["buildx", "version"]), &question));
         let found = match said {
             Ok(said) if said.success => Buildx {
                 path,
@@ -191,10 +194,19 @@ impl Daemon {
     fn nodes(&self, instance: &Instance, asker: Asker<'_>) -> Result<Vec<Node>, NoEngine> {
         let question = asker.ask(instance.words(), self.limits.answer());
         let said = self.docker().and_then(|mut docker| {
-            process::ask(docker.args(["buildx", "inspect", &instance.name]), &question)
+            process::ask(
+                docker.args(["buildx", "inspect", &instance.name]),
+                &question,
+            )
         });
         match said {
-            Ok(said) if said.success => read(&said.out).map_err(|why| instance.silent(&why)),
+            Ok(said) if said.success => {
+                let nodes = read(&said.out).map_err(|why| instance.silent(&why))?;
+                Ok(nodes
+                    .into_iter()
+                    .map(|node| instance.judged(node))
+                    .collect())
+            }
             Ok(said) => Err(instance.silent(last_line(&said.err, "it reports nothing"))),
             Err(error) => Err(instance.silent(&error.to_string())),
         }
@@ -229,11 +241,19 @@ impl Daemon {
                 mend: format!("{}; or add `--push`, which needs no Docker here", none.mend),
             };
         }
-        let mut remarks = vec![format!("builds run in {}, which {} names", instance.words(), instance.by)];
+        let mut remarks = vec![format!(
+            "builds run in {}, which {} names",
+            instance.words(),
+            instance.by
+        )];
         remarks.extend(nodes.iter().map(Node::words));
-        let version = buildx.version.split_whitespace().find(|word| word.starts_with('v'));
+        // After the name of its repository.
+        let version = buildx.version.split_whitespace().nth(1);
         Availability::Ready {
-            versions: vec![("buildx".to_owned(), version.unwrap_or(&buildx.version).to_owned())],
+            versions: vec![(
+                "buildx".to_owned(),
+                version.unwrap_or(&buildx.version).to_owned(),
+            )],
             remarks,
         }
     }
@@ -249,9 +269,24 @@ impl Instance {
             "look at `docker buildx inspect {}`, or name another builder; `default` is the Docker daemon itself",
             self.name
         );
-        let mut none = NoEngine::lasting(format!("{} does not answer: {}", self.words(), why.trim()), &mend);
+        let mut none = NoEngine::lasting(
+            format!("{} does not answer: {}", self.words(), why.trim()),
+            &mend,
+        );
         none.passing = true;
         none
+    }
+
+    /// A node of the driver `remote`, which starts nothing, is not just idle if it does not run.
+    fn judged(&self, node: Node) -> Node {
+        if self.driver != REMOTE || node.status == "running" || !node.error.is_empty() {
+            return node;
+        }
+        let error = "nothing there answers as a BuildKit does, or the certificates of one of the two do not fit";
+        Node {
+            error: error.to_owned(),
+            ..node
+        }
     }
 
     /// Checks that not all nodes have failed. Those that do not run are started by a build.
@@ -260,7 +295,11 @@ impl Instance {
         if why.len() < nodes.len() {
             return Ok(());
         }
-        let why = if why.is_empty() { "it has no nodes".to_owned() } else { why.join("; ") };
+        let why = if why.is_empty() {
+            "it has no nodes".to_owned()
+        } else {
+            why.join("; ")
+        };
         Err(self.silent(&why))
     }
 
@@ -276,7 +315,8 @@ impl Instance {
 impl Node {
     /// Why it cannot build, if it cannot.
     fn failure(&self) -> Option<String> {
-        (!self.error.is_empty()).then(|| format!("node `{}` at {}: {}", self.name, self.endpoint, self.error))
+        (!self.error.is_empty())
+            .then(|| format!("node `{}` at {}: {}", self.name, self.endpoint, self.error))
     }
 
     fn words(&self) -> String {
@@ -301,7 +341,10 @@ fn read(out: &str) -> Result<Vec<Node>, String> {
     let mut nodes: Option<Vec<Node>> = None;
     for line in out.lines() {
         // What a node has in detail is indented.
-        let Some((name, value)) = line.split_once(':').filter(|_| !line.starts_with(char::is_whitespace)) else {
+        let Some((name, value)) = line
+            .split_once(':')
+            .filter(|_| !line.starts_with(char::is_whitespace))
+        else {
             continue;
         };
         let value = value.trim().to_owned();
@@ -316,7 +359,9 @@ fn read(out: &str) -> Result<Vec<Node>, String> {
         if name == "Name" {
             nodes.push(Node::default());
         }
-        let Some(node) = nodes.last_mut() else { continue };
+        let Some(node) = nodes.last_mut() else {
+            continue;
+        };
         match name {
             "Name" => node.name = value,
             "Endpoint" => node.endpoint = value,
@@ -354,14 +399,45 @@ mod tests {
             by: String::new(),
         };
         assert!(instance.answers(&nodes).is_ok());
+        let idle = |driver: &str| {
+            let driver = driver.to_owned();
+            let instance = Instance {
+                driver,
+                ..instance.clone()
+            };
+            let node = Node {
+                status: "inactive".to_owned(),
+                ..nodes[0].clone()
+            };
+            instance.answers(&[instance.judged(node)])
+        };
+        assert!(idle("docker-container").is_ok());
+        assert!(
+            idle("remote")
+                .unwrap_err()
+                .why
+                .contains("nothing there answers")
+        );
         let none = instance.answers(&nodes[1..]).unwrap_err();
-        assert!(none.why.starts_with("buildx's builder `far` (remote) does not answer: node `far1`"));
-        assert!(instance.answers(&[]).unwrap_err().why.ends_with("it has no nodes"));
+        assert!(
+            none.why
+                .starts_with("buildx's builder `far` (remote) does not answer: node `far1`")
+        );
+        assert!(
+            instance
+                .answers(&[])
+                .unwrap_err()
+                .why
+                .ends_with("it has no nodes")
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_no_builder() {
-        assert_eq!(read("Name: a\nError: no such thing\n"), Err("no such thing".to_owned()));
+        assert_eq!(
+            read("Name: a\nError: no such thing\n"),
+            Err("no such thing".to_owned())
+        );
         for junk in ["", "\n", "Nodes", "<html>", ":", "Error"] {
             assert!(read(junk).is_err(), "{junk}");
         }

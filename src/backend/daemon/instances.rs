@@ -60,8 +60,11 @@ impl Daemon {
     }
 
     fn buildx_files(&self) -> Option<PathBuf> {
-        let own = self.raw("BUILDX_CONFIG").filter(|folder| !folder.is_empty());
-        own.map(PathBuf::from).or_else(|| Some(self.configuration()?.join("buildx")))
+        let own = self
+            .raw("BUILDX_CONFIG")
+            .filter(|folder| !folder.is_empty());
+        own.map(PathBuf::from)
+            .or_else(|| Some(self.configuration()?.join("buildx")))
     }
 
     fn known(&self) -> Result<Known, NoEngine> {
@@ -101,7 +104,10 @@ impl Known {
         let why = format!("buildx has no builder `{name}`, which {by} names");
         let mend = match closest(name, all.iter().map(String::as_str)) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("there are {}; `docker buildx create` makes others", all.join(", ")),
+            None => format!(
+                "there are {}; `docker buildx create` makes others",
+                all.join(", ")
+            ),
         };
         Err(NoEngine::lasting(why, &mend))
     }
@@ -112,7 +118,8 @@ impl Known {
         let current = read(&file).map_err(|why| unreadable(&why))?;
         let current = current.unwrap_or(Value::Null);
         let name = current["Name"].as_str().filter(|name| !name.is_empty());
-        let name = name.filter(|_| current["Global"] == true || current["Key"] == self.key.as_str());
+        let name =
+            name.filter(|_| current["Global"] == true || current["Key"] == self.key.as_str());
         let name = name.map_or_else(|| self.default_name(), |name| Ok(Some(name.to_owned())))?;
         let Some(name) = name else {
             return Ok(None);
@@ -144,10 +151,17 @@ impl Known {
         read(&file).map_err(|why| unreadable(&why))
     }
 
-    fn described(&self, name: &str, by: &str, description: &Value) -> Result<Option<Instance>, NoEngine> {
+    fn described(
+        &self,
+        name: &str,
+        by: &str,
+        description: &Value,
+    ) -> Result<Option<Instance>, NoEngine> {
         let driver = description["Driver"].as_str().unwrap_or_default();
         if driver.is_empty() || driver == DAEMONS {
-            let endpoint = description["Nodes"][0]["Endpoint"].as_str().unwrap_or_default();
+            let endpoint = description["Nodes"][0]["Endpoint"]
+                .as_str()
+                .unwrap_or_default();
             let is_in_use = endpoint == self.key || (endpoint == DEFAULT && self.context.is_none());
             return if is_in_use {
                 Ok(None)
@@ -183,8 +197,12 @@ impl Known {
 
 fn other_daemon(name: &str, by: &str, context: &str) -> NoEngine {
     NoEngine::lasting(
-        format!("the builder `{name}`, which {by} names, is the daemon of another context of Docker, whose images are not here"),
-        &format!("use that daemon for everything: `DOCKER_CONTEXT={context}`, or `docker context use {context}`"),
+        format!(
+            "the builder `{name}`, which {by} names, is the daemon of another context of Docker, whose images are not here"
+        ),
+        &format!(
+            "use that daemon for everything: `DOCKER_CONTEXT={context}`, or `docker context use {context}`"
+        ),
     )
 }
 

@@ -47,14 +47,21 @@ impl Daemon {
     ) -> Result<Digest, BuildError> {
         let Some(lender) = &self.lender else {
             let what = &image.reference;
-            let why = format!("`{what}` cannot be made available to another builder: there is no store for that");
+            let why = format!(
+                "`{what}` cannot be made available to another builder: there is no store for that"
+            );
             return Err(BuildError::Failed(why));
         };
-        let own = self.lent(image, asker)?.and_then(|_| Digest::read(&image.digest));
+        let own = self
+            .lent(image, asker)?
+            .and_then(|_| Digest::read(&image.digest));
         let digest = match own {
             Some(digest) => digest,
             None => self.laid.get(&image.digest, || {
-                asker.step(&format!("making {} available to another builder", image.reference));
+                asker.step(&format!(
+                    "making {} available to another builder",
+                    image.reference
+                ));
                 let quiet = Quiet(asker.notes());
                 let asker = Asker::build(&quiet, asker.cancel());
                 lender.take(asker, |name| {

@@ -87,12 +87,7 @@ impl Daemon {
     }
 
     /// `docker-buildx build`, as the `docker` command would call it.
-    pub(super) fn buildx(
-        &self,
-        buildx: &Buildx,
-        wish: Wish<'_>,
-        job: &Job<'_>,
-    ) -> (Command, Form) {
+    pub(super) fn buildx(&self, buildx: &Buildx, wish: Wish<'_>, job: &Job<'_>) -> (Command, Form) {
         let mut command = self.command(&buildx.path);
         process::keep_all(&mut command);
         let form = if buildx.has_raw_progress() {

@@ -55,7 +55,9 @@ impl Docker {
             Way::Daemon => self.daemon.build(job, None, asker),
             Way::Instance(instance) if self.is_leaving() => {
                 let called = self.leaving.called(job)?;
-                let digest = self.daemon.push_by_instance(instance, job, &called, asker)?;
+                let digest = self
+                    .daemon
+                    .push_by_instance(instance, job, &called, asker)?;
                 self.leaving.confirm(job, &digest, asker)?;
                 Ok((digest, None))
             }

@@ -12,11 +12,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use crate::asking::Asker;
-use crate::backend::once::Once;
 use crate::backend::BuildError;
 use crate::backend::daemon::Daemon;
 use crate::backend::oci::exchange::Exchange;
 use crate::backend::oci::store::Store;
+use crate::backend::once::Once;
 use crate::disk::dir::Rooted;
 use crate::notes::Quiet;
 

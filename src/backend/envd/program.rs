@@ -6,8 +6,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use super::offer::{Offer, REGISTRY};
-use crate::backend::once::Once;
 use crate::backend::daemon::Daemon;
+use crate::backend::once::Once;
 use crate::backend::{BuildError, context};
 use crate::disk::cache;
 use crate::disk::dir::Rooted;

@@ -26,7 +26,9 @@ const REPOSITORY: &str = "imgspec-image";
 const BLOBS: &str = "blobs/sha256";
 
 fn untaken(why: impl fmt::Display) -> BuildError {
-    BuildError::Failed(format!("it cannot be made available to another builder: {why}"))
+    BuildError::Failed(format!(
+        "it cannot be made available to another builder: {why}"
+    ))
 }
 
 /// A store whose images can be pulled while this exists. The registry is started when the first image is lent.
@@ -117,7 +119,9 @@ impl Lender {
         let mut left = vec![digest];
         let mut known = BTreeSet::new();
         while let Some(digest) = left.pop() {
-            let bytes = store.read_whole(digest, manifest::LARGEST).map_err(untaken)?;
+            let bytes = store
+                .read_whole(digest, manifest::LARGEST)
+                .map_err(untaken)?;
             let read = Manifest::read(&bytes, None).map_err(untaken)?;
             left.extend(read.manifests.iter().map(|one| one.digest));
             known.extend(read.blobs.iter().map(|blob| blob.digest));
@@ -125,7 +129,10 @@ impl Lender {
         }
         for digest in known {
             let blob = own.join(digest.hex());
-            let time = rustix::fs::Timespec { tv_sec: 0, tv_nsec: 0 };
+            let time = rustix::fs::Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
             links
                 .link(&digest.hex(), &blob.to_string_lossy(), time)
                 .map_err(context::unwritten)?;

@@ -76,7 +76,9 @@ pub(crate) fn digest(reference: &str, access: &Access) -> Option<String> {
 /// Whether a registry is spoken to without encryption.
 pub(crate) fn is_plain(host: &str, access: &Access) -> bool {
     let limit = access.limits.answer();
-    Client::hasty(access, limit).origin(host).starts_with("http:")
+    Client::hasty(access, limit)
+        .origin(host)
+        .starts_with("http:")
 }
 
 /// Whether the registry accepts a connection and then sends nothing. `false` if it cannot be reached from here, since a

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::glob::{WILD, expand};
-use super::instance::INSTANCE;
 use super::include::{include_circle, included_twice, not_an_include, wrong_include};
+use super::instance::INSTANCE;
 use super::loader::{Above, File, Loader};
 use crate::diagnostic::{Diagnostic, Place, Spanned};
 use crate::manifest::decode::TOP_NODES;
