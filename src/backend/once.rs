@@ -17,6 +17,12 @@ impl<A> Default for Once<A> {
 
 type Slot<A> = Arc<Mutex<Option<A>>>;
 
+impl<A> Default for Once<A> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
 impl<A: Clone> Once<A> {
     pub(in crate::backend) fn get<E>(
         &self,
