@@ -9,12 +9,6 @@ use parking_lot::Mutex;
 #[derive(Debug)]
 pub(in crate::backend) struct Once<A>(Mutex<BTreeMap<String, Slot<A>>>);
 
-impl<A> Default for Once<A> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
 type Slot<A> = Arc<Mutex<Option<A>>>;
 
 impl<A> Default for Once<A> {
