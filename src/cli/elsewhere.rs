@@ -25,7 +25,7 @@ pub(super) struct ElsewhereArgs {
     /// Key of this certificate, or `IMGSPEC_BUILDKIT_KEY`
     #[arg(long, value_name = "FILE")]
     buildkit_key: Option<PathBuf>,
-    /// Let each of these BuildKits run at most this many builds at once, or IMGSPEC_BUILDKIT_JOBS [default: only `--jobs` limits]
+    /// Let each of these `BuildKit`s run at most this many builds at once, or `IMGSPEC_BUILDKIT_JOBS` [default: only `--jobs` limits]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     buildkit_jobs: Option<u16>,
 }
