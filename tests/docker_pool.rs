@@ -172,7 +172,7 @@ fn one_buildkit_over_mutual_tls_builds_pushes_and_has_nothing_to_do_the_second_t
         .env("IMGSPEC_BUILDKIT_CERT", &cert)
         .env("IMGSPEC_BUILDKIT_KEY", &key);
     let said = sandbox.run(&["doctor"]);
-    let line = format!("BuildKit at {} builds for linux/", node[0]);
+    let line = format!("BuildKit at {}: it builds for linux/", node[0]);
     assert!(
         said.stdout.contains(&line),
         "{}{}",

@@ -48,15 +48,15 @@ impl Leaving {
             in_registry.contains(wanted.reference) || read().is_some_and(|read| read.has_host)
         };
         let mut at: BTreeMap<(&str, &[String]), usize> = BTreeMap::new();
-        let mut asked: Vec<Wanted<'_>> = Vec::new();
+        let mut questions: Vec<Wanted<'_>> = Vec::new();
         for wanted in wanted.iter().filter(|wanted| has_registry(wanted)) {
             at.entry((wanted.reference, wanted.platforms))
                 .or_insert_with(|| {
-                    asked.push(wanted.clone());
-                    asked.len() - 1
+                    questions.push(wanted.clone());
+                    questions.len() - 1
                 });
         }
-        let answers = registry::exists(&asked, labels::KEY, &self.access, asker);
+        let answers = registry::exists(&questions, labels::KEY, &self.access, asker);
         let answer = |wanted: &Wanted<'_>| {
             let at = at.get(&(wanted.reference, wanted.platforms));
             at.map_or(Existence::Absent, |at| answers[*at].clone())
@@ -78,6 +78,10 @@ impl Leaving {
 
     /// The names for `FROM` of the images that a job uses: those of the workspace by their digests in their registries, those
     /// of the lock by theirs.
+    #[allow(
+        clippy::unused_self,
+        reason = "asked beside the rest, by whoever builds elsewhere"
+    )]
     pub(super) fn called(&self, job: &Job<'_>) -> Result<Called, BuildError> {
         if let Some((image, id)) = ids(job.outside).next() {
             return Err(BuildError::Failed(local_only(image, id)));

@@ -9,13 +9,13 @@ use parking_lot::Mutex;
 #[derive(Debug)]
 pub(in crate::backend) struct Once<A>(Mutex<BTreeMap<String, Slot<A>>>);
 
+type Slot<A> = Arc<Mutex<Option<A>>>;
+
 impl<A> Default for Once<A> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
-
-type Slot<A> = Arc<Mutex<Option<A>>>;
 
 impl<A: Clone> Once<A> {
     pub(in crate::backend) fn get<E>(

@@ -110,7 +110,7 @@ image "app" {
     commands "test $(printf %s $(cat /run/secrets/token) | wc -c) = LENGTH" "cat /run/secrets/token"
     cmd "cat" "/f" "/tools"
 }
-image "own" { name "imgspec-far-NONCE-own"; dockerfile "own.Dockerfile" { context "below" image="app" } }
+image "own" { name "imgspec-far-NONCE-own"; dockerfile "own.Dockerfile" { contexts { below image="app" } } }
 "#;
 
 #[test]
@@ -227,5 +227,6 @@ fn a_builder_that_does_not_answer_is_told_within_seconds() {
         .run_soon(&with)
         .code(2)
         .says(silent)
+        .says("nothing there answers")
         .says("docker buildx inspect far");
 }

@@ -298,7 +298,7 @@ fn what_cannot_leave_is_refused_before_anything_is_built() {
         .run_soon(&["graph", "build", "--push", "--builder-instance", "far"])
         .code(2)
         .says("image `homeless` has no `registry`, but `docker` builds elsewhere")
-        .says("imgspec.kdl:3:1")
+        .says("imgspec.kdl:3:7")
         .says("image `on-own`: `docker` builds it elsewhere, and cannot reach `own`, which `oci` builds on this machine");
     assert_eq!(calls(&sandbox), "");
     // Nobody asked Docker's own registry about the image that has none.
@@ -347,12 +347,10 @@ fn existence_is_asked_once_of_the_registry_and_what_a_builder_says_is_confirmed_
         !called.contains("docker info") && !build.contains("--load"),
         "{called}"
     );
-    // Another image under this digest is not the one.
-    registry.image("team/a", &[]);
-    let found = registry.asked();
+    let asked = registry.asked();
     assert!(
-        found.iter().any(|asked| asked.contains(DIGEST)),
-        "{found:?}"
+        asked.iter().any(|asked| asked.contains(DIGEST)),
+        "{asked:?}"
     );
 }
 

@@ -127,7 +127,7 @@ impl BuildKit {
         let runtime = self.runtime.as_ref().ok_or_else(gone)?;
         *self.channel.lock() = None;
         let question = asker.ask(&self.name, self.access.limits.answer());
-        let asked = async {
+        let listed = async {
             let channel = self.channel().await.map_err(|ended| match ended {
                 Ended::Lost(why) => why,
                 Ended::Stuck(_) | Ended::Error(_) => gone(),
@@ -137,7 +137,7 @@ impl BuildKit {
                 .await;
             workers.map_err(|status| io::Error::other(cause(&status)))
         };
-        let answer = runtime.block_on(question.wait(asked))??.into_inner();
+        let answer = runtime.block_on(question.wait(listed))??.into_inner();
         let workers = answer.record.into_iter();
         let platforms = workers.flat_map(|worker| worker.platforms);
         let platforms = platforms.map(|platform| Platform {

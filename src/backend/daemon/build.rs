@@ -62,14 +62,14 @@ impl Daemon {
         Ok((digest, size))
     }
 
-    /// Makes the request for a job, in whose Dockerfile images are called so, and hands it to `build`, whichever `BuildKit` that
+    /// Makes the request for a job, in whose Dockerfile images are called so, and hands it to `send`, whichever `BuildKit` that
     /// asks. Secrets are kept out of what it reports, and its failures are explained.
     pub(in crate::backend) fn requested<T>(
         &self,
         job: &Job<'_>,
         called: &Called,
         asker: Asker<'_>,
-        build: impl FnOnce(Request<'_>) -> Result<T, BuildError>,
+        send: impl FnOnce(Request<'_>) -> Result<T, BuildError>,
     ) -> Result<T, BuildError> {
         let dockerfile = dockerfile::of_job(job, called)?;
         let secrets = self.secrets(job, &dockerfile)?;
@@ -81,7 +81,7 @@ impl Daemon {
         if asker.is_cancelled() {
             return Err(BuildError::Cancelled);
         }
-        let built = build(Request {
+        let built = send(Request {
             job,
             dockerfile,
             pin: None,

@@ -23,6 +23,9 @@ use crate::disk::dir::Dir;
 use crate::process;
 use crate::workspace::LockedImage;
 
+/// The driver of builders that run by themselves.
+const REMOTE: &str = "remote";
+
 /// A node of a builder, as `docker buildx inspect` describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Node {
@@ -197,7 +200,13 @@ impl Daemon {
             )
         });
         match said {
-            Ok(said) if said.success => read(&said.out).map_err(|why| instance.silent(&why)),
+            Ok(said) if said.success => {
+                let nodes = read(&said.out).map_err(|why| instance.silent(&why))?;
+                Ok(nodes
+                    .into_iter()
+                    .map(|node| instance.judged(node))
+                    .collect())
+            }
             Ok(said) => Err(instance.silent(last_line(&said.err, "it reports nothing"))),
             Err(error) => Err(instance.silent(&error.to_string())),
         }
@@ -238,10 +247,8 @@ impl Daemon {
             instance.by
         )];
         remarks.extend(nodes.iter().map(Node::words));
-        let version = buildx
-            .version
-            .split_whitespace()
-            .find(|word| word.starts_with('v'));
+        // After the name of its repository.
+        let version = buildx.version.split_whitespace().nth(1);
         Availability::Ready {
             versions: vec![(
                 "buildx".to_owned(),
@@ -268,6 +275,18 @@ impl Instance {
         );
         none.passing = true;
         none
+    }
+
+    /// A node of the driver `remote`, which starts nothing, is not just idle if it does not run.
+    fn judged(&self, node: Node) -> Node {
+        if self.driver != REMOTE || node.status == "running" || !node.error.is_empty() {
+            return node;
+        }
+        let error = "nothing there answers as a BuildKit does, or the certificates of one of the two do not fit";
+        Node {
+            error: error.to_owned(),
+            ..node
+        }
     }
 
     /// Checks that not all nodes have failed. Those that do not run are started by a build.
@@ -380,6 +399,25 @@ mod tests {
             by: String::new(),
         };
         assert!(instance.answers(&nodes).is_ok());
+        let idle = |driver: &str| {
+            let driver = driver.to_owned();
+            let instance = Instance {
+                driver,
+                ..instance.clone()
+            };
+            let node = Node {
+                status: "inactive".to_owned(),
+                ..nodes[0].clone()
+            };
+            instance.answers(&[instance.judged(node)])
+        };
+        assert!(idle("docker-container").is_ok());
+        assert!(
+            idle("remote")
+                .unwrap_err()
+                .why
+                .contains("nothing there answers")
+        );
         let none = instance.answers(&nodes[1..]).unwrap_err();
         assert!(
             none.why

@@ -25,6 +25,9 @@ const RESULT: &str = "result";
 
 const LARGEST_RESULT: u64 = 16 << 20;
 
+/// Whether there is hope for a silent build that uses these registries.
+type Lives<'a> = &'a dyn Fn(&[String]) -> Result<(), String>;
+
 /// Which builder of buildx builds, and what becomes of the result.
 #[derive(Clone, Copy)]
 pub(super) struct Wish<'a> {
@@ -63,7 +66,7 @@ impl Daemon {
         (mut command, form): (Command, Form),
         wish: Wish<'_>,
         request: &Request<'_>,
-        (scratch, lives): (&Dir, &dyn Fn(&[String]) -> Result<(), String>),
+        (scratch, lives): (&Dir, Lives<'_>),
     ) -> Result<String, BuildError> {
         stage(request.job, &request.dockerfile, scratch)?;
         arguments(request, wish, &mut command);

@@ -75,7 +75,7 @@ fn a_whole_run_leaves_what_is_over_and_the_summary() {
 fn running_images_stay_below_what_is_over() {
     let mut stage = Stage::new(30, 100, Settings::default());
     stage
-        .play(&story()[..9])
+        .play(&story()[..10])
         .play(&[begun("train"), step("train", 3, 7, "uv pip install torch")]);
     insta::assert_snapshot!(stage.at(61.0), @r#"
         = 2 images fresh: os, tools
@@ -95,9 +95,29 @@ fn the_seconds_go_on_between_events() {
 }
 
 #[test]
+fn the_node_stands_behind_what_it_does() {
+    let mut stage = Stage::new(10, 80, Settings::default());
+    let placed = Event::ImagePlaced {
+        image: "train".into(),
+        node: "tcp://builder:1234".into(),
+    };
+    stage.play(&[
+        started(1, 0),
+        begun("train"),
+        placed,
+        step("train", 3, 7, "uv pip install"),
+    ]);
+    assert!(
+        stage
+            .at(1.0)
+            .contains("uv pip install (tcp://builder:1234)")
+    );
+}
+
+#[test]
 fn verbose_shows_output_above_and_whole_references() {
     let mut stage = Stage::new(30, 100, verbose());
-    stage.play(&story()[..8]);
+    stage.play(&story()[..9]);
     insta::assert_snapshot!(stage.at(4.0), @r#"
         = os        fresh           ghcr.io/acme/os:0123456789abcdef0123456789abcdef
         = tools     fresh           ghcr.io/acme/tools:0123456789abcdef0123456789abcdef

@@ -110,6 +110,17 @@ fn a_build_has_rows_and_spans() {
 }
 
 #[test]
+fn an_image_is_on_the_node_that_builds_it_last() {
+    let on = |node: &str| Event::ImagePlaced {
+        image: text("a"),
+        node: text(node),
+    };
+    let history = history(&[started("a"), on("x"), on("y"), built("a", 2.0)]);
+    assert_eq!(history.images["a"].node.as_deref(), Some("y"));
+    assert_eq!(history.spans[0].node.as_deref(), Some("y"));
+}
+
+#[test]
 fn a_second_build_starts_afresh_but_remembers_how_long_the_first_took() {
     let log = Event::ImageLog {
         image: text("a"),

@@ -62,26 +62,30 @@ impl Pool {
         let members = &*self.members;
         let state = self.met(asker);
         let each = members.each.iter().enumerate();
-        let (ready, away): (Vec<_>, Vec<_>) = each
-            .map(|(at, member)| match state.nodes.platforms(at) {
-                Some(platforms) => Ok(answering(&member.name, platforms)),
-                None => {
-                    let why = state.nodes.why(at).unwrap_or("it was not asked");
-                    Err(format!("BuildKit at {}: {why}", member.name))
-                }
+        let (away, ready): (Vec<_>, Vec<_>) = each
+            .map(|(at, member)| {
+                let platforms = state.nodes.platforms(at);
+                let told = platforms.map_or_else(
+                    || state.nodes.why(at).unwrap_or("it was not asked").to_owned(),
+                    answering,
+                );
+                (
+                    platforms.is_none(),
+                    format!("BuildKit at {}: {told}", member.name),
+                )
             })
-            .partition(Result::is_ok);
-        let away = away.into_iter().filter_map(Result::err);
+            .partition(|(is_away, _)| *is_away);
+        let words = |(_, words): (bool, String)| words;
+        let away = away.into_iter().map(words);
         if ready.is_empty() {
             return Availability::Missing {
                 why: away.collect::<Vec<_>>().join("; "),
                 mend: "start it, or name another one with `--buildkit`".to_owned(),
             };
         }
-        let ready = ready.into_iter().filter_map(Result::ok);
         Availability::Ready {
             versions: Vec::new(),
-            remarks: ready.chain(away).collect(),
+            remarks: ready.into_iter().map(words).chain(away).collect(),
         }
     }
 
@@ -138,16 +142,13 @@ impl Drop for Pool {
 }
 
 /// What is told of a node that answers.
-fn answering(name: &str, platforms: &[Platform]) -> String {
+fn answering(platforms: &[Platform]) -> String {
     match platforms {
-        [] => format!("BuildKit at {name} answers"),
-        [own] => format!("BuildKit at {name} builds for {own}"),
+        [] => "it answers".to_owned(),
+        [own] => format!("it builds for {own}"),
         [own, others @ ..] => {
             let others: Vec<String> = others.iter().map(Platform::to_string).collect();
-            format!(
-                "BuildKit at {name} builds for {own}, and also for {}",
-                others.join(", ")
-            )
+            format!("it builds for {own}, and also for {}", others.join(", "))
         }
     }
 }

@@ -258,8 +258,8 @@ mod tests {
         nodes.met(0, Vec::new());
         assert_eq!(nodes.news(), BTreeMap::from([(0, None)]));
         assert_eq!(nodes.due(0, now), None);
-        nodes.failed(0, "full", Duration::from_secs(60), now);
-        assert_eq!(nodes.due(0, now), Some(Duration::from_secs(60)));
+        nodes.failed(0, "full", Duration::from_mins(1), now);
+        assert_eq!(nodes.due(0, now), Some(Duration::from_mins(1)));
     }
 
     #[test]
