@@ -16,6 +16,7 @@ pub mod embedded;
 pub mod envd;
 mod error;
 pub mod fake;
+mod label_names;
 mod labels;
 pub mod oci;
 pub mod packages;

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::exchange::Exchange;
 use super::name::Digest;
 use super::origin::Supply;
+use super::reference::Reference;
 use super::registry::{Access, TransferError};
 use super::store::Store;
 use crate::asking::Asker;
@@ -59,6 +60,11 @@ impl Lender {
             *exchange = Some(started.map_err(|error| failed(&error))?);
         }
         let open = exchange.as_ref().expect("it was opened above");
+        let of = Reference::read(&image.reference).filter(|of| of.has_host);
+        if let (Some(of), Ok(None)) = (of, open.store().size(digest)) {
+            // It was found in its registry, where others can pull it too.
+            return Ok(format!("{}@{digest}", of.repository));
+        }
         let name = open.offer(REPOSITORY, digest);
         let name = name.map_err(|error| failed(&error))?;
         let store = open.store().clone();
