@@ -66,6 +66,11 @@ impl Daemon {
             Some(buildkit) => self.by_buildkit(buildkit, &request),
             None => self.by_programs(&engine.info, &request),
         };
+        if let Err(error) = &built
+            && self.unpins(error, job)
+        {
+            return self.build(job, config, asker);
+        }
         let digest = built.map_err(|error| {
             if failure::is_race(&error) {
                 self.races.note(job.image);
