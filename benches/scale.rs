@@ -122,7 +122,7 @@ fn compare(graph: &Graph, nodes: usize, share: f64) {
     let mut ratios: [Vec<f64>; 4] = Default::default();
     let (mut bounds, mut lost) = (Vec::new(), 0);
     for seed in 1..=SEEDS {
-        let mut dice = Dice(seed * 0x9E37_79B9_7F4A_7C15);
+        let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let times: Vec<Duration> = (0..graph.len())
             .map(|_| Duration::from_secs_f64(MEASURED[dice.below(MEASURED.len())]))
             .collect();

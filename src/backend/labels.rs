@@ -1,16 +1,9 @@
 //! The labels that identify an image, whichever builder made it.
 
 use super::Job;
+pub(crate) use super::label_names::{IMAGE, KEY, PLATFORM};
 use crate::spec::Base;
 use crate::workspace::LockedImage;
-
-pub(crate) const KEY: &str = "dev.imgspec.key";
-
-pub(crate) const IMAGE: &str = "dev.imgspec.image";
-
-/// The platform of an image, as an annotation of its manifest: with that and the key there, nobody has to fetch the config to
-/// know what it is.
-pub(crate) const PLATFORM: &str = "dev.imgspec.platform";
 
 /// OCI's standard label for the reference of the base image.
 pub(crate) const BASE: &str = "org.opencontainers.image.base.name";

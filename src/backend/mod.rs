@@ -17,6 +17,7 @@ pub mod embedded;
 pub mod envd;
 mod error;
 pub mod fake;
+mod label_names;
 mod labels;
 pub(crate) mod leaving;
 pub mod oci;

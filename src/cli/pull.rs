@@ -56,10 +56,10 @@ pub(super) fn run(args: &PullArgs, context: &Context) -> Result<u8, Failure> {
     let interrupted = cancel.clone();
     context.signals.ask_first(move || interrupted.request());
     let jobs = args.jobs.map_or(Options::default().jobs, usize::from);
-    let asker = notifier.asker().or(&cancel);
     let mut screen = report::reporter(context.screen.settings());
     let mut tell = |event: &Event| screen.event(event);
-    let pulled = session.pull(&asked, jobs, (&cancel, asker), &mut tell)?;
+    let by = (&cancel, notifier.asker().or(&cancel));
+    let pulled = session.pull(&asked, jobs, by, &mut tell)?;
     screen.finish();
     match args.format {
         Format::Json => print_json(&documents(&session, &pulled))?,

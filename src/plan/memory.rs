@@ -71,7 +71,7 @@ pub(crate) fn recall(
 }
 
 /// Adds the records of registries to the facts of images that are to be built, have to be in their registry, and have no record
-/// here. Returns why registries could not be asked, or `None` if nothing was added.
+/// here. Returns warnings about registries that could not be asked, or `None` if none had to be.
 pub fn fill(
     (world, prints): (&World, &Fingerprints),
     plan: &Plan,

@@ -44,7 +44,7 @@ impl Daemon {
         let base = called.parents.values().next();
         let touch = config.zip(base);
         let pin = job.is_base.then(|| self.pins.next());
-        let digest = self.requested(job, &called, asker, |request| {
+        let built = self.requested(job, &called, asker, |request| {
             let request = Request {
                 pin: pin.clone(),
                 touch: touch.map(|(config, image)| Touch { image, config }),
@@ -54,7 +54,13 @@ impl Daemon {
                 Some(buildkit) => self.by_buildkit(buildkit, &request),
                 None => self.by_programs(&engine.info, &request),
             }
-        })?;
+        });
+        if let Err(error) = &built
+            && self.unpins(error, job)
+        {
+            return self.build(job, config, asker);
+        }
+        let digest = built?;
         if let Some(pin) = &pin {
             self.pins.note(&digest, pin);
         }

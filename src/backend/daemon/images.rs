@@ -3,11 +3,12 @@
 use super::Daemon;
 use super::engine::NoEngine;
 use super::inspect::{self, LocalImage};
-use super::pins::Pins;
+use super::pins::{self, Pins};
 use crate::asking::Asker;
 use crate::backend::buildkit::passing;
 use crate::backend::oci::reference::Reference;
-use crate::backend::{Artifact, BuildError};
+use crate::backend::oci::registry;
+use crate::backend::{Artifact, BuildError, Job};
 use crate::cancel::Cancel;
 use crate::process::{Output, Stream};
 
@@ -66,6 +67,31 @@ impl Daemon {
                 "`{id}`, which it is built on, is no longer in the local store: {why}"
             ))),
         }
+    }
+
+    /// Whether a build failed for want of a blob of a base that is better named as its registry does, which is done from now on.
+    /// Pulling leaves out layers that containerd's store has unpacked already, out of other blobs; under a private name nobody
+    /// has the missing ones.
+    pub(super) fn unpins(&self, error: &BuildError, job: &Job<'_>) -> bool {
+        let lacking = format!("/{}/blobs/", pins::REPOSITORY);
+        if !error.to_string().contains(&lacking) {
+            return false;
+        }
+        let mut is_new = false;
+        for base in job.bases.values() {
+            let Some(of) = Reference::read(&base.reference).filter(|of| of.has_host) else {
+                continue;
+            };
+            let name = format!("{}@{}", of.repository, base.digest);
+            let there = registry::digest(&base.reference, &self.registries());
+            if there.as_ref() == Some(&base.digest)
+                && self.pins.of(&base.digest) != Some(name.clone())
+            {
+                self.pins.note(&base.digest, &name);
+                is_new = true;
+            }
+        }
+        is_new
     }
 
     /// Returns the private name of an image, creating one if necessary; the inner error is the daemon's reason for

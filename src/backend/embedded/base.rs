@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::common::{LARGEST, NAME, at_once, failed, passing, stored};
+use super::common::{LARGEST, at_once, failed, passing, stored};
 use super::config::Config;
 use crate::asking::Asker;
 use crate::backend::oci::layer::{self, Contents, Index, Node, NodeKind};
@@ -15,7 +15,7 @@ use crate::backend::oci::registry::{Access, Pull, TransferError};
 use crate::backend::oci::store::{Blob, Cache, Store, StoreError, Turn};
 use crate::backend::oci::tree::Tree;
 use crate::backend::platform::Platform;
-use crate::backend::{BuildError, Job, Notes};
+use crate::backend::{BuildError, Notes};
 use crate::cancel::Cancel;
 use crate::disk::dir::Rooted;
 
@@ -229,31 +229,6 @@ impl Source<'_> {
             access: self.access,
             asker: Asker::build(self.notes, self.cancel),
         }
-    }
-
-    /// An image of the workspace that a job needs.
-    pub(super) fn made(
-        &self,
-        job: &Job<'_>,
-        id: &str,
-        platform: &str,
-    ) -> Result<Image, BuildError> {
-        let base = job.base(id)?;
-        if base.backend != NAME {
-            return Err(BuildError::Failed(format!(
-                "`{id}` is built by `{}`, whose images the embedded builder cannot reach; give both the same builder",
-                base.backend
-            )));
-        }
-        let digest = Digest::read(&base.digest);
-        let digest = digest.ok_or_else(|| failed(format!("`{}` is no digest", base.digest)))?;
-        let is_here = self.store.size(digest).map_err(failed)?.is_some();
-        let is_pushed = Reference::read(&base.reference).is_some_and(|it| it.has_host);
-        if is_here || !is_pushed {
-            return self.built(digest, platform);
-        }
-        // Another machine built it.
-        self.registry(&base.reference, Some(&base.digest), platform)
     }
 
     /// An image that was built before, by the digest of its manifest or index.

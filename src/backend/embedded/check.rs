@@ -39,9 +39,10 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
         }),
     });
     let runs = commands::refused(recipe);
+    let caches = refused_caches(wishes, "its layers are kept in a store of its own");
     let wishes = refused_wishes(wishes);
     let all = own.into_iter().chain(steps).chain(runs);
-    all.chain(wishes).collect()
+    all.chain(wishes).chain(caches).collect()
 }
 
 fn refused_wishes(wishes: &Wishes) -> Vec<Unsupported> {
@@ -63,6 +64,5 @@ fn refused_wishes(wishes: &Wishes) -> Vec<Unsupported> {
         why: "registry access is configured as for Docker, mirrors in containers' registries.conf"
             .to_owned(),
     });
-    let caches = refused_caches(wishes, "its layers are kept in a store of its own");
-    options.chain(registries).chain(caches).collect()
+    options.chain(registries).collect()
 }

@@ -21,6 +21,7 @@ mod export;
 mod fetch;
 mod files;
 mod foreign;
+mod found;
 #[cfg(test)]
 mod fuzz;
 mod helper;
@@ -50,13 +51,11 @@ use std::thread;
 use parking_lot::Mutex;
 
 use super::daemon::Daemon;
-use super::oci::manifest::{Descriptor, Manifest};
 use super::oci::name::Digest;
-use super::oci::origin::{Origin, Supply};
+use super::oci::origin::Supply;
 use super::oci::registry::{self, Access, TransferError};
 use super::oci::store::Store;
 use super::packages::{Found as FoundPackages, NotFound, Requested, RequestedDebs};
-use super::platform::Platform;
 use super::{
     Artifact, Availability, Backend, BuildError, Cancel, Claimant, CleanUp, Cleaned, Details,
     Existence, Export, Job, Memory, Notes, Outsider, Resolved, StoreKind, Subject, Unresolved,
@@ -68,8 +67,8 @@ use crate::disk::dir::Rooted;
 use crate::recipe::{Recipe, familiar};
 use crate::workspace::LockedDeb;
 use base::{Source, told};
-use common::{ImageNote, LARGEST, NAME, failed};
-use config::Config;
+use common::{ImageNote, NAME, failed};
+use found::Found;
 
 /// How often a push makes again what it finds damaged.
 const REPAIRS: usize = 8;
@@ -176,46 +175,6 @@ fn named(job: &Job<'_>, digest: Digest, store: &Store) -> Result<Artifact, Build
     let mut found = Found::default();
     let size = found.look(store, digest).then_some(found.size);
     Ok(job.artifact(NAME, digest.to_string(), size))
-}
-
-/// What the store has of an image.
-#[derive(Default)]
-struct Found {
-    platforms: Vec<Platform>,
-    /// The size of all blobs, in bytes.
-    size: u64,
-}
-
-impl Found {
-    /// Whether the store has everything that an image consists of, or knows where layers came from.
-    fn look(&mut self, store: &Store, digest: Digest) -> bool {
-        let manifest = store.read_whole(digest, LARGEST).ok();
-        let Some(manifest) = manifest.and_then(|bytes| Manifest::read(&bytes, None).ok()) else {
-            return false;
-        };
-        let mut each = manifest.manifests.iter();
-        if !each.all(|one| self.look(store, one.digest)) {
-            return false;
-        }
-        let is_there =
-            |blob: &Descriptor| store.size(blob.digest).is_ok_and(|size| size == blob.size);
-        let can_come =
-            |blob: &Descriptor| Origin::of(store, blob.digest).is_ok_and(|origin| origin.is_some());
-        let (config, layers) = manifest.blobs.split_at(manifest.blobs.len().min(1));
-        let mut layers = layers.iter();
-        if !config.iter().all(is_there) || !layers.all(|layer| is_there(layer) || can_come(layer)) {
-            return false;
-        }
-        let sizes = manifest.blobs.iter().filter_map(|blob| blob.size);
-        self.size += sizes.sum::<u64>();
-        if let Some(config) = manifest.blobs.first() {
-            let config = store.read_whole(config.digest, LARGEST).ok();
-            let config = config.and_then(|bytes| Config::read(&bytes).ok());
-            self.platforms
-                .extend(config.map(|config| config.platform()));
-        }
-        true
-    }
 }
 
 impl Backend for Embedded {

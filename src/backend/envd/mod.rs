@@ -152,10 +152,10 @@ impl Backend for Envd {
                 why: build::WRONG_BUILDKIT.to_owned(),
             });
         }
-        if !wishes.is_lenient {
-            let why = "its BuildKit keeps its steps itself";
-            unsupported.extend(refused_caches(wishes, why));
-        }
+        unsupported.extend(refused_caches(
+            wishes,
+            "its BuildKit keeps its steps itself",
+        ));
         unsupported
     }
 

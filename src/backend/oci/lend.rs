@@ -10,6 +10,7 @@ use super::exchange::{Exchange, ExchangeError};
 use super::manifest::{self, Manifest};
 use super::name::Digest;
 use super::origin::Supply;
+use super::reference::Reference;
 use super::registry::{Access, TransferError};
 use super::store::Store;
 use crate::asking::Asker;
@@ -61,10 +62,19 @@ impl Lender {
             BuildError::Failed(format!("`{what}` cannot be made available: {error}"))
         };
         let digest = Digest::read(&image.digest).ok_or_else(|| failed(&"it has no digest"))?;
+        let of = Reference::read(&image.reference).filter(|of| of.has_host);
         let offered = self.opened(asker, |open| {
-            Ok((open.offer(REPOSITORY, digest)?, open.store().clone()))
+            let store = open.store().clone();
+            // It was found in its registry, where others can pull it too.
+            if let (Some(of), Ok(None)) = (&of, store.size(digest)) {
+                return Ok((format!("{}@{digest}", of.repository), None));
+            }
+            Ok((open.offer(REPOSITORY, digest)?, Some(store)))
         });
         let (name, store) = offered.map_err(|error| failed(&error))?;
+        let Some(store) = store else {
+            return Ok(name);
+        };
         let supply = Supply {
             store: &store,
             access,

@@ -210,6 +210,6 @@ fn place_of_cache(field: &str, cache: &Value) -> Result<String, String> {
     let place = place.ok_or("it has no `ref`")?;
     match manifest::takes(field, place) {
         Ok(()) => Ok(place.clone()),
-        Err(refused) => Err(refused.why.to_string()),
+        Err(refused) => Err(refused.why),
     }
 }

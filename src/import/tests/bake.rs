@@ -102,8 +102,8 @@ fn what_is_not_carried_over_is_named() {
     - a: `contexts.out` is left out: `../..` is outside the manifest's directory; `-o` can write the manifest further up
     - a: `annotations` (a=b) is left out: imgspec writes labels, not annotations
     - a: `attest` (type=sbom) is left out: imgspec generates neither provenance nor an SBOM
-    - a: `cache-from` (type=gha) is left out: the builder manages its own cache, and up-to-date images are not built
-    - a: `cache-to` (mode=max,type=gha) is left out: the builder manages its own cache, and up-to-date images are not built
+    - a: the cache `type=gha` of `cache-from` is left out: caches are in registries, not of the type `gha`
+    - a: the cache `mode=max,type=gha` of `cache-to` is left out: caches are in registries, not of the type `gha`
     - a: `call` (check) is left out: use `imgspec check` for the manifest and `docker build --check` for the Dockerfile
     - a: `entitlements` (network.host) is left out: builds get no extra privileges
     - a: `extra-hosts` (h=1.2.3.4) is left out: builds use the builder's hosts

@@ -92,6 +92,8 @@ fn fields_that_are_out_wholly_are_these() {
         "registry",
         "builder",
         "tag-format",
+        "cache-from",
+        "cache-to",
         "runtime-packages",
         "registry-config",
         "builder-options",

@@ -37,7 +37,7 @@ fn images_that_cannot_be_pulled_are_told_each_with_its_reason() {
     // Nothing of that is taken for an image.
     registry.behaves();
     let plan = second.run(&["graph", "plan", "app"]).success().stdout;
-    assert!(plan.contains("app  build"), "{plan}");
+    assert!(plan.contains("app    build"), "{plan}");
 }
 
 #[test]

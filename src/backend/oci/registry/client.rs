@@ -11,7 +11,7 @@ use super::auth::Tokens;
 use super::login::Access;
 use super::mirrors::Registries;
 use crate::asking::GivenUp;
-use crate::backend::labels;
+use crate::backend::label_names::PLATFORM;
 use crate::backend::oci::hosts;
 use crate::backend::oci::manifest::{self, Descriptor, Sent};
 use crate::backend::oci::name::Digest;
@@ -407,7 +407,7 @@ impl Inquiry<'_> {
 fn annotated(sent: &Sent, label: &str) -> Option<(String, Vec<Platform>)> {
     let label = sent.annotation(label)?.to_owned();
     let platforms = match &sent.manifests {
-        None => vec![Platform::read(sent.annotation(labels::PLATFORM)?)],
+        None => vec![Platform::read(sent.annotation(PLATFORM)?)],
         Some(all) => {
             let images = all.iter().filter(|one| one.is_image());
             images

@@ -11,7 +11,7 @@ use super::client::{Client, Inquiry, LookupError};
 use super::round::ask_all;
 use super::transfer::Transfer;
 use crate::asking::Asker;
-use crate::backend::labels;
+use crate::backend::label_names::{IMAGE, KEY};
 use crate::backend::oci::name::{Digest, Tag};
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::web::TransferError;
@@ -101,8 +101,8 @@ impl Memory {
             subject: Some(&subject),
             annotations: &[
                 (CREATED, memo.finished),
-                (labels::IMAGE, memo.image),
-                (labels::KEY, memo.key),
+                (IMAGE, memo.image),
+                (KEY, memo.key),
             ],
         };
         let is_replaced = |other: &Referrer| is_of(&other.annotations, memo.image);
@@ -164,7 +164,7 @@ fn find(inquiry: &Inquiry<'_>, wanted: &Recall) -> Result<Recalled, LookupError>
 
 /// Whether a record is about this image of the workspace.
 fn is_of(annotations: &BTreeMap<String, String>, image: &str) -> bool {
-    let own = annotations.get(labels::IMAGE);
+    let own = annotations.get(IMAGE);
     own.is_some_and(|own| own == image)
 }
 
