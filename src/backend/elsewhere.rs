@@ -45,6 +45,8 @@ pub struct Pool {
     pub addresses: Vec<Address>,
     /// How TCP connections are encrypted; `None` if they are not.
     pub tls: Option<Tls>,
+    /// The most builds that each of them runs at once; `None` if only the run as a whole is limited.
+    pub jobs: Option<u16>,
 }
 
 /// The address of a `BuildKit`.
@@ -83,6 +85,8 @@ pub struct Flags {
     pub cert: Option<PathBuf>,
     /// `--buildkit-key`.
     pub key: Option<PathBuf>,
+    /// `--buildkit-jobs`.
+    pub jobs: Option<u16>,
 }
 
 /// What is said about where to build makes no sense.
@@ -132,6 +136,8 @@ impl Builders {
     pub const CERT: &str = "IMGSPEC_BUILDKIT_CERT";
     /// The variable that stands in for `--buildkit-key`.
     pub const KEY: &str = "IMGSPEC_BUILDKIT_KEY";
+    /// The variable that stands in for `--buildkit-jobs`.
+    pub const JOBS: &str = "IMGSPEC_BUILDKIT_JOBS";
 
     /// Reads flags, and variables for those that were not given. A flag that names builders takes precedence over all variables
     /// that do.
@@ -214,7 +220,15 @@ impl Builders {
             ));
         }
         let tls = Tls::read(flags, env)?;
-        Ok(Self::Pool(Pool { addresses, tls }))
+        let jobs = match flags.jobs {
+            None => jobs(env)?,
+            jobs => jobs,
+        };
+        Ok(Self::Pool(Pool {
+            addresses,
+            tls,
+            jobs,
+        }))
     }
 
     fn or_instance(&self, name: Option<&str>) -> Self {
@@ -236,7 +250,31 @@ impl Flags {
     }
 }
 
+/// The most builds of each `BuildKit`, according to the variable.
+fn jobs(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<u16>, Wrong> {
+    let Some(text) = env(Builders::JOBS) else {
+        return Ok(None);
+    };
+    match text.trim().parse() {
+        Ok(jobs) if jobs > 0 => Ok(Some(jobs)),
+        _ => {
+            let what = format!(
+                "`{}` is `{text}`, which is not a number of builds",
+                Builders::JOBS
+            );
+            Err(Wrong::new(what, "write a number from 1 to 65535"))
+        }
+    }
+}
+
 fn without_tls(flags: &Flags) -> Result<(), Wrong> {
+    if flags.jobs.is_some() {
+        let what = "`--buildkit-jobs` limits each `--buildkit`, and there is none";
+        return Err(Wrong::new(
+            what,
+            "name the BuildKits: `--buildkit tcp://HOST:PORT`; `--jobs` limits the run",
+        ));
+    }
     if !flags.is_encrypted() {
         return Ok(());
     }
@@ -346,153 +384,4 @@ impl fmt::Display for Address {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(flags: &Flags, set: &[(&str, &str)]) -> Result<Builders, Wrong> {
-        let find = |name: &str| set.iter().find(|(known, _)| *known == name);
-        Builders::read(flags, &|name| {
-            find(name).map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    fn at(addresses: &[&str]) -> Flags {
-        let buildkit = addresses.iter().map(|&one| one.to_owned()).collect();
-        Flags {
-            buildkit,
-            ..Flags::default()
-        }
-    }
-
-    #[test]
-    fn addresses_are_read_strictly_and_written_as_they_are_read() {
-        for good in [
-            "tcp://builder:1234",
-            "tcp://10.0.0.1:1",
-            "tcp://[::1]:65535",
-            "unix:///run/buildkit/buildkitd.sock",
-        ] {
-            assert_eq!(Address::read(good).unwrap().to_string(), good);
-        }
-        assert_eq!(
-            Address::read("tcp://A.Example:1").unwrap().to_string(),
-            "tcp://a.example:1"
-        );
-        for bad in [
-            "",
-            "builder:1234",
-            "http://builder:1",
-            "tcp://",
-            "tcp://builder",
-            "tcp://:1",
-            "tcp://builder:",
-            "tcp://builder:0",
-            "tcp://builder:65536",
-            "tcp://builder:+1",
-            "tcp://builder:1/x",
-            "tcp://u@builder:1",
-            "tcp://[::1]",
-            "tcp://::1:1",
-            "tcp://[10.0.0.1]:1",
-            "tcp://a b:1",
-            "tcp://-x:1",
-            "tcp://a..b:1",
-            "unix://",
-            "unix:///",
-            "unix://run/x",
-            "unix:///a\nb",
-        ] {
-            assert!(Address::read(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_flag_takes_precedence_over_every_variable() {
-        let named = Flags {
-            instance: Some("far".to_owned()),
-            ..Flags::default()
-        };
-        let instance = |name: &str, by| {
-            let name = name.to_owned();
-            Ok(Builders::Instance { name, by })
-        };
-        let both = [
-            (Builders::INSTANCE, "near"),
-            (Builders::BUILDKIT, "tcp://a:1"),
-        ];
-        assert_eq!(read(&named, &both), instance("far", "`--builder-instance`"));
-        assert!(matches!(
-            read(&at(&["tcp://b:1"]), &both),
-            Ok(Builders::Pool(_))
-        ));
-        assert_eq!(
-            read(&Flags::default(), &both[..1]),
-            instance("near", "`IMGSPEC_BUILDER_INSTANCE`")
-        );
-        assert_eq!(read(&Flags::default(), &[]), Ok(Builders::Usual));
-        assert_eq!(
-            read(&Flags::default(), &[(Builders::INSTANCE, " ")]),
-            Ok(Builders::Usual)
-        );
-        let of_both = read(&Flags::default(), &both).unwrap_err();
-        assert_eq!(
-            of_both.what,
-            "`IMGSPEC_BUILDER_INSTANCE` and `IMGSPEC_BUILDKIT` both say where to build"
-        );
-        let of_flags = Flags {
-            buildkit: vec!["tcp://a:1".to_owned()],
-            ..named
-        };
-        assert!(read(&of_flags, &[]).unwrap_err().what.contains("both say"));
-        let manifest = Builders::Usual.or_instance(Some("ours"));
-        assert!(matches!(manifest, Builders::Instance { name, .. } if name == "ours"));
-        assert_eq!(Builders::Daemon.or_instance(Some("ours")), Builders::Daemon);
-    }
-
-    #[test]
-    fn a_pool_has_each_buildkit_once_and_whole_certificates() {
-        let all = [
-            (Builders::BUILDKIT, "tcp://a:1,tcp://b:1  unix:///c\n"),
-            (Builders::CA, "ca.pem"),
-        ];
-        let Ok(Builders::Pool(pool)) = read(&Flags::default(), &all) else {
-            panic!("a pool");
-        };
-        assert_eq!(pool.addresses.len(), 3);
-        assert_eq!(pool.tls.unwrap().ca, Some("ca.pem".into()));
-        let what = |flags: &Flags, set: &[(&str, &str)]| read(flags, set).unwrap_err().what;
-        assert_eq!(
-            what(&at(&["tcp://a:1", "tcp://A:1"]), &[]),
-            "`--buildkit` names `tcp://a:1` twice"
-        );
-        assert_eq!(
-            what(&Flags::default(), &[(Builders::BUILDKIT, ",")]),
-            "`IMGSPEC_BUILDKIT` names no BuildKit"
-        );
-        assert!(what(&at(&["a:1"]), &[]).ends_with("which is not the address of a BuildKit"));
-        let cert = |buildkit: &[&str]| Flags {
-            cert: Some("cert.pem".into()),
-            ..at(buildkit)
-        };
-        assert!(what(&cert(&["tcp://a:1"]), &[]).ends_with("but no key"));
-        assert!(what(&cert(&[]), &[]).starts_with("certificates are given"));
-        assert!(what(&cert(&["unix:///a"]), &[(Builders::KEY, "k")]).contains("there is none"));
-        assert!(read(&cert(&["tcp://a:1"]), &[(Builders::KEY, "key.pem")]).is_ok());
-        // A variable alone says nothing about builders.
-        assert_eq!(
-            read(&Flags::default(), &[(Builders::CERT, "x")]),
-            Ok(Builders::Usual)
-        );
-    }
-
-    #[test]
-    fn what_is_no_builder_of_buildx_is_refused() {
-        for bad in ["", "-x", "a b", "../x", "a/b", "ä"] {
-            let flags = Flags {
-                instance: Some(bad.to_owned()),
-                ..Flags::default()
-            };
-            assert!(read(&flags, &[]).is_err(), "{bad}");
-        }
-    }
-}
+mod tests;
