@@ -25,6 +25,9 @@ pub(super) struct ElsewhereArgs {
     /// Key of this certificate, or `IMGSPEC_BUILDKIT_KEY`
     #[arg(long, value_name = "FILE")]
     buildkit_key: Option<PathBuf>,
+    /// Let each of these `BuildKit`s run at most this many builds at once, or `IMGSPEC_BUILDKIT_JOBS` [default: only `--jobs` limits]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    buildkit_jobs: Option<u16>,
 }
 
 impl ElsewhereArgs {
@@ -36,6 +39,7 @@ impl ElsewhereArgs {
             ca: self.buildkit_ca.clone(),
             cert: self.buildkit_cert.clone(),
             key: self.buildkit_key.clone(),
+            jobs: self.buildkit_jobs,
         };
         let read = Builders::read(&flags, &context.env());
         let mut builders = read.map_err(|wrong| Failure::usage(wrong.what, wrong.mend))?;
