@@ -426,32 +426,25 @@ impl Notes for Log<'_> {
 
     fn cached(&self, name: &str) {
         self.note(&format!("{name} (cached)"));
-        self.send(Event::ImageCached {
-            image: self.image.to_owned(),
-            name: name.to_owned(),
-        });
+        let (image, name) = (self.image.to_owned(), name.to_owned());
+        self.send(Event::ImageCached { image, name });
     }
 
     fn log(&self, line: &str) {
         self.keep(line);
-        self.send(Event::ImageLog {
-            image: self.image.to_owned(),
-            line: line.to_owned(),
-        });
+        let (image, line) = (self.image.to_owned(), line.to_owned());
+        self.send(Event::ImageLog { image, line });
     }
 
     fn node(&self, name: &str) {
         self.note(&format!("on {name}"));
-        self.send(Event::ImagePlaced {
-            image: self.image.to_owned(),
-            node: name.to_owned(),
-        });
+        let (image, node) = (self.image.to_owned(), name.to_owned());
+        self.send(Event::ImagePlaced { image, node });
     }
 
     fn warn(&self, message: &str) {
         self.note(message);
-        self.send(Event::Warning {
-            message: message.to_owned(),
-        });
+        let message = message.to_owned();
+        self.send(Event::Warning { message });
     }
 }

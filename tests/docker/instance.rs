@@ -1,4 +1,4 @@
-//! Builders of buildx: a remote BuildKit at a TCP address, which has nothing in common with the local Docker but a registry.
+//! Builders of buildx: a remote `BuildKit` at a TCP address, which has nothing in common with the local Docker but a registry.
 
 #[path = "../engine/bridge.rs"]
 mod bridge;
@@ -17,7 +17,7 @@ const NOWHERE: &str = "unix:///nowhere/docker.sock";
 /// Values that must not be found anywhere.
 const CANARY: &str = "canary-for-a-builder-elsewhere";
 
-/// The daemon whose BuildKit is the remote one: only with containerd's store it exports to registries.
+/// The daemon whose `BuildKit` is the remote one: only with containerd's store it exports to registries.
 fn daemon() -> String {
     let mut all = engines().into_iter();
     let found = all.find(|(store, _)| *store == "containerd");
@@ -45,7 +45,7 @@ fn buildx(sandbox: &Sandbox, arguments: &[&str]) -> Ran {
     Ran::of(&mut command)
 }
 
-/// Makes the builder `far` of buildx, a BuildKit at a TCP address.
+/// Makes the builder `far` of buildx, a `BuildKit` at a TCP address.
 fn far(sandbox: &Sandbox) -> Bridge {
     let bridge = Bridge::new(&daemon());
     let address = bridge.address();
