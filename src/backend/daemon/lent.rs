@@ -64,7 +64,7 @@ impl Daemon {
                 ));
                 let quiet = Quiet(asker.notes());
                 let asker = Asker::build(&quiet, asker.cancel());
-                lender.take(asker, |name| {
+                lender.take(&image.digest, asker, |name| {
                     self.name(&image.digest, name, asker)?;
                     let pushed = self.push(name, asker);
                     self.forget(name);

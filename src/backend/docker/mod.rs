@@ -3,16 +3,13 @@
 mod base;
 mod way;
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::Arc;
 
 use super::buildkit::options;
-use super::daemon::{DOCKER, Daemon, locked_digests};
+use super::daemon::{DOCKER, locked_digests};
 pub use super::dockerfile::Described;
 use super::dockerfile::{self, Called, stage::stage};
-use super::elsewhere::{Builders, Elsewhere};
-use super::leaving::Leaving;
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, CleanUp, Cleaned, DEBIAN, Existence,
     Job, Notes, Outsider, Resolved, Unplaced, Unresolved, Unsupported, Wanted, context, labels,
@@ -22,54 +19,8 @@ use crate::cancel::Cancel;
 use crate::fingerprint::Files;
 use crate::recipe::{Recipe, Step};
 use crate::spec::Base;
+pub use way::Docker;
 use way::Way;
-
-/// The backend that builds with Docker.
-#[derive(Debug)]
-pub struct Docker {
-    daemon: Arc<Daemon>,
-    elsewhere: Elsewhere,
-    /// What carries out the builds, once that was asked for.
-    way: OnceLock<Way>,
-    leaving: Leaving,
-}
-
-impl Default for Docker {
-    fn default() -> Self {
-        Self::on(Arc::default())
-    }
-}
-
-impl Docker {
-    /// Uses the daemon of the `docker` in PATH, in the environment of this process. Starts nothing yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Uses the daemon of this `docker` command, with these variables in addition to the environment of this process.
-    pub fn with(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>) -> Self {
-        Self::on(Arc::new(Daemon::new(program, environment)))
-    }
-
-    /// Uses this daemon.
-    pub fn on(daemon: Arc<Daemon>) -> Self {
-        let elsewhere = Elsewhere {
-            by: Builders::Daemon,
-            pushes: false,
-        };
-        Self::at(daemon, &elsewhere)
-    }
-
-    /// Builds elsewhere, if anything says so; what is loaded goes to this daemon.
-    pub fn at(daemon: Arc<Daemon>, elsewhere: &Elsewhere) -> Self {
-        Self {
-            leaving: Leaving::new(daemon.registries()),
-            daemon,
-            elsewhere: elsewhere.clone(),
-            way: OnceLock::new(),
-        }
-    }
-}
 
 impl Backend for Docker {
     fn name(&self) -> &'static str {

@@ -1,12 +1,63 @@
 //! What carries out the builds of the `docker` backend: the daemon, or builders elsewhere, whose images may leave through their registries.
 
-use super::Docker;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
 use crate::asking::Asker;
 use crate::backend::buildkit::pool::Pool;
 use crate::backend::buildkit::request::Request;
 use crate::backend::daemon::{Daemon, Instance, NoEngine};
 use crate::backend::elsewhere::{Builders, Elsewhere};
+use crate::backend::leaving::{Leaving, pinned};
 use crate::backend::{Artifact, BuildError, Job};
+
+/// The backend that builds with Docker.
+#[derive(Debug)]
+pub struct Docker {
+    pub(super) daemon: Arc<Daemon>,
+    pub(super) elsewhere: Elsewhere,
+    /// What carries out the builds, once that was asked for.
+    way: OnceLock<Way>,
+    pub(super) leaving: Leaving,
+}
+
+impl Default for Docker {
+    fn default() -> Self {
+        Self::on(Arc::default())
+    }
+}
+
+impl Docker {
+    /// Uses the daemon of the `docker` in PATH, in the environment of this process. Starts nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Uses the daemon of this `docker` command, with these variables in addition to the environment of this process.
+    pub fn with(program: Option<PathBuf>, environment: Vec<(OsString, OsString)>) -> Self {
+        Self::on(Arc::new(Daemon::new(program, environment)))
+    }
+
+    /// Uses this daemon.
+    pub fn on(daemon: Arc<Daemon>) -> Self {
+        let elsewhere = Elsewhere {
+            by: Builders::Daemon,
+            pushes: false,
+        };
+        Self::at(daemon, &elsewhere)
+    }
+
+    /// Builds elsewhere, if anything says so; what is loaded goes to this daemon.
+    pub fn at(daemon: Arc<Daemon>, elsewhere: &Elsewhere) -> Self {
+        Self {
+            leaving: Leaving::new(daemon.registries()),
+            daemon,
+            elsewhere: elsewhere.clone(),
+            way: OnceLock::new(),
+        }
+    }
+}
 
 /// What carries out the builds.
 #[derive(Debug)]
@@ -88,7 +139,7 @@ impl Docker {
 
     /// Brings an image that has left into the local store.
     pub(super) fn fetch(&self, image: &Artifact, asker: Asker<'_>) -> Result<(), BuildError> {
-        let name = crate::backend::leaving::pinned(image);
+        let name = pinned(image);
         let name = name.ok_or_else(|| {
             let what = &image.reference;
             BuildError::Failed(format!("`{what}` has no digest in its registry"))

@@ -14,7 +14,7 @@ use super::registry::{Access, TransferError};
 use super::store::Store;
 use crate::asking::Asker;
 use crate::backend::{Artifact, BuildError, context};
-use crate::disk::dir::{Dir, Rooted, unused};
+use crate::disk::dir::{Dir, Rooted};
 use crate::limits::Limits;
 
 /// The builder whose images are in a store of its own: a layout on disk rather than a daemon's.
@@ -92,14 +92,18 @@ impl Lender {
         work(exchange.as_ref().expect("it was opened above"))
     }
 
-    /// Takes an image into the store that `push` pushes under the name that it is given, and whose digest it returns.
+    /// Takes an image, which its own store knows by this digest, into the store: `push` pushes it under the name that it is
+    /// given, and returns its digest there.
     pub(in crate::backend) fn take(
         &self,
+        own: &str,
         asker: Asker<'_>,
         push: impl FnOnce(&str) -> Result<Option<String>, BuildError>,
     ) -> Result<Digest, BuildError> {
         let repository = self.opened(asker, |open| open.repository(REPOSITORY));
-        let name = format!("{}:{}", repository.map_err(untaken)?, unused());
+        let hex = own.trim_start_matches("sha256:");
+        let tag = hex.get(..32).unwrap_or(hex);
+        let name = format!("{}:{tag}", repository.map_err(untaken)?);
         let digest = push(&name)?;
         let digest = digest.and_then(|digest| Digest::read(&digest));
         digest.ok_or_else(|| untaken("no digest was reported"))

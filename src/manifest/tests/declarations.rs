@@ -24,7 +24,7 @@ fn unknown_nodes() {
     2 | volumes "/data"
       | ^^^^^^^ there is no node with this name
       |
-      = help: the top level of a file can have workspace, variable, defaults, template, image, group, allow
+      = help: the top level of a file can have workspace, variable, defaults, template, image, group, builder-instance, allow
 
     2 errors
     "#);

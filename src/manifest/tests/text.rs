@@ -18,7 +18,7 @@ fn text_that_is_not_kdl() {
     1 | FROM debian:bookworm
       | ^^^^ there is no node with this name
       |
-      = help: the top level of a file can have workspace, variable, defaults, template, image, group, allow
+      = help: the top level of a file can have workspace, variable, defaults, template, image, group, builder-instance, allow
 
     error[syntax]: a `[` is not expected here
      --> imgspec.kdl:2:21
