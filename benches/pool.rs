@@ -1,4 +1,4 @@
-//! Builds one graph cold over a pool of two BuildKits and over one of them: what a pool costs. On one machine, both are the same
+//! Builds one graph cold over a pool of two `BuildKit`s and over one of them: what a pool costs. On one machine, both are the same
 //! processors, so a pool cannot be faster here.
 //!
 //! `cargo bench --bench pool`, after `tests/engine/up` with a `second` daemon and a registry, and `. DIR/env`. Rounds in turn,

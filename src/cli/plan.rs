@@ -226,12 +226,8 @@ fn text(
 ) -> String {
     let color = context.screen.color_out;
     let name = |id| session.world.graph.name(id);
-    let width = plan
-        .images
-        .iter()
-        .map(|image| name(image.id).len())
-        .max()
-        .unwrap_or(0);
+    let widths = plan.images.iter().map(|image| name(image.id).len());
+    let width = widths.max().unwrap_or(0);
     let tells_builders = tells_builders(session, plan, context);
     let mut text = String::new();
     for image in &plan.images {

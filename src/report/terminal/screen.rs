@@ -97,13 +97,7 @@ impl Screen {
                 self.running.retain(|running| running.image != *image);
             }
             Event::ImageStarted { image, .. } => self.step(image, String::new(), "", now),
-            Event::ImagePlaced { image, node } => {
-                self.step(image, String::new(), "", now);
-                let mut running = self.running.iter_mut();
-                if let Some(running) = running.find(|running| running.image == *image) {
-                    running.node = Some(node.clone());
-                }
-            }
+            Event::ImagePlaced { image, node } => self.place(image, node),
             Event::ImageStep {
                 image,
                 step,
@@ -140,6 +134,16 @@ impl Screen {
             Event::WatchEnded { .. } => self.watching = None,
             // Other events are shown above the running images, or not at all.
             _ => {}
+        }
+    }
+
+    /// A running image is on this node from now on, where it starts anew.
+    fn place(&mut self, image: &str, node: &str) {
+        let mut running = self.running.iter_mut();
+        if let Some(running) = running.find(|running| running.image == image) {
+            running.node = Some(node.to_owned());
+            running.step.clear();
+            running.words.clear();
         }
     }
 
