@@ -25,6 +25,7 @@ mod once;
 pub mod packages;
 mod pinned;
 mod platform;
+mod questions;
 mod sandbox;
 pub mod secret;
 mod steps;
@@ -39,6 +40,7 @@ pub use cleaning::{CleanUp, Cleaned};
 pub use context::{stage, verify};
 pub use details::{ConfigDetails, Details, LayerDetails};
 pub use error::BuildError;
+pub use questions::{Outsider, StoreKind, Unplaced, Wanted};
 pub(crate) use oci::registry::{Attempt, Claim, ClaimError, Memo, Place, Recall, Seen};
 pub use oci::registry::{Claimant, Memory};
 
@@ -330,49 +332,6 @@ pub struct Unsupported {
     pub field: String,
     /// The reason.
     pub why: String,
-}
-
-/// An image whose existence is to be checked.
-#[derive(Debug, Clone)]
-pub struct Wanted<'a> {
-    /// The reference, `registry/name:tag`.
-    pub reference: &'a str,
-    /// Where it must exist.
-    pub place: StoreKind,
-    /// The platforms that it must support.
-    pub platforms: &'a [String],
-}
-
-/// An outside image to be resolved.
-#[derive(Debug, Clone, Copy)]
-pub struct Outsider<'a> {
-    /// The reference, by tag or by digest: `name@sha256:…`.
-    pub reference: &'a str,
-    /// The platforms that it must support.
-    pub platforms: &'a [String],
-}
-
-/// An image that is to be built on one of several nodes.
-#[derive(Debug, Clone)]
-pub struct Unplaced<'a> {
-    /// The image's id.
-    pub image: &'a str,
-    /// The platforms that it must support.
-    pub platforms: &'a [String],
-    /// The ids of its bases.
-    pub bases: Vec<&'a str>,
-}
-
-/// The stores in which an artifact can be.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum StoreKind {
-    /// The backend's own store on this machine (or its daemon's).
-    Local,
-    /// The registry in the reference.
-    Registry,
 }
 
 /// Everything that a backend needs to build one image.

@@ -218,6 +218,22 @@ fn tells_builders(session: &Session, plan: &Plan, context: &Context) -> bool {
     context.screen.verbose || builders.any(|other| Some(other) != first)
 }
 
+/// The lines of the reasons after the first one.
+fn further_reasons(image: &Planned, name: &str, width: usize) -> String {
+    let shown = image.reasons.iter().skip(1).take(SHOWN - 1);
+    let mut text: String = shown
+        .map(|reason| format!("{:width$}         {}\n", "", words(reason)))
+        .collect();
+    if image.reasons.len() > SHOWN {
+        let more = image.reasons.len() - SHOWN;
+        text.push_str(&format!(
+            "{:width$}         and {more} more; `imgspec explain {name}` lists them\n",
+            ""
+        ));
+    }
+    text
+}
+
 fn text(
     session: &Session,
     (plan, nodes): (&Plan, &Nodes),
@@ -257,20 +273,7 @@ fn text(
             text.push_str(&Line::new().add(Style::Dim, words).paint(color));
             text.push('\n');
         }
-        for reason in image.reasons.iter().skip(1).take(SHOWN - 1) {
-            let reason = words(reason);
-            let line = Line::new().add(Style::Plain, format!("{:width$}         {reason}", ""));
-            text.push_str(&line.paint(color));
-            text.push('\n');
-        }
-        if image.reasons.len() > SHOWN {
-            let more = image.reasons.len() - SHOWN;
-            text.push_str(&format!(
-                "{:width$}         and {more} more; `imgspec explain {}` lists them\n",
-                "",
-                name(image.id)
-            ));
-        }
+        text.push_str(&further_reasons(image, name(image.id), width));
     }
     text.push_str(&summary(session, plan));
     text

@@ -12,6 +12,7 @@ mod mistakes;
 mod nodes;
 mod packages;
 mod prepare;
+mod refusal;
 mod pull;
 mod select;
 mod standby;
@@ -25,6 +26,7 @@ pub use crate::backend::table::all as backends;
 pub use locked::{Floating, look_words, remark};
 pub use memory::Recorded;
 pub use prepare::{Obstacle, Wish};
+pub use refusal::Refusal;
 pub use pull::PullState;
 pub(crate) use select::unselectable;
 pub use select::{Selection, Start};
@@ -34,7 +36,7 @@ use crate::asking::Asker;
 use crate::backend::elsewhere::Elsewhere;
 use crate::backend::{Availability, Backend, secret};
 use crate::check::{self, Checked};
-use crate::diagnostic::{self, Diagnostic, Sources};
+use crate::diagnostic::{self, Diagnostic};
 use crate::disk::dir::DirError;
 use crate::disk::system_words;
 pub use crate::fingerprint::Trust;
@@ -45,7 +47,7 @@ use crate::manifest::Overrides;
 use crate::plan::{self, Facts, Judgement, Plan, facts};
 use crate::process;
 use crate::recipe::Recipe;
-use crate::run::{self, Event, Mailbox, NoWorkers, Options, Push, Summary};
+use crate::run::{self, Event, Mailbox, Options, Push, Summary};
 use crate::store::Store;
 use crate::workspace::{STATE_FOLDER, Workspace};
 use crate::world::{View, World};
@@ -78,20 +80,6 @@ pub struct Session {
     pub warnings: Vec<Diagnostic>,
     /// All backends, whether an image uses them or not.
     pub known: Vec<Arc<dyn Backend>>,
-}
-
-/// Why a session could not be opened, or what was requested could not be done.
-#[derive(Debug)]
-pub enum Refusal {
-    /// The manifests have errors; with the sources to quote.
-    Wrong(Vec<Diagnostic>, Sources),
-    /// Any other failure.
-    Other {
-        /// What is wrong, as one sentence.
-        message: String,
-        /// How to fix it.
-        help: Option<String>,
-    },
 }
 
 /// A plan, and the facts it was made from.
@@ -282,40 +270,9 @@ fn read(world: &World, reading: Reading<'_>) -> Result<Fingerprints, (Vec<BadSet
     })
 }
 
-impl Refusal {
-    /// A failure that no manifest is to blame for.
-    pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self::Other {
-            message: message.into(),
-            help: Some(help.into()),
-        }
-    }
-
-    /// Converts to diagnostics with their sources; a failure outside the manifests becomes a `usage` error.
-    pub(crate) fn into_mistakes(self) -> (Vec<Diagnostic>, Sources) {
-        match self {
-            Self::Wrong(mistakes, sources) => (mistakes, sources),
-            Self::Other { message, help } => {
-                let mut mistake = Diagnostic::error("usage", message);
-                mistake.help.extend(help);
-                (vec![mistake], Sources::default())
-            }
-        }
-    }
-}
-
 impl From<Box<Wrong>> for Refusal {
     fn from(wrong: Box<Wrong>) -> Self {
         Self::Wrong(wrong.diagnostics, wrong.workspace.sources)
-    }
-}
-
-impl From<NoWorkers> for Refusal {
-    fn from(error: NoWorkers) -> Self {
-        Self::Other {
-            message: error.to_string(),
-            help: Some("use fewer workers: `--jobs N`".to_owned()),
-        }
     }
 }
 
