@@ -39,7 +39,7 @@ fn memo<'a>(of: &'a str, image: &'a str, finished: &'a str, record: &'a str) -> 
     }
 }
 
-fn recall(of: &str, image: &str, digest: Option<&str>) -> Result<Option<Recalled>, String> {
+fn recall(of: &str, image: &str, digest: Option<&str>) -> Option<Recalled> {
     let wanted = Recall {
         image: image.to_owned(),
         reference: of.to_owned(),
@@ -48,13 +48,15 @@ fn recall(of: &str, image: &str, digest: Option<&str>) -> Result<Option<Recalled
     Memory::new(quick())
         .recall(&[wanted], Asker::silent())
         .remove(0)
+        .unwrap()
 }
 
-fn is(record: &str, inputs: Option<&str>) -> Result<Option<Recalled>, String> {
-    Ok(Some(Recalled {
-        record: record.as_bytes().to_owned(),
-        inputs: inputs.map(|text| text.as_bytes().to_owned()),
-    }))
+fn sent(record: &str, inputs: Option<&str>) -> Recalled {
+    let bytes = |text: &str| text.as_bytes().to_owned();
+    Recalled {
+        record: bytes(record),
+        inputs: inputs.map(bytes),
+    }
 }
 
 #[test]
@@ -67,12 +69,18 @@ fn the_last_record_of_an_image_is_found_and_that_of_exactly_one() {
     let cancel = Cancel::default();
     // An id that is not a tag: of a matrix, say.
     for image in ["app", "app ü@3.11"] {
-        assert_eq!(recall(&name, image, None), Ok(None));
-        assert_eq!(recall(&name, image, Some(&digest)), Ok(None));
+        assert_eq!(recall(&name, image, None), None);
+        assert_eq!(recall(&name, image, Some(&digest)), None);
         let first = memo(&name, image, "2026-01-01T00:00:00Z", "first");
         memory.remember(&first, &cancel).unwrap();
-        assert_eq!(recall(&name, image, None), is("first", Some("inputs")));
-        assert_eq!(recall(&name, image, Some(&digest)), is("first", None));
+        assert_eq!(
+            recall(&name, image, None),
+            Some(sent("first", Some("inputs")))
+        );
+        assert_eq!(
+            recall(&name, image, Some(&digest)),
+            Some(sent("first", None))
+        );
     }
     // A newer one of another image under the same id: by the list of clients, the older one is still found.
     let to = Transfer::new(&of, &access(), &cancel);
@@ -82,12 +90,18 @@ fn the_last_record_of_an_image_is_found_and_that_of_exactly_one() {
     let newer = format!("{}:2", of.repository);
     let second = memo(&newer, "app", "2026-01-02T00:00:00Z", "second");
     memory.remember(&second, &cancel).unwrap();
-    assert_eq!(recall(&name, "app", None), is("second", Some("inputs")));
-    assert_eq!(recall(&name, "app", Some(&digest)), is("first", None));
+    assert_eq!(
+        recall(&name, "app", None),
+        Some(sent("second", Some("inputs")))
+    );
+    assert_eq!(
+        recall(&name, "app", Some(&digest)),
+        Some(sent("first", None))
+    );
     let digest_of_other = digest_of(&other);
     assert_eq!(
         recall(&name, "app", Some(&digest_of_other)),
-        is("second", None)
+        Some(sent("second", None))
     );
     // Written again for the same image, the older entry is gone from the list.
     let third = memo(&newer, "app", "2026-01-03T00:00:00Z", "third");
@@ -112,7 +126,7 @@ fn inputs_that_are_too_long_are_left_out() {
     Memory::new(quick())
         .remember(&memo, &Cancel::default())
         .unwrap();
-    assert_eq!(recall(&name, "app", None), is("record", None));
+    assert_eq!(recall(&name, "app", None), Some(sent("record", None)));
 }
 
 #[test]
@@ -158,7 +172,7 @@ fn a_registry_that_lists_is_asked_for_its_own_list() {
         }
     });
     let found = recall(&format!("{host}/a:1"), "app", Some(&image));
-    assert_eq!(found, is(record, None));
+    assert_eq!(found, Some(sent(record, None)));
     // The tag, the list, the artifact, the record.
     assert_eq!(count.load(Ordering::SeqCst), 4);
 }
