@@ -40,9 +40,9 @@ pub use cleaning::{CleanUp, Cleaned};
 pub use context::{stage, verify};
 pub use details::{ConfigDetails, Details, LayerDetails};
 pub use error::BuildError;
-pub use questions::{Outsider, StoreKind, Unplaced, Wanted};
 pub(crate) use oci::registry::{Attempt, Claim, ClaimError, Memo, Place, Recall, Seen};
 pub use oci::registry::{Claimant, Memory};
+pub use questions::{Outsider, StoreKind, Unplaced, Wanted};
 
 pub(crate) use crate::asking::waiting;
 pub use crate::cancel::Cancel;

@@ -41,13 +41,12 @@ impl Sources {
             let (mount, is_directory) = match &place.kind {
                 Kind::Secret { uid } => {
                     let content = secrets.next().map_or(&[][..], Vec::as_slice);
-                    let memory = match &mut memory {
-                        Some(memory) => memory,
-                        None => {
-                            // Only root can enter it.
-                            let made = self::memory(&plan.work.join("secrets"), "0700", "64m");
-                            memory.insert(made.at("make memory for secrets")?)
-                        }
+                    let memory = if let Some(memory) = &mut memory {
+                        memory
+                    } else {
+                        // Only root can enter it.
+                        let made = self::memory(&plan.work.join("secrets"), "0700", "64m");
+                        memory.insert(made.at("make memory for secrets")?)
                     };
                     let file = secret(memory, number, content, *uid);
                     (file.at(format!("write the secret {target}"))?, false)
