@@ -220,10 +220,10 @@ fn tells_builders(session: &Session, plan: &Plan, context: &Context) -> bool {
 
 /// The lines of the reasons after the first one.
 fn further_reasons(image: &Planned, name: &str, width: usize) -> String {
-    let shown = image.reasons.iter().skip(1).take(SHOWN - 1);
-    let mut text: String = shown
-        .map(|reason| format!("{:width$}         {}\n", "", words(reason)))
-        .collect();
+    let mut text = String::new();
+    for reason in image.reasons.iter().skip(1).take(SHOWN - 1) {
+        text.push_str(&format!("{:width$}         {}\n", "", words(reason)));
+    }
     if image.reasons.len() > SHOWN {
         let more = image.reasons.len() - SHOWN;
         text.push_str(&format!(
