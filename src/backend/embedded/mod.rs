@@ -294,9 +294,8 @@ impl Backend for Embedded {
         let digest = thread::scope(|scope| {
             let building = scope.spawn(|| build::build(job, &source));
             building.join().unwrap_or_else(|panic| resume_unwind(panic))
-        });
-        super::sandbox::dismiss();
-        named(job, digest?, &store)
+        })?;
+        named(job, digest, &store)
     }
 
     fn is_store_own(&self) -> bool {

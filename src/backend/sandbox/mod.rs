@@ -74,11 +74,6 @@ pub(in crate::backend) fn run(
     supervise::supervise(run, mode, cancel, output)
 }
 
-/// Ends the sandbox that was started ahead, if there is one: no further command is expected.
-pub(in crate::backend) fn dismiss() {
-    start::dismiss();
-}
-
 /// Makes this process a sandbox if it was started as one, and then does not return. Must be called before this process has threads;
 /// once it was, this program is the one that sandboxes are started from.
 pub(in crate::backend) fn serve() {

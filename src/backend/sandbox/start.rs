@@ -1,5 +1,6 @@
-//! Starts sandboxes, which then wait to be told what they are for; where several commands run, the next one's ahead: loading this
-//! program is a fifth of what a command costs that does nothing, and can be done while another command runs.
+//! Starts sandboxes, which then wait to be told what they are for.
+//!
+//! By the thread that needs one and not ahead of time: the system ends a sandbox with the thread that started it, not with the process.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,25 +9,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
-
 use super::asked::ARGUMENT;
 use crate::process::{self, Started};
-
-/// How many sandboxes a process has begun when the next is started ahead: the first only finds out whether there can be any, and
-/// a process that runs one command may have no other.
-const MANY: u32 = 3;
-
-/// The one that waits ends at the latest when its socket closes, with this process.
-static AHEAD: Mutex<Ahead> = Mutex::new(Ahead {
-    begun: 0,
-    waiting: None,
-});
-
-struct Ahead {
-    begun: u32,
-    waiting: Option<(Started, UnixStream)>,
-}
 
 /// Whether sandboxes are started from this very program.
 static SERVES: AtomicBool = AtomicBool::new(false);
@@ -47,40 +31,6 @@ pub(super) fn program() -> Option<PathBuf> {
         return Some(program.into());
     }
     which::which("imgspec").ok()
-}
-
-/// A sandbox for a command: the one that waits, or a new one.
-pub(super) fn take() -> io::Result<(Started, UnixStream)> {
-    let waiting = {
-        let mut ahead = AHEAD.lock();
-        ahead.begun = ahead.begun.saturating_add(1);
-        ahead.waiting.take()
-    };
-    if let Some((mut started, wire)) = waiting {
-        // Somebody may have ended it meanwhile.
-        if matches!(started.try_wait(), Ok(None)) {
-            return Ok((started, wire));
-        }
-    }
-    spawn()
-}
-
-/// Starts one for the next command, where there is likely to be one.
-pub(super) fn prepare() {
-    let mut ahead = AHEAD.lock();
-    if ahead.begun >= MANY && ahead.waiting.is_none() {
-        // If it cannot be started now, the command that needs it says why.
-        ahead.waiting = spawn().ok();
-    }
-}
-
-/// Ends the one that waits: nothing more runs for now.
-pub(super) fn dismiss() {
-    if let Some((started, wire)) = AHEAD.lock().waiting.take() {
-        drop(wire);
-        // It ends by itself, which nobody has to wait for.
-        std::thread::spawn(move || drop(started));
-    }
 }
 
 /// Starts a sandbox, which waits to be told what it is for.

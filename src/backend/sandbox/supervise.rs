@@ -42,7 +42,7 @@ pub(super) fn supervise(
     cancel: &Cancel,
     output: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Exit, SandboxError> {
-    let (mut started, mut wire) = start::take()?;
+    let (mut started, mut wire) = start::spawn()?;
     // Removed when this function ends, and with it the sandbox.
     #[cfg(target_os = "linux")]
     let group = group(run, mode);
@@ -51,7 +51,6 @@ pub(super) fn supervise(
     #[cfg(not(target_os = "linux"))]
     let path = None;
     let asked = ask(&mut wire, run, mode, path);
-    start::prepare();
     let mut watched = Watched {
         wire,
         pipes: pipes(&mut started),
