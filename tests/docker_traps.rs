@@ -176,10 +176,18 @@ image "app" { name "NAME-app"; base-image image="os"; copy image="slow" "/bin/tr
 
 #[test]
 fn local_parents_are_found_whatever_builder_is_the_current_one() {
-    // buildkit#2343: a builder in a container does not see the daemon's images.
+    // buildkit#2343: a builder in a container does not see the daemon's images, so they are sent along (`docker instance::`). One that is
+    // not there is an error, and the daemon under its name in buildx is the daemon.
     for mut stage in Stage::on_each(CHAIN) {
-        stage.sandbox = std::mem::replace(&mut stage.sandbox, Sandbox::new())
-            .env("BUILDX_BUILDER", "in-a-container-that-is-not-there");
+        let with = |stage: &mut Stage, builder: &str| {
+            stage.sandbox = std::mem::replace(&mut stage.sandbox, Sandbox::new())
+                .env("BUILDX_BUILDER", builder);
+        };
+        with(&mut stage, "in-a-container-that-is-not-there");
+        stage.build(&[]).code(2).says(
+            "buildx has no builder `in-a-container-that-is-not-there`, which `BUILDX_BUILDER` names",
+        );
+        with(&mut stage, "default");
         let ran = stage.build(&[]).success();
         assert_eq!(named(&ran, "image-built"), ["app", "os"], "{}", stage.store);
     }
