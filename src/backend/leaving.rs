@@ -76,34 +76,6 @@ impl Leaving {
         answers.map(|answer| answer.err().filter(foreign)).collect()
     }
 
-    /// The names for `FROM` of the images that a job uses: those of the workspace by their digests in their registries, those
-    /// of the lock by theirs.
-    #[allow(
-        clippy::unused_self,
-        reason = "asked beside the rest, by whoever builds elsewhere"
-    )]
-    pub(super) fn called(&self, job: &Job<'_>) -> Result<Called, BuildError> {
-        if let Some((image, id)) = ids(job.outside).next() {
-            return Err(BuildError::Failed(local_only(image, id)));
-        }
-        let parent = |id: &str| {
-            let name = pinned(job.base(id)?).ok_or_else(|| {
-                BuildError::Failed(format!(
-                    "`{id}`, which it is built on, has no digest in a registry"
-                ))
-            })?;
-            Ok((id.to_owned(), name))
-        };
-        Ok(Called {
-            parents: job
-                .recipe
-                .images()
-                .map(parent)
-                .collect::<Result<_, BuildError>>()?,
-            locked: locked_digests(job).collect(),
-        })
-    }
-
     /// Checks that the registry has what a builder says it has pushed: the image of this job, for its platforms.
     pub(super) fn confirm(
         &self,
@@ -147,6 +119,30 @@ impl Leaving {
             None => Err(BuildError::Failed(format!("nobody knows `{name}`"))),
         }
     }
+}
+
+/// The names for `FROM` of the images that a job uses: those of the workspace by their digests in their registries, those
+/// of the lock by theirs.
+pub(super) fn called(job: &Job<'_>) -> Result<Called, BuildError> {
+    if let Some((image, id)) = ids(job.outside).next() {
+        return Err(BuildError::Failed(local_only(image, id)));
+    }
+    let parent = |id: &str| {
+        let name = pinned(job.base(id)?).ok_or_else(|| {
+            BuildError::Failed(format!(
+                "`{id}`, which it is built on, has no digest in a registry"
+            ))
+        })?;
+        Ok((id.to_owned(), name))
+    };
+    Ok(Called {
+        parents: job
+            .recipe
+            .images()
+            .map(parent)
+            .collect::<Result<_, BuildError>>()?,
+        locked: locked_digests(job).collect(),
+    })
 }
 
 /// The name of exactly this image in its registry; `None` if it has no digest.

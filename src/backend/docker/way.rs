@@ -9,7 +9,7 @@ use crate::backend::buildkit::pool::Pool;
 use crate::backend::buildkit::request::Request;
 use crate::backend::daemon::{Daemon, Instance, NoEngine};
 use crate::backend::elsewhere::{Builders, Elsewhere};
-use crate::backend::leaving::{Leaving, pinned};
+use crate::backend::leaving::{self, Leaving};
 use crate::backend::{Artifact, BuildError, Job};
 
 /// The backend that builds with Docker.
@@ -118,7 +118,7 @@ impl Docker {
         match self.way() {
             Way::Daemon => self.daemon.build(job, None, asker),
             Way::Instance(instance) if self.is_leaving() => {
-                let called = self.leaving.called(job)?;
+                let called = leaving::called(job)?;
                 let digest = self
                     .daemon
                     .push_by_instance(instance, job, &called, asker)?;
@@ -126,7 +126,7 @@ impl Docker {
                 Ok((digest, None))
             }
             Way::Pool(pool) => {
-                let called = self.leaving.called(job)?;
+                let called = leaving::called(job)?;
                 let build = |request: Request<'_>| pool.build(&request);
                 let digest = self.daemon.requested(job, &called, asker, build)?;
                 self.leaving.confirm(job, &digest, asker)?;
@@ -139,7 +139,7 @@ impl Docker {
 
     /// Brings an image that has left into the local store.
     pub(super) fn fetch(&self, image: &Artifact, asker: Asker<'_>) -> Result<(), BuildError> {
-        let name = pinned(image);
+        let name = leaving::pinned(image);
         let name = name.ok_or_else(|| {
             let what = &image.reference;
             BuildError::Failed(format!("`{what}` has no digest in its registry"))
