@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 mod build;
 pub(crate) mod fields;
+mod health;
 mod parts;
 mod path;
 mod requirements;
@@ -17,6 +18,7 @@ pub use build::{
     NamedContext, OwnDockerfile, OwnStep, PipSecretMount, Secret, SecretFile, SecretSource,
     SecretStep, SecretUse,
 };
+pub use health::{HealthTest, Healthcheck};
 pub use parts::{Base, Copy, CopyFrom, Debian, SourceCopyMode, Variant};
 pub use path::{GivenPath, OutsidePath, PathKind, WorkspacePath};
 pub use requirements::RequirementsKind;
@@ -85,6 +87,16 @@ pub struct ImageSpec {
     pub workdir: Option<String>,
     /// Labels, in manifest order.
     pub labels: Vec<(String, String)>,
+    /// Ports that containers listen on, such as `8080`, `53/udp` or `8000-8010`.
+    pub expose: Vec<String>,
+    /// Absolute paths whose files containers keep in volumes.
+    pub volume: Vec<String>,
+    /// How running containers are checked.
+    pub healthcheck: Option<Healthcheck>,
+    /// The signal that asks containers to stop, such as `SIGINT`.
+    pub stop_signal: Option<String>,
+    /// What runs command lines, as an argument vector to which they are appended; `/bin/sh -c` if none is set.
+    pub shell: Option<Vec<String>>,
     /// How layers are compressed: `gzip`, `gzip-single` or `zstd`.
     pub compression: Option<String>,
     /// Caches of build steps to read: references in registries, or [`OWN_CACHE`].
@@ -93,6 +105,8 @@ pub struct ImageSpec {
     pub cache_to: Vec<String>,
     /// Format string of the tag; `{spec_hash}` stands for the tag derived from the image's key.
     pub tag_format: Option<String>,
+    /// Further names of the image: tags of its own repository, or whole references.
+    pub also_tag: Vec<String>,
     /// Steps in a user-defined order, run after those of the other fields.
     pub steps: Vec<OwnStep>,
     /// A Dockerfile to build instead of generating one; it then defines the whole image.

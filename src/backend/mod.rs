@@ -26,6 +26,7 @@ pub mod packages;
 mod pinned;
 mod platform;
 mod questions;
+mod runtime;
 mod sandbox;
 pub mod secret;
 mod steps;

@@ -124,13 +124,14 @@ fn sources(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
 
 /// A Dockerfile determines everything except the image's name, destination and builder.
 fn dockerfile(clashes: &mut Clashes<'_>) {
-    const BESIDE: [&str; 12] = [
+    const BESIDE: [&str; 13] = [
         "name",
         "registry",
         "builder",
         "platform",
         "labels",
         "tag-format",
+        "also-tag",
         "secret",
         "dockerfile",
         "registry-config",

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use super::build::Wishes;
 use super::files::Own;
-use super::model::{Config, Recipe, Step};
+use super::model::{Recipe, Step};
 use crate::spec::{Base, DEFAULT_PLATFORM, ImageSpec, OwnStep, WorkspacePath};
 use crate::workspace::{Image, LOCK_FILE, Workspace};
 pub(crate) use build::secrets;
@@ -116,6 +116,7 @@ impl Lowering<'_> {
             registry: _,
             builder: _,
             tag_format: _,
+            also_tag: _,
             // See `finish`.
             platform: _,
             base_image: _,
@@ -125,6 +126,11 @@ impl Lowering<'_> {
             cmd: _,
             user: _,
             labels: _,
+            expose: _,
+            volume: _,
+            healthcheck: _,
+            stop_signal: _,
+            shell: _,
             compression: _,
             cache_from: _,
             cache_to: _,
@@ -229,13 +235,7 @@ impl Lowering<'_> {
             base,
             base_file,
             steps: self.steps,
-            config: Config {
-                entrypoint: spec.entrypoint.clone(),
-                cmd: spec.cmd.clone(),
-                user: spec.user.clone(),
-                labels: sorted(&spec.labels),
-                compression: spec.compression.clone().filter(|it| it != "gzip"),
-            },
+            config: build::config(spec),
             helpers: helpers(spec),
             secrets: secrets(spec),
             dockerfile,

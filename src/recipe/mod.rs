@@ -26,8 +26,10 @@ pub(crate) use lower::asks_for;
 pub use lower::lower;
 pub(crate) use lower::secrets;
 pub use model::{
-    Conda, Config, CopySource, CopyStep, Interpreter, Lock, LockTool, Pip, Recipe, Step,
+    Conda, Config, CopySource, CopyStep, Healthcheck, Interpreter, Lock, LockTool, Pip, Recipe,
+    Step,
 };
+pub(crate) use model::time_words;
 pub use outside::repository;
 pub use python::{BaseFile, PythonOf, PythonSource};
 

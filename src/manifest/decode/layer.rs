@@ -105,7 +105,7 @@ impl Decoder<'_> {
         let message = format!("`{name}` is given twice");
         let mistake = Diagnostic::twice("duplicate-field", message, &node.name.place, before);
         self.notes.tell(match field.kind {
-            FieldKind::Words(_) | FieldKind::Platforms => mistake.help(format!(
+            FieldKind::Words(_) | FieldKind::Shell(_) | FieldKind::Platforms => mistake.help(format!(
                 "write several values one after another: `{name} \"…\" \"…\"`"
             )),
             _ => mistake.help("it holds a single value: remove one of the two lines"),
@@ -132,7 +132,13 @@ impl Decoder<'_> {
                 Decoded::Path(slot, path, place)
             }
             FieldKind::Words(slot) => Decoded::Words(slot, self.words(field, node)?),
+            FieldKind::Shell(slot) => Decoded::Words(slot, self.shell(field, node)?),
             FieldKind::List(slot) => Decoded::List(slot, self.list(field, node)?),
+            FieldKind::Ports(slot) => Decoded::List(slot, self.ports(field, node)?),
+            FieldKind::Healthcheck => {
+                let (check, place) = self.healthcheck(field, node)?;
+                Decoded::Healthcheck(check, place)
+            }
             FieldKind::Map(slot, rule) => {
                 Decoded::Map(slot, self.map(field.name, field.rule, rule, node))
             }

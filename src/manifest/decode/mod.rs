@@ -8,6 +8,7 @@ mod decoder;
 mod dockerfile;
 mod files;
 mod layer;
+mod runtime;
 mod scope;
 mod secrets;
 mod steps;

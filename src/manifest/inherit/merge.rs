@@ -76,6 +76,10 @@ impl<'a> Merged<'a> {
                 place = at;
                 spec.source_copy_mode = Some(*mode);
             }
+            Decoded::Healthcheck(check, at) => {
+                place = at;
+                spec.healthcheck = Some(check.clone());
+            }
             Decoded::Base(base, at) => {
                 place = at;
                 spec.base_image = Some(base.clone());
@@ -134,7 +138,9 @@ fn put_secret(
 fn shrink(spec: &mut ImageSpec) {
     for field in fields::all() {
         match field.kind {
-            FieldKind::List(slot) => (slot.get_mut)(spec).shrink_to_fit(),
+            FieldKind::List(slot) | FieldKind::Ports(slot) => {
+                (slot.get_mut)(spec).shrink_to_fit();
+            }
             FieldKind::Map(slot, _) => (slot.get_mut)(spec).shrink_to_fit(),
             _ => {}
         }

@@ -312,6 +312,11 @@ fn every_other_field_is_told_beside_a_dockerfile() {
         ("runtime-packages", "\"numpy\""),
         ("builder-config", "uv-image=\"x\""),
         ("compression", "\"zstd\""),
+        ("expose", "8080"),
+        ("volume", "\"/data\""),
+        ("healthcheck", "#false"),
+        ("stop-signal", "\"SIGINT\""),
+        ("shell", "\"/bin/bash\" \"-c\""),
     ];
     for (field, value) in others {
         let manifest = format!("image \"a\" {{ dockerfile \"Dockerfile\"; {field} {value} }}\n");
@@ -322,7 +327,7 @@ fn every_other_field_is_told_beside_a_dockerfile() {
     // `dockerfile` itself, and those covered by `a_dockerfile_stands_alone`.
     let all = crate::spec::fields::names().count();
     assert_eq!(
-        others.len() + 12,
+        others.len() + 13,
         all,
         "a new field must be in one of the tables"
     );

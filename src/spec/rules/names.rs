@@ -191,6 +191,24 @@ pub(crate) fn build_cache(cache: &str) -> Result<(), Refused> {
     check_reference(cache)
 }
 
+/// A further name of an image: a tag of its own repository, or a whole reference with a tag.
+pub(crate) fn also_tag(name: &str) -> Result<(), Refused> {
+    if !name.contains(['/', ':', '@']) {
+        return check_tag(name);
+    }
+    let why = "a further name has a tag, not a digest";
+    refuse_if(name.contains('@'), why)?;
+    if let Some(tag) = name.strip_prefix(':') {
+        return settled("a tag has no colon before it", tag, check_tag);
+    }
+    check_reference(name)?;
+    let has_tag = |(_, tag): (&str, &str)| !tag.contains('/');
+    if name.rsplit_once(':').is_some_and(has_tag) {
+        return Ok(());
+    }
+    settled("a whole reference needs a tag", format!("{name}:latest"), also_tag)
+}
+
 fn check_repository(name: &str) -> Result<(), Refused> {
     if let Some((first, path)) = name.split_once('/')
         && is_host(first)
