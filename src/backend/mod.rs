@@ -250,6 +250,25 @@ pub trait Backend: Send + Sync {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError>;
 
+    /// Gives an image that it has built a further name, the job's reference: in its own store, or in the registry of that name, where the
+    /// image is by then under its own reference.
+    ///
+    /// # Errors
+    ///
+    /// Fails if that is not possible, or if the store or the registry refuses.
+    fn also_name(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        place: StoreKind,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        let _ = (job, artifact, place, notes, cancel);
+        let why = format!("the builder `{}` gives images one name only", self.name());
+        Err(BuildError::Failed(why))
+    }
+
     /// Pushes the image that the reference names in the local store to its registry. Returns the digest under which the
     /// registry stored it; `None` if the registry did not report one.
     fn push(

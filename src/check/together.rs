@@ -11,6 +11,7 @@ mod secrets;
 use self::clash::Clashes;
 use super::findings::Findings;
 use crate::recipe::cuda_base;
+use crate::spec::rules::has_registry;
 use crate::spec::{ImageSpec, OWN_CACHE, SourceCopyMode, fields};
 use crate::workspace::Workspace;
 
@@ -25,6 +26,7 @@ pub(super) fn check(workspace: &Workspace, findings: &mut Findings) {
         let mut clashes = Clashes { image, findings };
         secrets::secrets(spec, &mut clashes);
         caches(spec, &mut clashes);
+        names(spec, &mut clashes);
         if spec.dockerfile.is_some() {
             dockerfile(&mut clashes);
         } else {
@@ -49,6 +51,23 @@ fn caches(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
                 format!("`{field} \"{OWN_CACHE}\"` needs `registry`"),
                 "this means a cache in the image's repository, which is in no registry",
                 "set the `registry`, or write the reference of a cache",
+            );
+        }
+    }
+}
+
+/// A name in a registry is pushed with the image, which then has to be pushed itself.
+fn names(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
+    if spec.registry.is_some() {
+        return;
+    }
+    for (at, name) in spec.also_tag.iter().enumerate() {
+        if has_registry(name) {
+            clashes.error(
+                format!("also-tag[{at}]"),
+                "a further name in a registry needs `registry`",
+                "the image itself is in no registry, so nothing would be pushed there",
+                "set the `registry`, or give it a tag: `also-tag \"latest\"`",
             );
         }
     }

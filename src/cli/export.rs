@@ -210,6 +210,7 @@ fn image(session: &Session, id: ImageId, folder: &Path) -> Result<Build, Failure
     }
     Ok(Build {
         reference,
+        names: session.world.also_named(&session.prints, id),
         described,
         secret_files,
         secret_variables,

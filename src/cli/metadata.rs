@@ -16,6 +16,9 @@ use crate::run::Summary;
 #[derive(Serialize)]
 struct Metadata<'a> {
     reference: &'a str,
+    /// Its further names.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    names: &'a [String],
     digest: &'a str,
     /// Where a push stored the image, by digest: the only name that another push cannot take over.
     pushed: Option<String>,
@@ -36,6 +39,7 @@ pub(super) fn write(path: &Path, summary: &Summary) -> Result<(), Failure> {
         let (artifact, pushed) = (&outcome.artifact, outcome.pushed.as_ref());
         let metadata = Metadata {
             reference: &artifact.reference,
+            names: &outcome.names,
             digest: &artifact.digest,
             pushed: pushed.map(|digest| format!("{}@{digest}", repository(&artifact.reference))),
             key: outcome.key.to_string(),

@@ -184,7 +184,7 @@ impl<'a> Document<'a> {
         let graph = &session.world.graph;
         let images = plan.images.iter().map(|image| ImageDocument {
             image: graph.name(image.id),
-            // An image that is only pushed is distinguished by its reason, so that readers that know two actions stay
+            // An image that is only pushed or tagged is distinguished by its reason, so that readers that know two actions stay
             // correct.
             action: if image.action == Action::Fresh {
                 "fresh"
@@ -249,6 +249,7 @@ fn text(
     for image in &plan.images {
         let (word, style) = match image.action {
             Action::Fresh => ("fresh", Style::Dim),
+            Action::Tag => ("tag", Style::Doubtful),
             Action::Push => ("push", Style::Doubtful),
             Action::Build => ("build", Style::Doubtful),
         };
@@ -294,10 +295,17 @@ fn summary(session: &Session, plan: &Plan) -> String {
             .filter(|image| image.action == action)
             .count()
     };
-    let (build, push) = (count(Action::Build), count(Action::Push));
+    let (build, push, tag) = (
+        count(Action::Build),
+        count(Action::Push),
+        count(Action::Tag),
+    );
     let mut parts = vec![format!("{} to build", build)];
     if push > 0 {
         parts.push(format!("{push} to push"));
+    }
+    if tag > 0 {
+        parts.push(format!("{tag} to tag"));
     }
     parts.push(format!("{} fresh", count(Action::Fresh)));
     let mut line = parts.join(", ");

@@ -22,6 +22,9 @@ struct Tag<'a> {
     image: &'a str,
     reference: String,
     tag: String,
+    /// Its further names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    names: Vec<String>,
     key: String,
     platforms: &'a [String],
 }
@@ -40,6 +43,7 @@ pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
                     .map_or("", |(_, tag)| tag)
                     .to_owned(),
                 reference,
+                names: session.world.also_named(&session.prints, id),
                 key: session.prints.key(id).to_string(),
                 platforms: &session.world.recipes[id.index()].platforms,
             }

@@ -70,6 +70,7 @@ impl History {
             Event::ImageFresh { .. }
             | Event::ImageBuilt { .. }
             | Event::ImagePushed { .. }
+            | Event::ImageTagged { .. }
             | Event::ImageFailed { .. }
             | Event::ImageSkipped { .. }
             | Event::ImageCancelled { .. }
@@ -174,6 +175,11 @@ impl History {
             Event::ImageFresh { image, .. } => (image, ImageState::Fresh, None),
             Event::ImageBuilt { image, .. } => (image, ImageState::Built, None),
             Event::ImagePushed { image, .. } => (image, ImageState::Pushed, None),
+            Event::ImageTagged { image, .. } => {
+                let state = self.row(image).state;
+                let is_known = matches!(state, ImageState::Built | ImageState::Pushed);
+                (image, if is_known { state } else { ImageState::Fresh }, None)
+            }
             Event::ImageFailed { image, error, .. } => {
                 (image, ImageState::Failed, Some(harmless(error)))
             }

@@ -337,6 +337,10 @@ impl Session {
         let builds = || plan.builds().map(|image| image.id);
         let mut forbidden = self.forbidden(builds());
         forbidden.extend(leaving::stuck(&self.world, &self.prints, builds()));
+        let named = plan.images.iter();
+        let named = named.filter(|image| image.action != Action::Fresh);
+        let named = named.map(|image| image.id);
+        forbidden.extend(leaving::unnameable(&self.world, &self.prints, named));
         if forbidden.is_empty() {
             return Ok(());
         }

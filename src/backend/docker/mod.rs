@@ -12,8 +12,8 @@ pub use super::dockerfile::Described;
 use super::dockerfile::{self, Called, stage::stage};
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, Claimant, CleanUp, Cleaned, DEBIAN,
-    Existence, Job, Memory, Notes, Outsider, Resolved, Unplaced, Unresolved, Unsupported, Wanted,
-    context, labels,
+    Existence, Job, Memory, Notes, Outsider, Resolved, StoreKind, Unplaced, Unresolved, Unsupported,
+    Wanted, context, labels,
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;
@@ -150,6 +150,21 @@ impl Backend for Docker {
         context::drop_scratch(job);
         let (digest, size) = built?;
         Ok(job.artifact(self.name(), digest, size))
+    }
+
+    fn also_name(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        place: StoreKind,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        let asker = Asker::build(notes, cancel);
+        if self.is_leaving() {
+            return self.leaving.also_name(job, artifact, asker);
+        }
+        self.daemon.also_name(job, artifact, place, asker)
     }
 
     fn push(

@@ -414,15 +414,7 @@ pub(super) fn of_platform(
 
 /// A failed transfer of an image in words.
 pub(super) fn told(error: TransferError, reference: &str) -> BuildError {
-    match error {
-        TransferError::Absent => {
-            BuildError::Failed(format!("the registry does not have `{reference}`"))
-        }
-        TransferError::Passing(why) => passing(format!("`{reference}`: {why}")),
-        TransferError::Final(why) => BuildError::Failed(format!("`{reference}`: {why}")),
-        TransferError::Lost(why) | TransferError::Store(why) => BuildError::Failed(why),
-        TransferError::Cancelled => BuildError::Cancelled,
-    }
+    error.of_image(reference)
 }
 
 #[cfg(test)]

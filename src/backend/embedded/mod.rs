@@ -368,6 +368,27 @@ impl Backend for Embedded {
         }
     }
 
+    fn also_name(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        place: StoreKind,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        if place == StoreKind::Registry {
+            let names = (artifact.reference.as_str(), job.reference);
+            let given = registry::retag(names, &self.access, cancel);
+            if given.map_err(|error| told(error, job.reference))? {
+                return Ok(());
+            }
+            return self.push(job, artifact, notes, cancel).map(drop);
+        }
+        let digest = Digest::read(&artifact.digest)
+            .ok_or_else(|| failed(format!("`{}` is no digest", artifact.digest)))?;
+        named(job, digest, &self.store(cancel)?).map(drop)
+    }
+
     fn push(
         &self,
         job: &Job<'_>,

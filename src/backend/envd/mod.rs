@@ -227,6 +227,18 @@ impl Backend for Envd {
         built
     }
 
+    fn also_name(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        place: StoreKind,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        let asker = Asker::build(notes, cancel);
+        self.daemon.also_name(job, artifact, place, asker)
+    }
+
     fn push(
         &self,
         _job: &Job<'_>,

@@ -147,6 +147,13 @@ impl Terminal {
                 reference,
                 seconds,
             } => self.done("↑", image, "pushed", *seconds, reference),
+            Event::ImageTagged {
+                image,
+                names,
+                seconds,
+            } => self
+                .head(Style::Good, "✔", image, "tagged", *seconds)
+                .add(Style::Dim, names.join(", ")),
             Event::ImagePulled {
                 image,
                 reference,

@@ -121,6 +121,7 @@ impl Screen {
             // Another run built it meanwhile.
             Event::ImageFresh { image, .. } if self.runs(image) => self.end(image),
             Event::ImageBuilt { image, .. }
+            | Event::ImageTagged { image, .. }
             | Event::ImagePulled { image, .. }
             | Event::ImageSkipped { image, .. }
             | Event::ImageCancelled { image } => self.end(image),

@@ -21,7 +21,7 @@ pub(crate) use mistakes::{
 pub(crate) use names::check_tag;
 pub(crate) use names::{
     also_tag, build_cache, check_name, check_reference, check_registry, check_tag_format, fill_braces,
-    format_tag,
+    format_tag, has_registry,
 };
 pub(crate) use packages::*;
 pub(crate) use parts::*;

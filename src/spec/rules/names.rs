@@ -116,6 +116,12 @@ fn check_part_of_registry(part: &str) -> Result<(), Refused> {
     check_part(part)
 }
 
+/// Whether a reference names a registry, rather than an image of a local store.
+pub(crate) fn has_registry(reference: &str) -> bool {
+    let first = reference.split_once('/').map(|(first, _)| first);
+    first.is_some_and(is_host)
+}
+
 /// Docker's heuristic for telling `ghcr.io/x` from `acme/x`.
 fn is_host(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost"
