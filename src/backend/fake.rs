@@ -36,7 +36,7 @@ const LARGEST_IMAGE: u64 = 1 << 20;
 pub struct Wishes {
     /// The duration of a build.
     pub time: Duration,
-    /// Images whose builds always fail, and further names that cannot be given.
+    /// Images whose builds always fail, and tags that cannot be given.
     pub fail: Vec<String>,
     /// Images whose first builds fail with a transient error, with the number of such builds.
     pub stumble: BTreeMap<String, u32>,
@@ -343,7 +343,7 @@ impl Backend for Fake {
         Ok(job.artifact(self.name(), digest, size))
     }
 
-    /// A name that is to fail is told like an image that is to fail.
+    /// A name fails if its tag is to fail, like an image.
     fn also_name(
         &self,
         job: &Job<'_>,
@@ -352,11 +352,12 @@ impl Backend for Fake {
         _: &dyn Notes,
         _: &Cancel,
     ) -> Result<(), BuildError> {
-        if self.stumbles(job.reference) {
+        let tag = job.reference.rsplit(':').next().unwrap_or_default();
+        if self.stumbles(tag) {
             let why = "the pretended network is down".to_owned();
             return Err(BuildError::Transient(why));
         }
-        if self.wishes.fail.iter().any(|name| name == job.reference) {
+        if self.wishes.fail.iter().any(|name| name == tag) {
             return Err(BuildError::Failed("told to fail".to_owned()));
         }
         self.keep(place, job, &artifact.digest, artifact.size)

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::backend::leaving::{ids, local_only};
+use crate::backend::oci::reference::Reference;
 use crate::diagnostic::Diagnostic;
 use crate::fingerprint::Fingerprints;
 use crate::graph::ImageId;
+use crate::reference;
 use crate::spec::Base;
 use crate::world::World;
 

@@ -44,7 +44,7 @@ use crate::fingerprint::files::Trail;
 use crate::fingerprint::{BadSet, FileReader, Fingerprints};
 use crate::graph::ImageId;
 use crate::manifest::Overrides;
-use crate::plan::{self, Facts, Judgement, Plan, facts};
+use crate::plan::{self, Action, Facts, Judgement, Plan, facts};
 use crate::process;
 use crate::recipe::Recipe;
 use crate::run::{self, Event, Mailbox, Options, Push, Summary};
@@ -313,7 +313,7 @@ impl Session {
         let needed = plan
             .images
             .iter()
-            .filter(|image| image.action != crate::plan::Action::Fresh);
+            .filter(|image| image.action != Action::Fresh);
         let backends = needed
             .map(|image| &self.world.backends[image.id.index()])
             .filter(|backend| names.insert(backend.name()));

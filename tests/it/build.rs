@@ -12,7 +12,7 @@ image "x" { base-image "scratch" }
 image "y" { base-image image="x" }
 "#;
 
-fn events(ran: &Ran) -> Vec<serde_json::Value> {
+pub(crate) fn events(ran: &Ran) -> Vec<serde_json::Value> {
     ran.stderr
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
