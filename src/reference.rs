@@ -65,11 +65,11 @@ pub fn whole(image: &Image, name: &str) -> String {
     }
 }
 
-/// Whether a further name is in a registry, so that it is pushed with its image: in the image's own repository, or in the registry that
-/// it names.
+/// Whether a further name is in a registry, so that it is pushed with its image: in the image's own, or in the one that it names.
 pub fn is_pushed(image: &Image, name: &str) -> bool {
-    let of_own = |(repository, _): (&str, &str)| repository == self::repository(image);
-    has_registry(name) || name.rsplit_once(':').is_some_and(of_own)
+    let own = image.spec.registry.as_deref();
+    let rest = own.and_then(|own| name.strip_prefix(own));
+    has_registry(name) || rest.is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The reference with a tag that is a key cut to 12 digits, for screens.
@@ -109,7 +109,10 @@ mod tests {
         let names = ["latest", "r.test/x:1", "other/x:1", "latest", "ababab-cpu"];
         image.spec.also_tag = names.map(str::to_owned).to_vec();
         let also = also(&image, &own);
-        assert_eq!(also, ["ghcr.io/acme/ml/train:latest", "r.test/x:1", "other/x:1"]);
+        assert_eq!(
+            also,
+            ["ghcr.io/acme/ml/train:latest", "r.test/x:1", "other/x:1"]
+        );
         let pushed = also.iter().map(|name| is_pushed(&image, name));
         assert_eq!(pushed.collect::<Vec<_>>(), [true, true, false]);
     }

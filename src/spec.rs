@@ -103,6 +103,8 @@ pub struct ImageSpec {
     pub cache_from: Vec<String>,
     /// Caches of build steps to write, and to read too: references in registries, or [`OWN_CACHE`].
     pub cache_to: Vec<String>,
+    /// Attestations to make of builds, as kinds and details.
+    pub attest: Vec<(String, String)>,
     /// Format string of the tag; `{spec_hash}` stands for the tag derived from the image's key.
     pub tag_format: Option<String>,
     /// Further names of the image: tags of its own repository, or whole references.

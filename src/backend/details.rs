@@ -163,7 +163,10 @@ mod tests {
         assert_eq!(found.platform, "linux/arm64/v8");
         assert_eq!(found.config.workdir.as_deref(), Some("/srv"));
         let ports = found.config.expose.as_deref().unwrap();
-        assert_eq!((ports.join(" ").as_str(), &found.config.volume), ("53/udp 80/tcp", &None));
+        assert_eq!(
+            (ports.join(" ").as_str(), &found.config.volume),
+            ("53/udp 80/tcp", &None)
+        );
         assert_eq!(found.config.stop_signal.as_deref(), Some("SIGINT"));
         assert_eq!(found.layers[0].made_by.as_deref(), Some("a"));
         assert_eq!(

@@ -9,9 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::recipe::{Config, Healthcheck};
 use crate::spec::HealthTest;
-use crate::spec::rules::{
-    Ports, health_line, line, read_ports, shell_word, stop_signal, volume,
-};
+use crate::spec::rules::{Ports, health_line, line, read_ports, shell_word, stop_signal, volume};
 
 /// The names that the times of a health check have in a manifest and in a config, where they are nanoseconds.
 const TIMES: [(&str, &str); 4] = [
@@ -58,7 +56,10 @@ fn healthcheck(check: &Healthcheck) -> Value {
         HealthTest::CommandLine(line) => json!(["CMD-SHELL", line]),
         HealthTest::Program(words) => {
             let head = std::iter::once("CMD");
-            json!(head.chain(words.iter().map(String::as_str)).collect::<Vec<_>>())
+            json!(
+                head.chain(words.iter().map(String::as_str))
+                    .collect::<Vec<_>>()
+            )
         }
     };
     let mut config = json!({ "Test": test });
@@ -86,9 +87,13 @@ pub(super) fn read(config: &Value) -> Config {
     let signal = config["StopSignal"].as_str();
     Config {
         expose: ports.map(Ports::words).collect(),
-        volumes: names("Volumes").filter(|path| volume(path).is_ok()).collect(),
+        volumes: names("Volumes")
+            .filter(|path| volume(path).is_ok())
+            .collect(),
         healthcheck: read_healthcheck(&config["Healthcheck"]),
-        stop_signal: signal.filter(|it| stop_signal(it).is_ok()).map(str::to_owned),
+        stop_signal: signal
+            .filter(|it| stop_signal(it).is_ok())
+            .map(str::to_owned),
         shell: shell.filter(|words| words.iter().all(|word| shell_word(word).is_ok())),
         ..Config::default()
     }
@@ -177,9 +182,14 @@ mod tests {
         let mut wanted = all();
         apply(&wanted, &mut written);
         // Each port of a range stands for itself.
-        wanted.expose = ["53/udp", "8000/tcp", "8001/tcp"].map(str::to_owned).to_vec();
+        wanted.expose = ["53/udp", "8000/tcp", "8001/tcp"]
+            .map(str::to_owned)
+            .to_vec();
         assert_eq!(read(&Value::Object(written)), wanted);
-        for test in [HealthTest::Off, HealthTest::CommandLine("true || exit 1".into())] {
+        for test in [
+            HealthTest::Off,
+            HealthTest::CommandLine("true || exit 1".into()),
+        ] {
             let mut written = Map::new();
             if let Some(check) = &mut wanted.healthcheck {
                 check.test = test;
@@ -200,7 +210,13 @@ mod tests {
             "Shell": ["/bin/sh", hostile]
         });
         assert_eq!(read(&config), Config::default());
-        for test in [json!(7), json!([]), json!(["CMD"]), json!(["NONE", "x"]), json!([1])] {
+        for test in [
+            json!(7),
+            json!([]),
+            json!(["CMD"]),
+            json!(["NONE", "x"]),
+            json!([1]),
+        ] {
             assert_eq!(read_healthcheck(&json!({ "Test": test })), None);
         }
     }

@@ -10,8 +10,9 @@ mod secrets;
 
 use self::clash::Clashes;
 use super::findings::Findings;
+use crate::diagnostic::shown;
 use crate::recipe::cuda_base;
-use crate::spec::rules::has_registry;
+use crate::spec::rules::{check_reference, has_registry};
 use crate::spec::{ImageSpec, OWN_CACHE, SourceCopyMode, fields};
 use crate::workspace::Workspace;
 
@@ -27,6 +28,7 @@ pub(super) fn check(workspace: &Workspace, findings: &mut Findings) {
         secrets::secrets(spec, &mut clashes);
         caches(spec, &mut clashes);
         names(spec, &mut clashes);
+        attestations(spec, &mut clashes);
         if spec.dockerfile.is_some() {
             dockerfile(&mut clashes);
         } else {
@@ -70,6 +72,24 @@ fn names(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
                 "set the `registry`, or give it a tag: `also-tag \"latest\"`",
             );
         }
+    }
+}
+
+/// What the details of an attestation mean depends on its kind.
+fn attestations(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
+    for (kind, details) in &spec.attest {
+        let label = match (kind.as_str(), details.as_str()) {
+            ("provenance", "min" | "max") | ("sbom", "default") => continue,
+            ("provenance", _) => "it is `min` or `max`",
+            _ if check_reference(details).is_ok() => continue,
+            _ => "it is `default`, or the image of a scanner",
+        };
+        clashes.error(
+            format!("attest.{kind}"),
+            format!("`{kind}` cannot be `{}`", shown(details)),
+            label,
+            "write `attest provenance=\"max\" sbom=\"default\"`",
+        );
     }
 }
 
@@ -143,7 +163,7 @@ fn sources(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
 
 /// A Dockerfile determines everything except the image's name, destination and builder.
 fn dockerfile(clashes: &mut Clashes<'_>) {
-    const BESIDE: [&str; 13] = [
+    const BESIDE: [&str; 14] = [
         "name",
         "registry",
         "builder",
@@ -157,6 +177,7 @@ fn dockerfile(clashes: &mut Clashes<'_>) {
         "builder-options",
         "cache-from",
         "cache-to",
+        "attest",
     ];
     let places = &clashes.image.places;
     for field in fields::names().filter(|field| places.has(field) && !BESIDE.contains(field)) {

@@ -96,8 +96,11 @@ impl Exporter {
             .images
             .iter()
             .filter(|image| self.asked.contains(&image.image));
-        let names =
-            |image: &Outcome| std::iter::once(image.artifact.clone()).chain(image.also_named()).collect::<Vec<_>>();
+        let names = |image: &Outcome| {
+            std::iter::once(image.artifact.clone())
+                .chain(image.also_named())
+                .collect::<Vec<_>>()
+        };
         let images: Vec<Artifact> = images.flat_map(names).collect();
         match &self.output {
             Output::Layout(folder) => {

@@ -95,6 +95,7 @@ fn target(node: &Node, build: &Build, nodes: &[Node], builds: &[Build]) -> Value
         "labels": pairs(&described.labels),
         "cache-from": literals(&described.cache_from),
         "cache-to": literals(&described.cache_to),
+        "attest": literals(&described.attest),
         "secret": secrets(build),
     });
     if let Some(stage) = &described.target {

@@ -103,8 +103,10 @@ impl Read {
             "ENTRYPOINT" => self.entrypoint = Some(exec(rest)?),
             "CMD" => self.cmd = Some(exec(rest)?),
             "EXPOSE" => {
-                let ports: Result<Vec<String>, String> =
-                    rest.split_whitespace().map(|port| self.word(port)).collect();
+                let ports: Result<Vec<String>, String> = rest
+                    .split_whitespace()
+                    .map(|port| self.word(port))
+                    .collect();
                 self.expose.extend(ports?);
             }
             "VOLUME" => {
@@ -207,12 +209,17 @@ fn flags(text: &str) -> (Vec<String>, &str) {
 fn healthcheck(text: &str) -> Result<Vec<String>, String> {
     let Some(command) = text.strip_prefix("CMD ") else {
         let is_none = text == "NONE";
-        return is_none.then(|| vec!["NONE".to_owned()]).ok_or("a check of another kind".into());
+        return is_none
+            .then(|| vec!["NONE".to_owned()])
+            .ok_or("a check of another kind".into());
     };
     let mut words = vec!["CMD".to_owned()];
     match exec(command) {
         Ok(program) => words.extend(program),
-        Err(_) if command.starts_with('[') && serde_json::from_str::<Vec<serde_json::Value>>(command).is_ok() => {
+        Err(_)
+            if command.starts_with('[')
+                && serde_json::from_str::<Vec<serde_json::Value>>(command).is_ok() =>
+        {
             return Err("a list of other things than texts".into());
         }
         Err(_) => words = vec!["CMD-SHELL".to_owned(), command.to_owned()],

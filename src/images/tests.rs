@@ -228,8 +228,12 @@ fn every_kind_of_health_check_is_written_so_that_it_means_the_same() {
         Healthcheck::off(),
         Healthcheck::command_line("curl -f http://localhost/ || exit 1").timeout("3s"),
         Healthcheck::command_line("NONE"),
-        Healthcheck::program(["/bin/check"]).start_period("5s").start_interval("500ms"),
-        Healthcheck::program(["curl", "-f", ""]).interval("1m30s").retries("3"),
+        Healthcheck::program(["/bin/check"])
+            .start_period("5s")
+            .start_interval("500ms"),
+        Healthcheck::program(["curl", "-f", ""])
+            .interval("1m30s")
+            .retries("3"),
     ] {
         same(&ImageSpec::default().with_healthcheck(check));
     }
@@ -280,11 +284,16 @@ fn everything() -> ImageSpec {
         compression: text("zstd"),
         cache_from: list("ghcr.io/acme/train:cache"),
         cache_to: list("auto"),
+        attest: pair("provenance", "max"),
         tag_format: text("{spec_hash}-cpu"),
         also_tag: list("latest"),
         expose: list("53/udp"),
         volume: list("/data"),
-        healthcheck: Some(Healthcheck::program(["/bin/check"]).interval("30s").retries("3")),
+        healthcheck: Some(
+            Healthcheck::program(["/bin/check"])
+                .interval("30s")
+                .retries("3"),
+        ),
         stop_signal: text("SIGINT"),
         shell: Some(vec!["/bin/bash".to_owned(), "-c".to_owned()]),
         steps: given.steps,

@@ -56,6 +56,7 @@ const ORDER: &[&str] = &[
     "compression",
     "cache-from",
     "cache-to",
+    "attest",
 ];
 
 /// The usual position of a field among the others.

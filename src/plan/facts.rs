@@ -133,11 +133,13 @@ fn questions(
         let is_pushed = pushes && world.is_pushed(id, &name);
         (name, is_pushed)
     });
-    std::iter::once(own).chain(also).flat_map(move |(name, is_pushed)| {
-        let local = (id, name.clone(), StoreKind::Local);
-        let registry = is_pushed.then(|| (id, name, StoreKind::Registry));
-        std::iter::once(local).chain(registry)
-    })
+    std::iter::once(own)
+        .chain(also)
+        .flat_map(move |(name, is_pushed)| {
+            let local = (id, name.clone(), StoreKind::Local);
+            let registry = is_pushed.then(|| (id, name, StoreKind::Registry));
+            std::iter::once(local).chain(registry)
+        })
 }
 
 fn existences(

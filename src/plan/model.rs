@@ -172,7 +172,11 @@ impl Facts {
         self.names.iter().flat_map(|name| {
             let places = [
                 (Some(&self.local), Some(&name.local), StoreKind::Local),
-                (self.registry.as_ref(), name.registry.as_ref(), StoreKind::Registry),
+                (
+                    self.registry.as_ref(),
+                    name.registry.as_ref(),
+                    StoreKind::Registry,
+                ),
             ];
             places.into_iter().filter_map(|(image, named, place)| {
                 let (image, named) = (image?, named?);

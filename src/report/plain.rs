@@ -185,9 +185,7 @@ fn progress(event: &Event) -> Option<(&str, String)> {
             image,
             format!("pushed in {}: {reference}", Seconds(*seconds)),
         ),
-        Event::ImageTagged { image, names, .. } => {
-            (image, format!("tagged {}", names.join(", ")))
-        }
+        Event::ImageTagged { image, names, .. } => (image, format!("tagged {}", names.join(", "))),
         Event::ImagePulled {
             image,
             reference,

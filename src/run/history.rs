@@ -178,7 +178,11 @@ impl History {
             Event::ImageTagged { image, .. } => {
                 let state = self.row(image).state;
                 let is_known = matches!(state, ImageState::Built | ImageState::Pushed);
-                (image, if is_known { state } else { ImageState::Fresh }, None)
+                (
+                    image,
+                    if is_known { state } else { ImageState::Fresh },
+                    None,
+                )
             }
             Event::ImageFailed { image, error, .. } => {
                 (image, ImageState::Failed, Some(harmless(error)))

@@ -160,6 +160,7 @@ static FIELDS: &[Field] = &[
     field("compression", Text(slot!(compression)), rules::compression, &[]),
     field("cache-from", List(slot!(cache_from)), rules::build_cache, &[]),
     field("cache-to", List(slot!(cache_to)), rules::build_cache, &["cache"]),
+    field("attest", Map(slot!(attest), rules::attestation), rules::attestation_kind, &["attestations"]),
     field("conda-packages", List(slot!(conda_packages)), rules::conda_package, &["conda"]),
     field("conda-channels", List(slot!(conda_channels)), rules::conda_channel, &["channels"]),
     field("cuda", Text(slot!(cuda)), rules::number, &[]),

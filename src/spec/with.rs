@@ -142,6 +142,8 @@ impl ImageSpec {
         with_env: env;
         /// Sets a label.
         with_label: labels;
+        /// Asks for an attestation, `provenance` (`min` or `max`) or `sbom` (`default`, or the image of a scanner).
+        with_attestation: attest;
         /// Sets an option of the builder.
         with_builder_option: builder_options;
         /// Sets a helper image, `uv-image` or `micromamba-image`.

@@ -31,21 +31,35 @@ fn names_are_given_after_the_build_and_need_none_afterwards() {
     sandbox.build(&[]).success().says("latest");
     assert_eq!(sandbox.built(), ["app"]);
     let latest = named(&sandbox, "local", &format!("{REGISTRY}/app:latest")).unwrap();
-    assert_eq!(named(&sandbox, "local", &format!("{REGISTRY}/app:v1")).unwrap(), latest);
+    assert_eq!(
+        named(&sandbox, "local", &format!("{REGISTRY}/app:v1")).unwrap(),
+        latest
+    );
     assert_eq!(sandbox.plan(&[]), ["app fresh"]);
     sandbox.write("imgspec.kdl", &manifest("also-tag \"latest\" \"v2\""));
     let v2 = format!("{REGISTRY}/app:v2");
-    assert_eq!(sandbox.plan(&[]), [format!("app build name-elsewhere:{v2}")]);
-    let plan = sandbox.run(&["graph", "plan", "--builder", "fake"]).success();
+    assert_eq!(
+        sandbox.plan(&[]),
+        [format!("app build name-elsewhere:{v2}")]
+    );
+    let plan = sandbox
+        .run(&["graph", "plan", "--builder", "fake"])
+        .success();
     assert_eq!(
         plan.stdout,
         format!("app  tag    `{v2}` is not this image\n0 to build, 1 to tag, 0 fresh\n")
     );
     let ran = sandbox.build(&["--progress", "json"]).success();
     let tagged = events(&ran);
-    let tagged: Vec<&Value> = tagged.iter().filter(|event| event["event"] == "image-tagged").collect();
+    let tagged: Vec<&Value> = tagged
+        .iter()
+        .filter(|event| event["event"] == "image-tagged")
+        .collect();
     assert_eq!(tagged.len(), 1, "{}", ran.stderr);
-    assert_eq!(tagged[0]["names"], json!([format!("{REGISTRY}/app:latest"), v2]));
+    assert_eq!(
+        tagged[0]["names"],
+        json!([format!("{REGISTRY}/app:latest"), v2])
+    );
     assert_eq!(sandbox.built(), [""; 0], "nothing is built for a name");
     assert_eq!(named(&sandbox, "local", &v2).unwrap(), latest);
     assert_eq!(sandbox.plan(&[]), ["app fresh"]);
@@ -59,7 +73,11 @@ fn a_name_that_another_image_took_is_taken_back() {
         ".imgspec/fake/local/{}+app+latest.json",
         REGISTRY.replace('/', "+")
     ));
-    std::fs::write(&stolen, r#"{"key":"other","digest":"sha256:00","size":null}"#).unwrap();
+    std::fs::write(
+        &stolen,
+        r#"{"key":"other","digest":"sha256:00","size":null}"#,
+    )
+    .unwrap();
     sandbox.built();
     sandbox.build(&[]).success().says("tagged");
     assert_eq!(sandbox.built(), [""; 0]);
@@ -96,7 +114,9 @@ fn a_name_that_cannot_be_given_fails_the_image_and_not_its_build() {
     let latest = format!("{REGISTRY}/app:latest");
     let sandbox = sandbox("also-tag \"latest\"").env("IMGSPEC_FAKE_FAIL", "latest");
     let said = sandbox.build(&[]).code(1);
-    said.says(&format!("the name `{latest}` could not be given: told to fail"));
+    said.says(&format!(
+        "the name `{latest}` could not be given: told to fail"
+    ));
     assert_eq!(sandbox.built(), ["app"]);
     let said = sandbox.build(&[]).code(1);
     said.says("it is built, but the name");
@@ -117,17 +137,32 @@ fn a_name_is_tried_again_like_a_push() {
 
 #[test]
 fn names_that_none_can_have_are_refused_at_their_places() {
-    let check = |manifest: &str| Sandbox::with(&[("imgspec.kdl", manifest)]).build(&[]).code(2).stderr;
-    let one = |names: &str| check(&format!("image \"a\" {{ base-image \"scratch\"; {names}; }}\n"));
+    let check = |manifest: &str| {
+        Sandbox::with(&[("imgspec.kdl", manifest)])
+            .build(&[])
+            .code(2)
+            .stderr
+    };
+    let one = |names: &str| {
+        check(&format!(
+            "image \"a\" {{ base-image \"scratch\"; {names}; }}\n"
+        ))
+    };
     for (names, words) in [
         ("also-tag \"La test\"", "Docker does not allow ` ` in a tag"),
         ("also-tag \".x\"", "a tag cannot begin with `.` or `-`"),
         ("also-tag \"\"", "`also-tag` cannot be empty"),
         ("also-tag \":latest\"", "also-tag \"latest\""),
         ("also-tag \"r.io/a\"", "also-tag \"r.io/a:latest\""),
-        ("also-tag \"r.io/a:1\"", "a further name in a registry needs `registry`"),
+        (
+            "also-tag \"r.io/a:1\"",
+            "a further name in a registry needs `registry`",
+        ),
         ("also-tag \"R.io/A:1\"", "error"),
-        (&format!("also-tag \"a@sha256:{}\"", "0".repeat(64)), "a tag, not a digest"),
+        (
+            &format!("also-tag \"a@sha256:{}\"", "0".repeat(64)),
+            "a tag, not a digest",
+        ),
         ("also-tags \"latest\"", "did you mean `also-tag`?"),
     ] {
         let said = one(names);
@@ -199,7 +234,9 @@ fn a_registry_gets_names_without_layers() {
     sandbox.run(&["graph", "build", "--push"]).success();
     assert_eq!(registry.manifest("releases/app", "1"), image);
     let asked = registry.asked();
-    let uploads = asked.iter().filter(|asked| asked.starts_with("PUT") && asked.contains("/blobs/"));
+    let uploads = asked
+        .iter()
+        .filter(|asked| asked.starts_with("PUT") && asked.contains("/blobs/"));
     assert_eq!(uploads.count(), 0, "{asked:?}");
     registry.is_whole();
 }

@@ -116,7 +116,10 @@ fn a_dockerfile_says_them_in_dockers_words() {
         assert!(text.lines().any(|it| it == line), "{line}\n{text}");
     }
     let text = sandbox.run(&["render", "line"]).success().stdout;
-    assert!(text.contains("\nHEALTHCHECK CMD test -f /f || exit 1\n"), "{text}");
+    assert!(
+        text.contains("\nHEALTHCHECK CMD test -f /f || exit 1\n"),
+        "{text}"
+    );
     let text = sandbox.run(&["render", "off"]).success().stdout;
     assert!(text.contains("\nHEALTHCHECK NONE\n"), "{text}");
 }
@@ -131,7 +134,10 @@ image "b" { base-image image="a"; shell reset=#true; commands "make"; }
     let sandbox = sandbox(manifest);
     let text = sandbox.run(&["render", "a"]).success().stdout;
     assert!(text.contains(r#"RUN ["/bin/bash","-c","make"]"#), "{text}");
-    assert!(text.contains(r#"RUN ["/bin/bash","-c","make install"]"#), "{text}");
+    assert!(
+        text.contains(r#"RUN ["/bin/bash","-c","make install"]"#),
+        "{text}"
+    );
     let text = sandbox.run(&["render", "b"]).success().stdout;
     assert!(text.contains(r#"RUN ["/bin/sh","-c","make"]"#), "{text}");
     assert!(!text.contains("SHELL"), "{text}");
@@ -145,8 +151,14 @@ fn values_that_docker_would_refuse_or_misread_are_refused() {
         ("expose -1", "takes a string, not a number"),
         ("expose 80.5", "takes a string, not a number"),
         ("expose \"80/TCP\"", "expose \"80/tcp\""),
-        ("expose \"80/http\"", "the protocols are `tcp`, `udp` and `sctp`"),
-        ("expose \"8080:80\"", "where they are published is said when a container starts"),
+        (
+            "expose \"80/http\"",
+            "the protocols are `tcp`, `udp` and `sctp`",
+        ),
+        (
+            "expose \"8080:80\"",
+            "where they are published is said when a container starts",
+        ),
         ("expose \"90-80\"", "the range ends before it begins"),
         ("expose \"1-65535\"", "a range has at most 1000 ports"),
         ("expose \"80 RUN x\"", "a port is a number"),
@@ -169,22 +181,46 @@ fn values_that_docker_would_refuse_or_misread_are_refused() {
         ("healthcheck \"a\\nRUN x\"", "line break"),
         ("healthcheck \"a \\\\\"", "cannot end with a backslash"),
         ("healthcheck \" a\"", "it cannot begin or end with a space"),
-        ("healthcheck #\"[\"curl\", \"-f\"]\"#", "write the program and its arguments as values"),
+        (
+            "healthcheck #\"[\"curl\", \"-f\"]\"#",
+            "write the program and its arguments as values",
+        ),
         ("healthcheck \"CMD\" \"curl\"", "`CMD` is not a program"),
-        ("healthcheck \"CMD-SHELL\" \"curl\"", "`CMD-SHELL` is not a program"),
-        ("healthcheck \"a\" \"b\" shell=#true", "a command line is one value"),
-        ("healthcheck #false retries=3", "`retries` has no effect: nothing is checked"),
+        (
+            "healthcheck \"CMD-SHELL\" \"curl\"",
+            "`CMD-SHELL` is not a program",
+        ),
+        (
+            "healthcheck \"a\" \"b\" shell=#true",
+            "a command line is one value",
+        ),
+        (
+            "healthcheck #false retries=3",
+            "`retries` has no effect: nothing is checked",
+        ),
         ("healthcheck \"a\" retries=0", "a whole number from 1"),
-        ("healthcheck \"a\" retries=1.5", "takes a string, not a number"),
-        ("healthcheck \"a\" interval=30", "takes a string, not a number"),
+        (
+            "healthcheck \"a\" retries=1.5",
+            "takes a string, not a number",
+        ),
+        (
+            "healthcheck \"a\" interval=30",
+            "takes a string, not a number",
+        ),
         ("healthcheck \"a\" interval=\"30\"", "a number with a unit"),
-        ("healthcheck \"a\" interval=\"0s\"", "between `1ms` and 24 hours"),
+        (
+            "healthcheck \"a\" interval=\"0s\"",
+            "between `1ms` and 24 hours",
+        ),
         ("healthcheck \"a\" timeout=\"-1s\"", "a number with a unit"),
         ("healthcheck \"a\" timeout=\"1 s\"", "a number with a unit"),
         ("healthcheck \"a\" timeout=\"99999999999999999h\"", "error"),
         ("healthcheck \"a\" start=\"1s\"", "has no property `start`"),
         ("healthcheck \"a\" { x; }", "takes no block"),
-        ("healthcheck \"a\"; healthcheck \"b\"", "`healthcheck` is given twice"),
+        (
+            "healthcheck \"a\"; healthcheck \"b\"",
+            "`healthcheck` is given twice",
+        ),
         ("volumes \"/a\"", "did you mean `volume`?"),
         ("ports 80", "did you mean `expose`?"),
     ] {
@@ -220,7 +256,14 @@ image "b" extends="t" { shell "/bin/b" "-e" "-c"; }
     );
     let b = "EXPOSE 80/tcp 9000/tcp\nVOLUME [\"/t\"]\nSTOPSIGNAL SIGINT\nSHELL [\"/bin/b\",\"-e\",\"-c\"]\nHEALTHCHECK --interval=5s CMD /t";
     assert_eq!(of("b", &[]), b);
-    let set = ["--set", "b.expose=70", "--set", "b.stop-signal=9", "--set", "b.shell=/bin/c -c"];
+    let set = [
+        "--set",
+        "b.expose=70",
+        "--set",
+        "b.stop-signal=9",
+        "--set",
+        "b.shell=/bin/c -c",
+    ];
     assert_eq!(
         of("b", &set),
         "EXPOSE 70/tcp\nVOLUME [\"/t\"]\nSTOPSIGNAL 9\nSHELL [\"/bin/c\",\"-c\"]\nHEALTHCHECK --interval=5s CMD /t"
@@ -232,11 +275,17 @@ image "b" extends="t" { shell "/bin/b" "-e" "-c"; }
 #[test]
 fn commands_edit_them_like_other_fields() {
     let sandbox = sandbox("image \"a\" {\n    base-image \"scratch\"\n    copy \"f\"\n}\n");
-    sandbox.run(&["add", "a", "expose", "8080", "53/udp"]).success();
+    sandbox
+        .run(&["add", "a", "expose", "8080", "53/udp"])
+        .success();
     sandbox.run(&["add", "a", "volume", "/data"]).success();
     sandbox.run(&["add", "a", "also-tag", "latest"]).success();
-    sandbox.run(&["set", "a", "stop-signal", "SIGINT"]).success();
-    sandbox.run(&["set", "a", "shell", "/bin/bash", "-c"]).success();
+    sandbox
+        .run(&["set", "a", "stop-signal", "SIGINT"])
+        .success();
+    sandbox
+        .run(&["set", "a", "shell", "/bin/bash", "-c"])
+        .success();
     let text = sandbox.read("imgspec.kdl");
     for line in [
         "    expose \"8080\" \"53/udp\"\n",
@@ -247,5 +296,8 @@ fn commands_edit_them_like_other_fields() {
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
-    sandbox.run(&["add", "a", "expose", "0"]).code(2).says("65535");
+    sandbox
+        .run(&["add", "a", "expose", "0"])
+        .code(2)
+        .says("65535");
 }

@@ -128,7 +128,9 @@ fn contents(store: &Store, images: &[Artifact]) -> Result<Contents, BuildError> 
     let mut list: Vec<_> = list.into_values().collect();
     list.sort_by_key(|(at, ..)| *at);
     let list = list.iter();
-    let list: Vec<Value> = list.map(|(_, manifest, names)| entry(manifest, names)).collect();
+    let list: Vec<Value> = list
+        .map(|(_, manifest, names)| entry(manifest, names))
+        .collect();
     let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": index });
     Ok(Contents {
         index: serde_json::to_vec(&index).map_err(failed)?,

@@ -29,8 +29,8 @@ use super::daemon::DOCKER;
 use super::oci::store::Store;
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, Cancel, Claimant, CleanUp, Cleaned,
-    Existence, Job, Memory, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context,
-    refused_caches,
+    Existence, Job, Memory, Notes, Outsider, Resolved, StoreKind, Unresolved, Unsupported, Wanted,
+    context, refused_caches,
 };
 use crate::asking::Asker;
 use crate::process;
@@ -152,6 +152,10 @@ impl Backend for Envd {
                 why: build::WRONG_BUILDKIT.to_owned(),
             });
         }
+        unsupported.extend(attest::refused(
+            wishes,
+            "it makes its images of layers that BuildKit has left already",
+        ));
         unsupported.extend(refused_caches(
             wishes,
             "its BuildKit keeps its steps itself",

@@ -59,9 +59,7 @@ impl TransferError {
     /// A failed transfer of an image in words.
     pub(in crate::backend) fn of_image(self, reference: &str) -> BuildError {
         match self {
-            Self::Absent => {
-                BuildError::Failed(format!("the registry does not have `{reference}`"))
-            }
+            Self::Absent => BuildError::Failed(format!("the registry does not have `{reference}`")),
             Self::Passing(why) => BuildError::Transient(format!("`{reference}`: {why}")),
             Self::Final(why) => BuildError::Failed(format!("`{reference}`: {why}")),
             Self::Lost(why) | Self::Store(why) => BuildError::Failed(why),

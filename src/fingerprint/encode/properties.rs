@@ -110,14 +110,16 @@ fn recipe() -> impl Strategy<Value = Recipe> {
         prop::option::of(text()),
         running(),
     )
-        .prop_map(|(entrypoint, cmd, user, labels, compression, running)| Config {
-            entrypoint,
-            cmd,
-            user,
-            labels,
-            compression,
-            ..running
-        });
+        .prop_map(
+            |(entrypoint, cmd, user, labels, compression, running)| Config {
+                entrypoint,
+                cmd,
+                user,
+                labels,
+                compression,
+                ..running
+            },
+        );
     let steps = prop::collection::vec(step(), 0..4);
     (words(), base, steps, config, secrets()).prop_map(
         |(platforms, base, steps, config, secrets)| Recipe {

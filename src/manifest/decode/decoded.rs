@@ -68,11 +68,13 @@ impl Decoded {
                 .map(|(name, value)| name.text.len() + value.text.len() + 128)
                 .sum(),
             Self::Base(..) | Self::CopyMode(..) | Self::Flag(..) => 32,
-            Self::Healthcheck(check, _) => 128 + match &check.test {
-                HealthTest::Off => 0,
-                HealthTest::CommandLine(line) => line.len(),
-                HealthTest::Program(words) => words.iter().map(|word| word.len() + 32).sum(),
-            },
+            Self::Healthcheck(check, _) => {
+                128 + match &check.test {
+                    HealthTest::Off => 0,
+                    HealthTest::CommandLine(line) => line.len(),
+                    HealthTest::Program(words) => words.iter().map(|word| word.len() + 32).sum(),
+                }
+            }
             Self::Copies(copies) => copies.len() * 128,
             Self::Mounts(mounts) => mounts.len() * 128,
             Self::Secret(..) | Self::Dockerfile(..) => 256,

@@ -105,9 +105,9 @@ impl Decoder<'_> {
         let message = format!("`{name}` is given twice");
         let mistake = Diagnostic::twice("duplicate-field", message, &node.name.place, before);
         self.notes.tell(match field.kind {
-            FieldKind::Words(_) | FieldKind::Shell(_) | FieldKind::Platforms => mistake.help(format!(
-                "write several values one after another: `{name} \"…\" \"…\"`"
-            )),
+            FieldKind::Words(_) | FieldKind::Shell(_) | FieldKind::Platforms => mistake.help(
+                format!("write several values one after another: `{name} \"…\" \"…\"`"),
+            ),
             _ => mistake.help("it holds a single value: remove one of the two lines"),
         });
     }

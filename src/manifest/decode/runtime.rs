@@ -27,7 +27,11 @@ impl Decoder<'_> {
     }
 
     /// Decodes `healthcheck "program" "argument" interval="30s"`, `healthcheck "command line"` and `healthcheck #false`.
-    pub(super) fn healthcheck(&mut self, field: &Field, node: &Node) -> Option<(Healthcheck, Place)> {
+    pub(super) fn healthcheck(
+        &mut self,
+        field: &Field,
+        node: &Node,
+    ) -> Option<(Healthcheck, Place)> {
         bare(
             node,
             &[
@@ -81,14 +85,19 @@ impl Decoder<'_> {
             [value] => {
                 let line = self.checked(name, field.rule, value)?.text;
                 let is_off = line == "NONE" && by_shell.is_none();
-                Some(if is_off { HealthTest::Off } else { HealthTest::CommandLine(line) })
+                Some(if is_off {
+                    HealthTest::Off
+                } else {
+                    HealthTest::CommandLine(line)
+                })
             }
             [program, ..] => {
                 let words = self.all_checked(name, rules::any, node);
                 let program = self.checked(name, rules::line, program)?;
                 self.no_kind(&program);
                 if by_shell == Some(true) {
-                    let mistake = Diagnostic::error("too-many-arguments", "a command line is one value");
+                    let mistake =
+                        Diagnostic::error("too-many-arguments", "a command line is one value");
                     let mistake = mistake.at(node.head(), "these are a program and its arguments");
                     self.notes.tell(mistake);
                 }

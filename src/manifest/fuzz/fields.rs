@@ -64,7 +64,10 @@ impl Grammar<'_> {
                 })
             }
         };
-        for PartRule { name, rule } in rules::HEALTH_TIMES.into_iter().chain([rules::HEALTH_RETRIES]) {
+        for PartRule { name, rule } in rules::HEALTH_TIMES
+            .into_iter()
+            .chain([rules::HEALTH_RETRIES])
+        {
             if self.random.chance(1, 3) {
                 node.props.push((name.to_owned(), self.taken(rule)));
             }

@@ -163,8 +163,8 @@ fn set(fields: &mut Fields, world: &World, id: &str, is_sub: bool) {
             continue;
         }
         let mut node = GenNode::new(name).arg(value.as_str());
-        let is_list =
-            fields::find(name).is_some_and(|field| matches!(field.kind, FieldKind::List(_) | FieldKind::Ports(_)));
+        let is_list = fields::find(name)
+            .is_some_and(|field| matches!(field.kind, FieldKind::List(_) | FieldKind::Ports(_)));
         node.reset = is_list && lists.insert(name.clone());
         add(fields, &[node], &folder(is_sub), &Names::new());
     }

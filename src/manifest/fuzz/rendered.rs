@@ -112,7 +112,11 @@ fn config(read: &Read, spec: &ImageSpec, recipe: &Recipe) {
 fn runtime(read: &Read, spec: &ImageSpec, recipe: &Recipe) {
     assert_eq!(read.expose, recipe.config.expose, "the ports");
     let said: BTreeSet<&String> = spec.volume.iter().collect();
-    assert!(read.volumes.iter().eq(said), "the volumes {:?}", read.volumes);
+    assert!(
+        read.volumes.iter().eq(said),
+        "the volumes {:?}",
+        read.volumes
+    );
     assert_eq!(read.stop_signal, spec.stop_signal, "the signal");
     assert_eq!(read.shell, spec.shell, "the shell");
     let said = spec.healthcheck.as_ref().map(|check| match &check.test {
@@ -121,8 +125,15 @@ fn runtime(read: &Read, spec: &ImageSpec, recipe: &Recipe) {
         HealthTest::Program(words) => [&["CMD".to_owned()], words.as_slice()].concat(),
     });
     let found = read.healthcheck.as_ref();
-    assert_eq!(found.map(|(_, test)| test), said.as_ref(), "the health check");
-    let settings = spec.healthcheck.as_ref().map(|check| check.settings().count());
+    assert_eq!(
+        found.map(|(_, test)| test),
+        said.as_ref(),
+        "the health check"
+    );
+    let settings = spec
+        .healthcheck
+        .as_ref()
+        .map(|check| check.settings().count());
     let flags = found.map(|(flags, _)| flags.len());
     assert_eq!(flags, settings, "the settings of the health check");
 }

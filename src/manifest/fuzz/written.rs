@@ -3,8 +3,8 @@
 use super::model::GenNode;
 use crate::spec::fields::{self, Field, FieldKind};
 use crate::spec::{
-    Base, Copy, CopyFrom, GivenPath, HealthTest, Healthcheck, ImageSpec, NamedContext, OwnDockerfile, OwnStep, Secret,
-    SecretFile, SecretSource, SourceCopyMode, WorkspacePath,
+    Base, Copy, CopyFrom, GivenPath, HealthTest, Healthcheck, ImageSpec, NamedContext,
+    OwnDockerfile, OwnStep, Secret, SecretFile, SecretSource, SourceCopyMode, WorkspacePath,
 };
 
 /// The nodes of a spec's fields.

@@ -10,7 +10,9 @@ use crate::recipe::cuda::cuda_base;
 use crate::recipe::files::FileSet;
 use crate::recipe::model::{Config, Healthcheck};
 use crate::spec::rules::{Ports, read_ports, read_retries, read_time};
-use crate::spec::{self, Base, DEFAULT_BASE, ImageSpec, NamedContext, Secret, SecretSource, SecretStep};
+use crate::spec::{
+    self, Base, DEFAULT_BASE, ImageSpec, NamedContext, Secret, SecretSource, SecretStep,
+};
 
 impl Lowering<'_> {
     pub(super) fn dockerfile(&mut self) -> Option<Box<DockerfileRecipe>> {

@@ -20,8 +20,8 @@ pub(crate) use mistakes::{
 #[cfg(test)]
 pub(crate) use names::check_tag;
 pub(crate) use names::{
-    also_tag, build_cache, check_name, check_reference, check_registry, check_tag_format, fill_braces,
-    format_tag, has_registry,
+    also_tag, build_cache, check_name, check_reference, check_registry, check_tag_format,
+    fill_braces, format_tag, has_registry,
 };
 pub(crate) use packages::*;
 pub(crate) use parts::*;

@@ -212,7 +212,11 @@ pub(crate) fn also_tag(name: &str) -> Result<(), Refused> {
     if name.rsplit_once(':').is_some_and(has_tag) {
         return Ok(());
     }
-    settled("a whole reference needs a tag", format!("{name}:latest"), also_tag)
+    settled(
+        "a whole reference needs a tag",
+        format!("{name}:latest"),
+        also_tag,
+    )
 }
 
 fn check_repository(name: &str) -> Result<(), Refused> {

@@ -121,10 +121,7 @@ pub(crate) fn stop_signal(value: &str) -> Result<(), Refused> {
     let upper = value.to_ascii_uppercase();
     let upper = upper.strip_prefix("SIG").unwrap_or(&upper);
     match closest(upper, SIGNALS.iter().copied()) {
-        Some(meant) => refuse_for(
-            format!("did you mean `SIG{meant}`?"),
-            format!("SIG{meant}"),
-        ),
+        Some(meant) => refuse_for(format!("did you mean `SIG{meant}`?"), format!("SIG{meant}")),
         None => refuse("it is not a signal of Linux, such as `SIGTERM`, `SIGINT` or `SIGRTMIN+3`"),
     }
 }
@@ -180,7 +177,10 @@ pub(crate) fn read_time(value: &str) -> Result<Duration, Refused> {
         let (number, after) = rest.split_at(end.ok_or_else(unreadable)?);
         let end = after.find(|c: char| c.is_ascii_digit() || c == '.');
         let (unit, after) = after.split_at(end.unwrap_or(after.len()));
-        let (_, unit) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(unreadable)?;
+        let (_, unit) = UNITS
+            .iter()
+            .find(|(name, _)| *name == unit)
+            .ok_or_else(unreadable)?;
         let part = times(number, *unit).ok_or_else(unreadable)?;
         nanoseconds = nanoseconds.saturating_add(part);
         rest = after;

@@ -216,6 +216,26 @@ pub(crate) fn label_name(name: &str) -> Result<(), Refused> {
     )
 }
 
+/// Kinds of attestations, by Docker's names.
+pub(crate) fn attestation_kind(kind: &str) -> Result<(), Refused> {
+    const KINDS: [&str; 2] = ["provenance", "sbom"];
+    if KINDS.contains(&kind) {
+        return Ok(());
+    }
+    match closest(&kind.to_lowercase(), KINDS) {
+        Some(meant) => refuse(format!("did you mean `{meant}`?")),
+        None => refuse("the attestations are `provenance` and `sbom`"),
+    }
+}
+
+/// The details of an attestation: words that remain one value where lists are separated by commas.
+pub(crate) fn attestation(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    let is_list = |c: char| c.is_whitespace() || ",\"=".contains(c);
+    let why = "it is one word, without `=`, commas and quotes";
+    require(!value.contains(is_list), why)
+}
+
 pub(crate) fn stage_name(name: &str) -> Result<(), Refused> {
     let why = "the name of a stage consists of letters, digits, `-`, `_` and `.`, or is a number";
     require(is_made_of(name, "", "_-."), why)
