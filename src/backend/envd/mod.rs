@@ -25,6 +25,7 @@ pub use offer::REGISTRY;
 use program::INSTALL;
 pub use program::{CONTEXT, Envd};
 
+use super::buildkit::attest;
 use super::daemon::DOCKER;
 use super::oci::store::Store;
 use super::{

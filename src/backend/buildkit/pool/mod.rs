@@ -21,6 +21,7 @@ use crate::backend::oci::registry::Access;
 use crate::backend::platform::Platform;
 use crate::backend::{Availability, BuildError, Unplaced, elsewhere};
 use crate::disk::system_words;
+use crate::recipe::Recipe;
 use members::{Member, Members, State, TICK};
 use standing::Placement;
 
