@@ -235,6 +235,7 @@ mod tests {
         python: step 1/2 apt-get install git
         python: built in 3.2s: ghcr.io/acme/python:0123456789abcdef0123456789abcdef
         python: pushed in 0.8s: ghcr.io/acme/python:0123456789abcdef0123456789abcdef
+        python: tagged ghcr.io/acme/python:latest
         tools: pulled in 1.5s: ghcr.io/acme/tools:0123456789abcdef0123456789abcdef
         train: started with docker: `src/train.py` changed
         train: attempt 2 of 4 in 1.5s: the registry answered 503

@@ -219,7 +219,6 @@ pub(super) const ROWS: &[Row] = &[
     ("entrypoint", "", "entrypoint \"x\"", In),
     ("cmd", "", "cmd \"x\"", In),
     ("expose", "", "expose 8080", In),
-    ("expose", "expose 8080", "expose \"8080/udp\"", In),
     (
         "expose",
         "expose 8080 53",
@@ -227,23 +226,11 @@ pub(super) const ROWS: &[Row] = &[
         Out,
     ),
     ("volume", "", "volume \"/data\"", In),
-    (
-        "volume",
-        "volume \"/a\" \"/b\"",
-        "volume \"/b\" \"/a\"",
-        Out,
-    ),
     ("healthcheck", "", "healthcheck #false", In),
     (
         "healthcheck",
         "healthcheck \"a\"",
         "healthcheck \"a\" shell=#false",
-        In,
-    ),
-    (
-        "healthcheck",
-        "healthcheck \"a\"",
-        "healthcheck \"a\" retries=3",
         In,
     ),
     (
