@@ -169,12 +169,12 @@ fn names_that_none_can_have_are_refused_at_their_places() {
         assert!(said.contains(words), "{names}: {said}");
     }
     let said = check(
-        "defaults { base-image \"scratch\"; registry \"r.io/x\"; name \"app\"; }\nimage \"a\" { also-tag \"latest\"; }\n\
-         image \"b\" { env A=\"1\"; also-tag \"v1\" \"latest\"; }\nimage \"c\" { env A=\"2\"; tag-format \"v1\"; }\n",
+        "defaults { base-image \"scratch\"; registry \"r.io/x\"; name \"app\"; }\nimage \"a\" { tag-format \"a\"; also-tag \"latest\"; }\n\
+         image \"b\" { tag-format \"b\"; also-tag \"v1\" \"latest\"; }\nimage \"c\" { tag-format \"v1\"; }\n",
     );
     for words in [
         "images `a` and `b` would both be tagged `r.io/x/app:latest`",
-        "imgspec.kdl:3:39",
+        "imgspec.kdl:3:",
         "images `b` and `c` would both be tagged `r.io/x/app:v1`",
     ] {
         assert!(said.contains(words), "{words}: {said}");
