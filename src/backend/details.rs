@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::oci::manifest::Manifest;
@@ -70,8 +69,12 @@ pub struct ConfigDetails {
 
 /// The names of a set, which a config has as an object of empty objects.
 fn names<'de, D: Deserializer<'de>>(config: D) -> Result<Option<Vec<String>>, D::Error> {
-    let set: Option<BTreeMap<String, IgnoredAny>> = Deserialize::deserialize(config)?;
-    Ok(set.map(|set| set.into_keys().collect()))
+    let set: Option<serde_json::Map<String, serde_json::Value>> = Deserialize::deserialize(config)?;
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    Ok(set.map(|set| sorted(set.into_iter().map(|(name, _)| name).collect())))
 }
 
 /// A layer of an image.

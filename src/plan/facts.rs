@@ -137,7 +137,7 @@ fn questions(
         .chain(also)
         .flat_map(move |(name, is_pushed)| {
             let local = (id, name.clone(), StoreKind::Local);
-            let registry = is_pushed.then(|| (id, name, StoreKind::Registry));
+            let registry = is_pushed.then_some((id, name, StoreKind::Registry));
             std::iter::once(local).chain(registry)
         })
 }

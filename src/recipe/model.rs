@@ -228,7 +228,9 @@ impl Config {
 pub(crate) fn time_words(time: Duration) -> String {
     let nanoseconds = time.as_nanos();
     let units = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
-    let whole = units.into_iter().find(|(_, size)| nanoseconds % size == 0);
+    let whole = units
+        .into_iter()
+        .find(|(_, size)| nanoseconds.is_multiple_of(*size));
     let (unit, size) = whole.unwrap_or(("ns", 1));
     format!("{}{unit}", nanoseconds / size)
 }

@@ -200,7 +200,7 @@ impl<'r> Engine<'r> {
             Ok(Done::Built(built)) => self.built(&image, &job, built, seconds),
             Ok(Done::Postponed(watched)) => self.postpone(image, job, *watched),
             _ if job.is_superseded => {}
-            Ok(Done::Pushed(digest)) => self.pushed(image, &job, digest, seconds),
+            Ok(Done::Pushed(digest)) => self.pushed(&image, &job, digest, seconds),
             Ok(Done::Tagged) => {
                 self.state.note_tagged(&image, &job);
                 self.tagged(&image, Some(seconds));
@@ -245,17 +245,17 @@ impl<'r> Engine<'r> {
         }
     }
 
-    fn pushed(&mut self, image: String, job: &Job, digest: Option<String>, seconds: f64) {
-        self.state.note_pushed(&image, job, digest);
+    fn pushed(&mut self, image: &str, job: &Job, digest: Option<String>, seconds: f64) {
+        self.state.note_pushed(image, job, digest);
         if let Some(wave) = &mut self.wave {
-            wave.pushed.insert(image.clone());
+            wave.pushed.insert(image.to_owned());
         }
         self.emit(Event::ImagePushed {
-            image: image.clone(),
+            image: image.to_owned(),
             reference: job.reference.clone(),
             seconds,
         });
-        self.tagged(&image, None);
+        self.tagged(image, None);
     }
 
     /// Reports the further names that an image now has.

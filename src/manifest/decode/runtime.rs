@@ -52,15 +52,15 @@ impl Decoder<'_> {
         if test == HealthTest::Off {
             self.nothing_to_set(node);
         }
-        let text = |given: Option<Spanned>| given.map(|given| given.text);
+        let said = |given: Option<Spanned>| given.map(|given| given.text);
         let [interval, timeout, start_period, start_interval] = times;
         let check = Healthcheck {
             test,
-            interval: text(interval?),
-            timeout: text(timeout?),
-            start_period: text(start_period?),
-            start_interval: text(start_interval?),
-            retries: text(retries?),
+            interval: said(interval?),
+            timeout: said(timeout?),
+            start_period: said(start_period?),
+            start_interval: said(start_interval?),
+            retries: said(retries?),
         };
         Some((check, node.head()))
     }

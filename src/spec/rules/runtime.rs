@@ -91,7 +91,7 @@ pub(crate) fn volume(value: &str) -> Result<(), Refused> {
     let why = "it cannot contain `.` or `..`";
     require(!parts.any(|part| matches!(part, "." | "..")), why)?;
     let why = "the whole file system cannot be a volume";
-    require(value.trim_matches('/') != "", why)
+    require(!value.trim_matches('/').is_empty(), why)
 }
 
 /// One word of the shell that runs command lines.
