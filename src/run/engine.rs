@@ -14,7 +14,7 @@ use super::mailbox::{Ended, Reporter};
 use super::state::{Rules, State};
 use super::wave::{Outcome, Wave};
 use super::worker::{Built, Done, TaskKind};
-use crate::backend::BuildError;
+use crate::backend::{BuildError, StoreKind};
 use crate::graph::ImageId;
 use crate::plan::{Facts, Plan, Reason, WhenUnknown};
 use crate::world::View;
@@ -230,7 +230,8 @@ impl<'r> Engine<'r> {
                 seconds,
             },
         });
-        if !self.state.will_be_pushed(image) {
+        // Names of an image that another runner has pushed are that one's to give.
+        if found != Some(StoreKind::Registry) && !self.state.will_be_pushed(image) {
             self.tagged(image, None);
         }
         if let Some(wave) = self.wave.as_mut().filter(|_| !job.is_superseded) {
