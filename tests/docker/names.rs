@@ -103,8 +103,9 @@ fn a_daemon_and_its_registry_get_names_and_nothing_is_built_for_one() {
             assert!(manifest_of(&name).is_some(), "{store}: {name}");
         }
         let again = build(&sandbox, &["--push"]).success();
-        assert!(
-            again.stderr.contains("1 image fresh"),
+        assert_eq!(
+            named(&again, "image-fresh"),
+            ["a"],
             "{store}: {}",
             again.stderr
         );
