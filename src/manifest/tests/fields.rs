@@ -48,7 +48,7 @@ fn unknown_fields() {
     5 |     restart "always"
       |     ^^^^^^^ no field has this name
       |
-      = help: docs/manifest.md lists all fields
+      = help: similar names: `registry`; docs/manifest.md lists all fields
 
     4 errors
     "#);
