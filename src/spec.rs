@@ -71,6 +71,9 @@ pub struct ImageSpec {
     pub source_root: Option<GivenPath>,
     /// Which of the source files are copied in.
     pub source_copy_mode: Option<SourceCopyMode>,
+    /// The source files to copy, relative to [`Self::source_root`]: the modules that flytekit has loaded. Only with
+    /// [`Self::flytekit`].
+    pub source_files: Vec<String>,
     /// Files to copy into the image, in order.
     pub copy: Vec<Copy>,
     /// Shell commands to run in the image, in order.
@@ -107,6 +110,10 @@ pub struct ImageSpec {
     pub registry_config: Option<GivenPath>,
     /// Version of flytekit to be compatible with: sets the tag, user and environment.
     pub flytekit: Option<String>,
+    /// flytekit's id of the spec, which the image contains; computed if not given.
+    pub flytekit_id: Option<String>,
+    /// Version of the Python that flytekit runs in, which it installs where there is no [`Self::python_version`].
+    pub flytekit_python: Option<String>,
 }
 
 /// A dependency of one image on another image of the workspace.
@@ -189,6 +196,11 @@ impl ImageSpec {
             }
         }
         paths
+    }
+
+    /// The version of Python to install.
+    pub(crate) fn python(&self) -> Option<&String> {
+        self.python_version.as_ref().or(self.flytekit_python.as_ref())
     }
 
     pub(crate) fn installs_python_packages(&self) -> bool {

@@ -77,7 +77,7 @@ fn cuda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
             None => clash,
         });
     }
-    let has_python = spec.python_version.is_some()
+    let has_python = spec.python().is_some()
         || spec.python_exec.is_some()
         || spec.installs_conda_packages();
     if spec.installs_python_packages() && !has_python {

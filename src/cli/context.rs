@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use super::failure::Failure;
 use super::options::{Global, Progress};
 use super::screen::{Screen, eprint_text};
-use super::signals;
+use super::{signals, text};
 use crate::backend::elsewhere::Elsewhere;
 use crate::backend::envd;
 use crate::diagnostic::Diagnostic;
-use crate::disk::{Shown, system_words};
+use crate::disk::{Shown, limits, system_words};
 use crate::graph::DEFAULT_GROUP;
 use crate::limits::{Limits, NoTime};
 use crate::manifest::{self, Apart, FILE_NAME, Overrides, Root};
 use crate::report::{self, words::Count};
 use crate::run::Event;
-use crate::session::{Opening, Refusal, Selection, Session, Start, Trust};
+use crate::session::{self, Opening, Refusal, Selection, Session, Start, Trust, Wrong};
 use crate::spec::WorkspacePath;
 
 /// The environment of a command: its directory, manifest, limits and screen.
@@ -86,12 +86,47 @@ impl Context {
         }
     }
 
-    /// Path of the root manifest.
+    /// Path of the root manifest, which is a file.
     pub(super) fn manifest(&self) -> Result<PathBuf, Failure> {
+        if self.is_stdin() {
+            let message = "this command needs a manifest that is a file";
+            return Err(Failure::usage(message, "name one after `-f`"));
+        }
+        self.root_manifest()
+    }
+
+    /// Path of the root manifest. One from standard input has a path too: in the directory that its own paths start at.
+    fn root_manifest(&self) -> Result<PathBuf, Failure> {
         match self.insisted() {
             Some(manifest) => Ok(manifest),
             None => Ok(self.found()?.manifest.clone()),
         }
+    }
+
+    fn is_stdin(&self) -> bool {
+        self.file.as_deref().is_some_and(text::is_stdin)
+    }
+
+    /// Examines the workspace: the manifest found, named by a flag, or read from standard input.
+    pub(super) fn examine(
+        &self,
+        builder: Option<&str>,
+        elsewhere: &Elsewhere,
+    ) -> Result<Result<Session, Box<Wrong>>, Failure> {
+        let manifest = self.root_manifest()?;
+        let opening = Opening {
+            manifest: &manifest,
+            overrides: &self.overrides,
+            builder,
+            elsewhere,
+            env: &self.env(),
+            trust: self.trust,
+        };
+        if !self.is_stdin() {
+            return Ok(session::examine(&opening, None));
+        }
+        let text = text::read(None, text::STDIN, limits::MANIFEST)?;
+        Ok(session::examine_text(&opening, &text))
     }
 
     /// Path of the root manifest given by a flag, if any.
@@ -176,16 +211,8 @@ impl Context {
         builder: Option<&str>,
         elsewhere: &Elsewhere,
     ) -> Result<Session, Failure> {
-        let manifest = self.manifest()?;
-        let opening = Opening {
-            manifest: &manifest,
-            overrides: &self.overrides,
-            builder,
-            elsewhere,
-            env: &self.env(),
-            trust: self.trust,
-        };
-        let session = Session::open(&opening).map_err(|refusal| match refusal {
+        let examined = self.examine(builder, elsewhere)?.map_err(Refusal::from);
+        let session = examined.map_err(|refusal| match refusal {
             Refusal::Wrong(mut diagnostics, sources) => {
                 diagnostics.extend(self.apart());
                 Failure::Refused(Refusal::Wrong(diagnostics, sources))

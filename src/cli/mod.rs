@@ -37,6 +37,7 @@ mod show;
 mod signals;
 mod summary;
 mod tag;
+mod text;
 mod variables;
 mod watch;
 

@@ -14,7 +14,8 @@ pub(super) struct Global {
     /// Work as if started in this directory
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub(super) directory: Option<PathBuf>,
-    /// Use this manifest, even if another includes it, instead of searching for the workspace's
+    /// Use this manifest, even if another includes it, instead of searching for the workspace's; `-` is standard input, with
+    /// paths relative to this directory
     #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
     pub(super) file: Option<PathBuf>,
     /// Use the manifest in this directory, even if another includes it

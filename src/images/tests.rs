@@ -257,6 +257,7 @@ fn everything() -> ImageSpec {
         env: [pair("A", "\"\n\\"), pair("reset", "1")].concat(),
         source_root: Some(GivenPath::new("src")),
         source_copy_mode: Some(SourceCopyMode::All),
+        source_files: list("a.py"),
         copy: given.copy,
         commands: list("make\n\tinstall"),
         entrypoint: Some(Vec::new()),
@@ -280,6 +281,8 @@ fn everything() -> ImageSpec {
         builder_config: pair("uv-image", "ghcr.io/x/uv:1"),
         registry_config: Some(GivenPath::new("envd.json")),
         flytekit: text("1.16.31"),
+        flytekit_id: text("3kQmFH5d_tZ0aR5b0wF-2A"),
+        flytekit_python: text("3.12"),
     }
 }
 

@@ -11,6 +11,8 @@ pub(crate) const WIDTH: usize = 100;
 
 const ORDER: &[&str] = &[
     "flytekit",
+    "flytekit-id",
+    "flytekit-python",
     "registry",
     "name",
     "tag-format",
@@ -40,6 +42,7 @@ const ORDER: &[&str] = &[
     "env",
     "source-root",
     "source-copy-mode",
+    "source-files",
     "copy",
     "commands",
     "user",

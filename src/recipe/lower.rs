@@ -135,6 +135,9 @@ impl Lowering<'_> {
             builder_config: _,
             registry_config: _,
             flytekit: _,
+            flytekit_id: _,
+            flytekit_python: _,
+            python_version: _,
             // See `own_steps`.
             steps: _,
             // See `conda`, `python_packages`, `sources`.
@@ -145,10 +148,10 @@ impl Lowering<'_> {
             python_bytecode: _,
             python_exec: _,
             source_copy_mode: _,
+            source_files: _,
             runtime_packages: _,
             apt_packages,
             conda_packages,
-            python_version,
             packages,
             requirements,
             env,
@@ -168,7 +171,7 @@ impl Lowering<'_> {
         }
         if !conda_packages.is_empty() {
             self.conda(conda_packages);
-        } else if let (Some(version), None) = (python_version, &self.spec.python_exec) {
+        } else if let (Some(version), None) = (self.spec.python(), &self.spec.python_exec) {
             let version = version.clone();
             self.steps.push(Step::Python { version });
         }

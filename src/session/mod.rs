@@ -18,6 +18,7 @@ mod select;
 mod standby;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,7 +44,7 @@ pub use crate::fingerprint::Trust;
 use crate::fingerprint::files::Trail;
 use crate::fingerprint::{BadSet, FileReader, Fingerprints};
 use crate::graph::ImageId;
-use crate::manifest::Overrides;
+use crate::manifest::{self, Overrides};
 use crate::plan::{self, Facts, Judgement, Plan, facts};
 use crate::process;
 use crate::recipe::Recipe;
@@ -153,7 +154,24 @@ pub struct Kept {
 /// Loads, checks and fingerprints a workspace, reusing `kept` from an earlier examination of the same root. Reports all
 /// errors in the manifests and in the files they name at once, together with the workspace.
 pub fn examine(opening: &Opening<'_>, kept: Option<&Kept>) -> Result<Session, Box<Wrong>> {
-    let mut checked = check::check(opening.manifest, opening.overrides, opening.env);
+    let checked = check::check(opening.manifest, opening.overrides, opening.env);
+    examine_opened(checked, opening, kept)
+}
+
+/// Like [`examine`], with this text as the root manifest: its path in `opening` is where it would be, and need not exist.
+pub fn examine_text(opening: &Opening<'_>, text: &str) -> Result<Session, Box<Wrong>> {
+    let name = opening.manifest.file_name().and_then(OsStr::to_str);
+    let instead = (name.unwrap_or_default(), text);
+    let loaded =
+        manifest::load_instead(opening.manifest, opening.overrides, opening.env, instead);
+    examine_opened(check::loaded(loaded), opening, None)
+}
+
+fn examine_opened(
+    mut checked: Checked,
+    opening: &Opening<'_>,
+    kept: Option<&Kept>,
+) -> Result<Session, Box<Wrong>> {
     let is_other = |kept: &Kept| kept.builder_instance != checked.workspace.builder_instance;
     if kept.is_some_and(is_other) && !checked.diagnostics.iter().any(Diagnostic::is_error) {
         checked.diagnostics.push(mistakes::other_instance());

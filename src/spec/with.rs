@@ -103,6 +103,10 @@ impl ImageSpec {
         with_compression: compression;
         /// Makes the image compatible with this version of flytekit: sets its tag, user and environment.
         with_flytekit: flytekit;
+        /// Sets flytekit's id of the spec, if it is not the one that imgspec computes.
+        with_flytekit_id: flytekit_id;
+        /// Installs this version of Python, which flytekit's tag does not include.
+        with_flytekit_python: flytekit_python;
     }
 
     lists! {
@@ -124,6 +128,8 @@ impl ImageSpec {
         with_cache_from: cache_from;
         /// Adds caches of build steps to write and to read.
         with_cache_to: cache_to;
+        /// Adds files of the source root: the modules that flytekit has loaded.
+        with_source_files: source_files;
         /// Adds packages that flytekit installs when a container starts.
         with_runtime_packages: runtime_packages;
     }

@@ -110,7 +110,7 @@ impl Lints<'_> {
         let has = |field: &str, is_set: bool| is_set.then(|| field.to_owned());
         let needy = has("apt-packages", !spec.apt_packages.is_empty())
             .or_else(|| has("conda-packages", !spec.conda_packages.is_empty()))
-            .or_else(|| has("python-version", spec.python_version.is_some()))
+            .or_else(|| has("python-version", spec.python().is_some()))
             .or_else(|| has("packages", !spec.packages.is_empty()))
             .or_else(|| has("requirements", spec.requirements.is_some()))
             .or_else(|| step(&is_install))

@@ -21,13 +21,10 @@ pub(super) fn flytekit(spec: &ImageSpec, specs: &Specs<'_>, clashes: &mut Clashe
                 "add `flytekit \"1.16.31\"`, or install them in the image: `packages`",
             );
         }
+        only_with(spec, clashes);
         return;
     }
-    if spec.source_root.is_some() && spec.source_copy_mode.is_none() {
-        clashes.error("source-root",
-                "flytekit would copy the loaded modules, which only the workflow's process knows",
-                "which files?", "set `source-copy-mode \"all\"` here and `CopyFileDetection.ALL` in the workflow; or `\"none\"` and `NO_COPY`");
-    }
+    sources(spec, clashes);
     base(spec, specs, clashes);
     let kind = spec.requirements.as_ref();
     let kind = kind.map(|given| given.path.requirements_kind());
@@ -40,6 +37,48 @@ pub(super) fn flytekit(spec: &ImageSpec, specs: &Specs<'_>, clashes: &mut Clashe
         );
     }
     ignored(spec, clashes);
+}
+
+/// Reports fields that mean something to flytekit only.
+fn only_with(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
+    for (field, is_set) in [
+        ("flytekit-id", spec.flytekit_id.is_some()),
+        ("flytekit-python", spec.flytekit_python.is_some()),
+        ("source-files", !spec.source_files.is_empty()),
+    ] {
+        if is_set {
+            clashes.error(
+                field,
+                format!("`{field}` needs `flytekit`"),
+                "only flytekit's images have it",
+                "add `flytekit \"1.16.31\"`, or remove it",
+            );
+        }
+    }
+}
+
+fn sources(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
+    if spec.source_files.is_empty() {
+        if spec.source_root.is_some() && spec.source_copy_mode.is_none() {
+            clashes.error("source-root",
+                "flytekit would copy the loaded modules, which only the workflow's process knows",
+                "which files?", "set `source-copy-mode \"all\"` here and `CopyFileDetection.ALL` in the workflow; or `\"none\"` and `NO_COPY`");
+        }
+    } else if spec.source_root.is_none() {
+        clashes.error(
+            "source-files",
+            "`source-files` needs `source-root`",
+            "there is no directory to copy from",
+            "name the directory: `source-root \".\"`",
+        );
+    } else if spec.source_copy_mode.is_some() {
+        clashes.error(
+            "source-files",
+            "`source-files` cannot be combined with `source-copy-mode`",
+            "these are the files of flytekit's mode `LOADED_MODULES`",
+            "remove one of the two",
+        );
+    }
 }
 
 fn base(spec: &ImageSpec, specs: &Specs<'_>, clashes: &mut Clashes<'_>) {

@@ -13,7 +13,8 @@ impl Lowering<'_> {
         };
         let path = root.path.clone();
         let files = if self.is_flytekit() {
-            FileSet::Source { path }
+            let only = self.spec.source_files.clone();
+            FileSet::Source { path, only }
         } else {
             FileSet::Tree {
                 path,

@@ -131,7 +131,7 @@ pub(crate) fn copy_mode(value: &str) -> Result<(), Refused> {
         "none" | "no-copy" => settled("it is called `none`", "none", copy_mode),
         "loaded-modules" => refuse(
             "only the Python process that runs the workflow knows which modules are loaded: `all` copies every file of `source-root`, \
-             `none` leaves them to fast registration",
+             `none` leaves them to fast registration, `source-files` names files",
         ),
         _ => refuse("it must be `all` or `none`"),
     }
@@ -160,6 +160,26 @@ pub(crate) fn flytekit_version(value: &str) -> Result<(), Refused> {
         ),
         _ => refuse("only flytekit 1 has ImageSpecs"),
     }
+}
+
+/// An id as flytekit computes it: an md5 digest in base64.
+pub(crate) fn flytekit_id(value: &str) -> Result<(), Refused> {
+    require(
+        value.len() == 22
+            && value
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')),
+        "it must be an id of flytekit's: 22 letters, digits, `-` and `_`",
+    )
+}
+
+/// A file below a directory, by its path from there.
+pub(crate) fn file_below(value: &str) -> Result<(), Refused> {
+    let is_plain = |part: &str| !matches!(part, "" | "." | "..");
+    require(
+        value.split('/').all(is_plain) && !value.contains('\0'),
+        "it must be a file below `source-root`, such as `workflows/train.py`",
+    )
 }
 
 pub(crate) const HELPERS: [&str; 2] = ["uv-image", "micromamba-image"];
