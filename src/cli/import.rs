@@ -56,6 +56,9 @@ enum Origin {
     Bake,
     /// A Python file with flytekit's ImageSpecs
     Python,
+    /// ImageSpecs as JSON, from the package `imgspec.flytekit`
+    #[value(hide = true)]
+    Specs,
 }
 
 fn flytekit_version(version: &str) -> Result<String, String> {
@@ -159,6 +162,7 @@ fn kind(
         Origin::Yaml => InputKind::Yaml,
         Origin::Bake => InputKind::Bake,
         Origin::Python => InputKind::Python,
+        Origin::Specs => InputKind::Specs,
     });
     said.or_else(|| import::guess(path, text)).ok_or_else(|| {
         let none = format!("`{shown}` contains neither flytekit ImageSpecs nor a bake file");
@@ -212,6 +216,7 @@ fn hand_over(
     if args.format == Format::Json {
         print_json(&serde_json::json!({
             "manifest": text,
+            "images": imported.images.iter().map(|image| &image.id).collect::<Vec<_>>(),
             "files": imported.files,
             "notes": imported.notes,
         }))?;

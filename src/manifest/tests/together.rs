@@ -309,6 +309,9 @@ fn every_other_field_is_told_beside_a_dockerfile() {
         ("pip-secret-mounts", "\"a\" to=\"/a\""),
         ("steps", "{ run \"make\"; }"),
         ("flytekit", "\"1.16.31\""),
+        ("flytekit-id", "\"3kQmFH5d_tZ0aR5b0wF-2A\""),
+        ("flytekit-python", "\"3.12\""),
+        ("source-files", "\"a.py\""),
         ("runtime-packages", "\"numpy\""),
         ("builder-config", "uv-image=\"x\""),
         ("compression", "\"zstd\""),
@@ -396,4 +399,37 @@ image "project" {
 
     4 errors, 2 warnings
     "#);
+}
+
+#[test]
+fn what_only_flytekit_knows_needs_flytekit() {
+    for (field, value) in [
+        ("flytekit-id", "3kQmFH5d_tZ0aR5b0wF-2A"),
+        ("flytekit-python", "3.12"),
+        ("source-files", "a.py"),
+    ] {
+        let told = told(&format!("image \"a\" {{ {field} \"{value}\" }}\n"));
+        let message = format!("image `a`: `{field}` needs `flytekit`");
+        assert!(told.contains(&message), "{told}");
+    }
+    let flytekits = |lines: &str| told(&format!("image \"a\" {{ flytekit \"1.16.31\"; {lines} }}\n"));
+    assert!(
+        flytekits("source-files \"a.py\"").contains("`source-files` needs `source-root`"),
+        "where from?"
+    );
+    let both = flytekits("source-root \".\"; source-copy-mode \"all\"; source-files \"a.py\"");
+    assert!(
+        both.contains("`source-files` cannot be combined with `source-copy-mode`"),
+        "{both}"
+    );
+    assert_eq!(flytekits("source-root \".\"; source-files \"a.py\""), "");
+    for (lines, why) in [
+        ("source-root \".\"; source-files \"../a.py\"", "it must be a file below `source-root`"),
+        ("source-root \".\"; source-files \"/a.py\"", "it must be a file below `source-root`"),
+        ("flytekit-id \"short\"", "it must be an id of flytekit's"),
+        ("flytekit-python \"three\"", "python"),
+    ] {
+        let told = flytekits(lines);
+        assert!(told.contains("error[") && told.contains(why), "{told}");
+    }
 }

@@ -387,6 +387,24 @@ pub(super) const ROWS: &[Row] = &[
         In,
     ),
     (
+        "flytekit-id",
+        "flytekit \"1.16.31\"",
+        "flytekit \"1.16.31\"; flytekit-id \"3kQmFH5d_tZ0aR5b0wF-2A\"",
+        In,
+    ),
+    (
+        "flytekit-python",
+        "flytekit \"1.16.31\"",
+        "flytekit \"1.16.31\"; flytekit-python \"3.12\"",
+        In,
+    ),
+    (
+        "source-files",
+        "flytekit \"1.16.31\"; source-root \".\"; source-files \"a.txt\"",
+        "flytekit \"1.16.31\"; source-root \".\"; source-files \"a.txt\" \"b.txt\"",
+        In,
+    ),
+    (
         "runtime-packages",
         "flytekit \"1.16.31\"",
         "flytekit \"1.16.31\"; runtime-packages \"numpy\"",
