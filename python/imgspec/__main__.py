@@ -7,4 +7,4 @@ from imgspec import program
 
 if __name__ == "__main__":
     path = program()
-    os.execv(path, [path, *sys.argv[1:]])
+    os.execv(path, [path, *sys.argv[1:]])  # noqa: S606

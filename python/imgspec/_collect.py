@@ -1,8 +1,8 @@
 """Finds flytekit's ImageSpecs in modules, and writes them as JSON.
 
-As a program, `_collect.py FILE RESULT`, it is part of `imgspec import`: run by the user's own Python, with the user's own
-flytekit, it imports a file and builds nothing. The result goes to a file, so that whatever the user's code prints cannot
-get into it. As a module it is part of `imgspec.flytekit`.
+As a program, `_collect.py FILE RESULT`, it is part of `imgspec import`: run by the user's own Python, with the user's
+own flytekit, it imports a file and builds nothing. The result goes to a file, so that whatever the user's code prints
+cannot get into it. As a module it is part of `imgspec.flytekit`.
 """
 
 from __future__ import annotations
@@ -40,10 +40,9 @@ class Collected:
 
     def number(self, spec: Any, name: str | None = None, used_by: str | None = None) -> int:
         """The number of a spec, which is added if it is new; equal specs are one."""
-        for number, (known, _, _, _) in enumerate(self.specs):
-            if known is spec or self.equal(known, spec):
-                break
-        else:
+        known = (at for at, (other, _, _, _) in enumerate(self.specs) if other is spec or self.equal(other, spec))
+        number = next(known, None)
+        if number is None:
             base = getattr(spec, "base_image", None)
             base = self.number(base) if isinstance(base, self.image_spec) else None
             number = len(self.specs)

@@ -1,4 +1,4 @@
-"""Runs the program for other code: what it says goes to standard error as it comes, and into the exception if it fails."""
+"""Runs the program for other code. What it says goes to standard error as it comes, and into exceptions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def build(arguments: list[str], directory: str, text: str) -> dict[str, Any]:
     """Runs `graph build` on the manifest `text`, shows its progress, and returns its metadata of the images."""
     with tempfile.TemporaryDirectory(prefix="imgspec-") as private:
         metadata, summary = Path(private, "metadata.json"), Path(private, "summary.md")
-        command = [program(), "-C", directory, "-f", "-", "graph", "build", *arguments, "--metadata-file", str(metadata)]
+        command = [program(), "-C", directory, "-f", "-", "graph", "build", *arguments]
+        command += ["--metadata-file", str(metadata)]
         if _is_terminal():
             # Live lines need the terminal itself, so the exception takes its words from a file.
             code, said = _watched([*command, "--summary", str(summary)], text), ""

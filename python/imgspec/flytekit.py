@@ -88,7 +88,7 @@ def build_all(*modules: str | ModuleType) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """`python -m imgspec.flytekit MODULE…` builds the images of modules, which are looked for in the working directory."""
+    """`python -m imgspec.flytekit MODULE…` builds the images of modules of the working directory."""
     names = sys.argv[1:] if arguments is None else arguments
     if not names or any(name.startswith("-") for name in names):
         print("usage: python -m imgspec.flytekit MODULE…", file=sys.stderr)
@@ -184,14 +184,14 @@ def _flags(specs: list[ImageSpec]) -> list[str]:
 
 
 def _compare(expected: dict[str, str], found: dict[str, str]) -> None:
-    """Fails if flytekit and the program call an image by different names: tasks would look for one that is not there."""
+    """Fails if flytekit and the program call an image by different names: tasks would look for another."""
     differences = [
         f"flytekit calls the image of `{image}` {name}, and imgspec calls it {found.get(image, 'nothing at all')}"
         for image, name in expected.items()
         if found.get(image) != name
     ]
     if differences:
-        why = "a file that changed meanwhile, or one of the inputs in docs/flytekit.md, \"When the tags differ\""
+        why = 'a file that changed meanwhile, or one of the inputs in docs/flytekit.md, "When the tags differ"'
         raise BuildError("\n".join([*differences, f"nothing can use such an image; the reason is {why}"]))
 
 
@@ -276,8 +276,8 @@ def _check_state(spec: ImageSpec, directory: str) -> None:
         return
     if not DockerIgnore(root).is_ignored(str(state.relative_to(root) / "records")):
         raise BuildError(
-            f"`source_root` of `{spec.name}` contains {state}, in which imgspec keeps its records, and flytekit would copy "
-            f"it: add the line `{STATE}` to {root / '.dockerignore'}"
+            f"`source_root` of `{spec.name}` contains {state}, in which imgspec keeps its records, and flytekit would "
+            f"copy it: add the line `{STATE}` to {root / '.dockerignore'}"
         )
 
 
