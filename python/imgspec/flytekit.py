@@ -149,6 +149,30 @@ def _build_missing(collected: Collected) -> list[str]:
 
 def _build(wanted: list[_Wanted]) -> list[str]:
     """Builds these specs, whether or not they exist."""
+    plan = _planned(wanted)
+    for flags, images in ((["--force"], plan.forced), ([], [it for it in plan.names if it not in plan.forced])):
+        if images:
+            built = _program.build([*plan.flags, *flags, *images], plan.directory, plan.manifest)
+            # A file may have changed since the tags were compared.
+            expected = {image: plan.names[image] for image in images}
+            _compare(expected, {image: it["reference"] for image, it in built.items()})
+    return list(plan.names.values())
+
+
+class _Plan(NamedTuple):
+    """What the program gets."""
+
+    directory: str
+    manifest: str
+    #: The names of the images, by their ids in the manifest.
+    names: dict[str, str]
+    #: The ids of images that replace existing ones.
+    forced: list[str]
+    flags: list[str]
+
+
+def _planned(wanted: list[_Wanted]) -> _Plan:
+    """Makes a manifest of specs, and checks that the program calls the images as flytekit does."""
     specs = [each.spec for each in wanted]
     directory = _directory(specs)
     for spec in specs:
@@ -165,12 +189,7 @@ def _build(wanted: list[_Wanted]) -> list[str]:
     found = _program.answer(["-f", "-", "tag", "--format", "json"], directory, manifest)
     _compare(names, {each["image"]: each["reference"] for each in found})
     forced = [image for image, spec in zip(ids, specs) if getattr(spec, "_is_force_push", False)]
-    for flags, images in ((["--force"], forced), ([], [image for image in ids if image not in forced])):
-        if images:
-            built = _program.build([*_flags(specs), *flags, *images], directory, manifest)
-            # A file may have changed since the tags were compared.
-            _compare({image: names[image] for image in images}, {image: it["reference"] for image, it in built.items()})
-    return list(names.values())
+    return _Plan(directory, manifest, names, forced, _flags(specs))
 
 
 def _flags(specs: list[ImageSpec]) -> list[str]:
