@@ -34,6 +34,7 @@ mod registry;
 mod reliability;
 mod sandbox;
 mod standby;
+mod stdin;
 mod store;
 mod tour;
 mod traps;
