@@ -200,7 +200,9 @@ impl ImageSpec {
 
     /// The version of Python to install.
     pub(crate) fn python(&self) -> Option<&String> {
-        self.python_version.as_ref().or(self.flytekit_python.as_ref())
+        self.python_version
+            .as_ref()
+            .or(self.flytekit_python.as_ref())
     }
 
     pub(crate) fn installs_python_packages(&self) -> bool {

@@ -77,9 +77,8 @@ fn cuda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
             None => clash,
         });
     }
-    let has_python = spec.python().is_some()
-        || spec.python_exec.is_some()
-        || spec.installs_conda_packages();
+    let has_python =
+        spec.python().is_some() || spec.python_exec.is_some() || spec.installs_conda_packages();
     if spec.installs_python_packages() && !has_python {
         clashes.error(
             "cuda",

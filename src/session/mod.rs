@@ -162,8 +162,7 @@ pub fn examine(opening: &Opening<'_>, kept: Option<&Kept>) -> Result<Session, Bo
 pub fn examine_text(opening: &Opening<'_>, text: &str) -> Result<Session, Box<Wrong>> {
     let name = opening.manifest.file_name().and_then(OsStr::to_str);
     let instead = (name.unwrap_or_default(), text);
-    let loaded =
-        manifest::load_instead(opening.manifest, opening.overrides, opening.env, instead);
+    let loaded = manifest::load_instead(opening.manifest, opening.overrides, opening.env, instead);
     examine_opened(check::loaded(loaded), opening, None)
 }
 

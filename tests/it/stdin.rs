@@ -67,11 +67,7 @@ fn mistakes_in_it_have_their_lines() {
 #[test]
 fn what_needs_a_file_says_so() {
     let sandbox = Sandbox::new();
-    for command in [
-        &["add", "a", "packages", "six"][..],
-        &["fmt"],
-        &["watch"],
-    ] {
+    for command in [&["add", "a", "packages", "six"][..], &["fmt"], &["watch"]] {
         sandbox
             .fed(MANIFEST, &[&["-f", "-"], command].concat())
             .code(2)

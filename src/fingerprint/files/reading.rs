@@ -120,7 +120,9 @@ fn sources(root: &Root, path: &WorkspacePath, only: &[String]) -> Result<Found, 
         there()
     } else {
         // Modules that were loaded twice are in the list, and in flytekit's tag, twice.
-        Ok(BTreeSet::from_iter(only.iter().cloned()).into_iter().collect())
+        Ok(BTreeSet::from_iter(only.iter().cloned())
+            .into_iter()
+            .collect())
     };
     let files = files.map_err(|error| match error {
         Error::Files(error) => error,

@@ -125,7 +125,8 @@ impl SpecImage<'_> {
             && let Some(path) = self.inside(&root.name, &path, root.value.at)
         {
             self.nodes.push(NewNode::new("source-root", path));
-            self.nodes.push(NewNode::list("source-files", files.to_vec()));
+            self.nodes
+                .push(NewNode::list("source-files", files.to_vec()));
         }
     }
 

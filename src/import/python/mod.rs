@@ -83,7 +83,10 @@ pub(super) fn specs(
         return Err(Diagnostic::error("no-image", message).into());
     }
     let from = collected.directory.as_deref();
-    let paths = from.map_or_else(|| context.paths.clone(), |from| context.paths.starting_at(from));
+    let paths = from.map_or_else(
+        || context.paths.clone(),
+        |from| context.paths.starting_at(from),
+    );
     Ok(images(input, &collected, &paths, context))
 }
 

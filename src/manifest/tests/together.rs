@@ -412,7 +412,11 @@ fn what_only_flytekit_knows_needs_flytekit() {
         let message = format!("image `a`: `{field}` needs `flytekit`");
         assert!(told.contains(&message), "{told}");
     }
-    let flytekits = |lines: &str| told(&format!("image \"a\" {{ flytekit \"1.16.31\"; {lines} }}\n"));
+    let flytekits = |lines: &str| {
+        told(&format!(
+            "image \"a\" {{ flytekit \"1.16.31\"; {lines} }}\n"
+        ))
+    };
     assert!(
         flytekits("source-files \"a.py\"").contains("`source-files` needs `source-root`"),
         "where from?"
@@ -424,8 +428,14 @@ fn what_only_flytekit_knows_needs_flytekit() {
     );
     assert_eq!(flytekits("source-root \".\"; source-files \"a.py\""), "");
     for (lines, why) in [
-        ("source-root \".\"; source-files \"../a.py\"", "it must be a file below `source-root`"),
-        ("source-root \".\"; source-files \"/a.py\"", "it must be a file below `source-root`"),
+        (
+            "source-root \".\"; source-files \"../a.py\"",
+            "it must be a file below `source-root`",
+        ),
+        (
+            "source-root \".\"; source-files \"/a.py\"",
+            "it must be a file below `source-root`",
+        ),
         ("flytekit-id \"short\"", "it must be an id of flytekit's"),
         ("flytekit-python \"three\"", "python"),
     ] {

@@ -413,6 +413,8 @@ fn what_is_no_json_of_specs_is_said() {
     }
     // A base that there is none of is none.
     let odd = handed_over("/nowhere").replace("\"base\":0", "\"base\":7");
-    let ran = sandbox.fed(&odd, &["import", "--from", "specs", "-"]).success();
+    let ran = sandbox
+        .fed(&odd, &["import", "--from", "specs", "-"])
+        .success();
     assert!(ran.stdout.contains("image \"child\""), "{}", ran.stdout);
 }
