@@ -13,8 +13,8 @@ from typing import Any
 
 from imgspec import program
 
-#: How long an interrupted program may take to end what it has started.
-GRACE = 30.0
+#: How long an interrupted program may take to end what it has started, in seconds.
+GRACE = 10.0
 
 
 class BuildError(RuntimeError):
@@ -112,8 +112,10 @@ def _hand_over(process: subprocess.Popen[str], text: str) -> None:
 
 def _end(process: subprocess.Popen[str]) -> None:
     """Waits for a program that Ctrl-C has reached too, and ends one that it has not."""
+    # flytekit makes an exit of it.
+    is_interrupt = isinstance(sys.exc_info()[1], (KeyboardInterrupt, SystemExit))
     try:
-        process.wait(GRACE if isinstance(sys.exc_info()[1], KeyboardInterrupt) else 0.1)
+        process.wait(GRACE if is_interrupt else 0.1)
     except subprocess.TimeoutExpired:
         process.terminate()
         try:

@@ -48,7 +48,7 @@ class ImgspecBuilder(ImageSpecBuilder):
 
     def build_image(self, image_spec: ImageSpec) -> str | None:
         # Its base, if that is an ImageSpec, has been built by flytekit, and is named here.
-        _build([_Wanted(image_spec, [], None)])
+        _build([_Wanted(image_spec, [image_spec.name], None)])
         return None
 
 
@@ -56,7 +56,7 @@ class _Wanted(NamedTuple):
     """A spec to be built."""
 
     spec: ImageSpec
-    #: The names of variables that hold it.
+    #: What to call it: the name of a variable that holds it, or of a task that runs in it, or its own.
     names: list[str]
     #: The place of its base among those to be built; one that is not among them is named in the spec.
     base: int | None
@@ -143,7 +143,8 @@ def _build_missing(collected: Collected) -> list[str]:
         if base is not None:
             on_base.base_image = spec.base_image.image_name() if place is None else wanted[place].spec
         places[number] = len(wanted)
-        wanted.append(_Wanted(on_base, variables or [user.rsplit(".", 1)[-1] for user in users], place))
+        called = [*variables, *(user.rsplit(".", 1)[-1] for user in users), spec.name]
+        wanted.append(_Wanted(on_base, called[:1], place))
     return _build(wanted) if wanted else []
 
 

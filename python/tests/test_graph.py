@@ -24,11 +24,10 @@ base = ImageSpec(name="base", apt_packages=["git"], **common)
 """
 
 FLOWS = """
-from flytekit import ImageSpec, PodTemplate, task, workflow
-from kubernetes.client import V1Container, V1PodSpec
+from flytekit import ImageSpec, task, workflow
 from flows.shared import base, common
 
-pod = ImageSpec(name="pod", base_image=base, packages=["click"], **common)
+others = {"pod": ImageSpec(name="pod", base_image=base, packages=["click"], **common)}
 
 @task(container_image=ImageSpec(name="train", base_image=base, packages=["six"], **common))
 def train() -> int:
@@ -38,7 +37,7 @@ def train() -> int:
 def serve(x: int) -> int:
     return x
 
-@task(pod_template=PodTemplate(pod_spec=V1PodSpec(containers=[V1Container(name="primary", image=pod)])))
+@task(container_image=others["pod"])
 def batch(x: int) -> int:
     return x
 
@@ -80,12 +79,12 @@ def test_a_package_is_one_graph_built_in_parallel(
     def at(start: str) -> int:
         return next(number for number, line in enumerate(lines) if line.startswith(start))
 
-    others = ["pod", "train", "serve"]
+    others = ["others-pod", "train", "serve"]
     assert all(at("base: built") < at(f"{other}: started") for other in others), said
     assert max(at(f"{other}: started") for other in others) < min(at(f"{other}: built") for other in others), said
     # What flytekit then does for each of them while it registers the workflow.
     engine.existing.update(names)
-    for spec in sys.modules["flows.deep.flow"].pod, sys.modules["flows.shared"].base:
+    for spec in sys.modules["flows.deep.flow"].others["pod"], sys.modules["flows.shared"].base:
         ImageBuildEngine.build(spec)
     assert len(program.builds) == 1
 
@@ -126,7 +125,7 @@ def test_what_does_not_need_the_failed_one_is_built(
         build_all("flows")
     said = capfd.readouterr().err
     assert "serve: built" in said
-    assert "pod: built" in said
+    assert "others-pod: built" in said
 
 
 def test_no_image_is_nothing_to_do(workspace: Path, program: Program, engine: Docker) -> None:

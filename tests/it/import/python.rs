@@ -361,11 +361,8 @@ fn specs_of_a_running_python_keep_what_only_it_knows() {
     assert_eq!(json["images"], serde_json::json!(["base", "child"]));
     assert_eq!(json["notes"], serde_json::json!([]));
     let manifest = json["manifest"].as_str().unwrap();
-    assert_snapshot!(manifest, @r##"
+    assert_snapshot!(manifest, @r###"
     // From standard input, by `imgspec import`.
-
-    // For texts with two literal braces.
-    variable "braces" default=#"{{"#
 
     defaults {
         flytekit "1.16.31"
@@ -376,7 +373,7 @@ fn specs_of_a_running_python_keep_what_only_it_knows() {
         flytekit-python "3.12"
         name "base"
         requirements "requirements.txt"
-        env A="{{ braces }} b }} \"#c\" $D"
+        env A=##"{{ b }} "#c" $D"##
     }
 
     // Used by flow.child.
@@ -388,7 +385,7 @@ fn specs_of_a_running_python_keep_what_only_it_knows() {
         source-root "flows"
         source-files "lib/a.py"
     }
-    "##);
+    "###);
     sandbox.fed(manifest, &["-f", "-", "check"]).success();
     let explained = sandbox.fed(manifest, &["-f", "-", "explain", "base"]);
     explained
