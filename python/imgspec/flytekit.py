@@ -15,6 +15,7 @@ import json
 import os
 import pkgutil
 import sys
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -223,9 +224,7 @@ def _notes(imported: dict[str, Any]) -> str:
 
 def _version() -> str:
     """The version of flytekit that the images get, as in images of flytekit's own builder."""
-    import flytekit
-
-    return str(flytekit.__version__)
+    return metadata.version("flytekit")
 
 
 def _json(wanted: list[_Wanted]) -> str:

@@ -10,14 +10,14 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import docker.errors
 import pytest
 from conftest import REGISTRY, Docker, Program
-from flytekit import ImageSpec
 from flytekit.constants import CopyFileDetection
 from flytekit.core.context_manager import ExecutionState, FlyteContextManager
-from flytekit.image_spec.image_spec import ImageBuildEngine
+from flytekit.image_spec.image_spec import ImageBuildEngine, ImageSpec
 
 from imgspec.flytekit import BuildError, build
 from imgspec.flytekit import _planned as planned
@@ -26,7 +26,7 @@ from imgspec.flytekit import _Wanted as Wanted
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def spec(name: str = "app", **fields: object) -> ImageSpec:
+def spec(name: str = "app", **fields: Any) -> ImageSpec:
     return ImageSpec(**{"name": name, "registry": REGISTRY, "builder": "imgspec", **fields})
 
 
@@ -50,7 +50,7 @@ def test_every_field_has_the_tag_of_flytekit(workspace: Path, program: Program, 
         (workspace / path).write_text(path)
     hostile = 'a "b" \'c\' $HOME `id` {{ x }} {y} #"z"# \\n \\ \t é \u2028 ü\n// end\n/- x'
     source = str(workspace / "src")
-    fields: list[dict[str, object]] = [
+    fields: list[dict[str, Any]] = [
         {"packages": ["six", "attrs>=23; python_version > '3.9'"]},
         {"python_version": "3.12", "apt_packages": ["git"]},
         {"conda_packages": ["numpy"], "conda_channels": ["nvidia"]},
@@ -99,14 +99,13 @@ def test_the_image_has_flytekits_id_and_the_python_that_runs_it(workspace: Path,
 
 
 def test_a_base_that_flytekit_has_built_is_named(program: Program, engine: Docker) -> None:
-    child = spec("child", base_image=spec("base", packages=["six"]), packages=["attrs"])
+    base = spec("base", packages=["six"])
+    child = spec("child", base_image=base, packages=["attrs"])
     name, whole_id = child.image_name(), child.id
-    engine.existing.add(child.base_image.image_name())
+    engine.existing.add(base.image_name())
     ImageBuildEngine.build(child)
     assert len(program.builds) == 1
-    wanted = ImageSpec(
-        name="child", registry=REGISTRY, base_image=child.base_image.image_name(), packages=["attrs"], builder="imgspec"
-    )
+    wanted = spec("child", base_image=base.image_name(), packages=["attrs"])
     assert wanted.image_name() == name
     assert wanted.id != whole_id, "which is what the image has, as flytekit's own builder does it"
 
@@ -209,7 +208,7 @@ def test_a_mistake_is_a_diagnostic_of_the_program(engine: Docker) -> None:
     ],
 )
 def test_what_the_program_cannot_build_the_same_is_refused(
-    fields: dict[str, object], words: str, engine: Docker, program: Program
+    fields: dict[str, Any], words: str, engine: Docker, program: Program
 ) -> None:
     with pytest.raises(BuildError, match=re.escape(words)):
         ImageBuildEngine.build(spec(**fields))
@@ -247,7 +246,7 @@ def test_loaded_modules_are_copied_and_no_others(workspace: Path, engine: Docker
 
 
 def test_records_among_the_copied_files_are_refused(workspace: Path, engine: Docker, program: Program) -> None:
-    everything = {"source_root": str(workspace), "source_copy_mode": CopyFileDetection.ALL}
+    everything: dict[str, Any] = {"source_root": str(workspace), "source_copy_mode": CopyFileDetection.ALL}
     with pytest.raises(BuildError, match=r"add the line `.imgspec` to .*\.dockerignore"):
         build(spec(**everything))
     (workspace / ".dockerignore").write_text(".imgspec\n")

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import docker
 import pytest
-from flytekit import ImageSpec
 from flytekit.constants import CopyFileDetection
-from flytekit.image_spec.image_spec import ImageBuildEngine
+from flytekit.image_spec.image_spec import ImageBuildEngine, ImageSpec
 
 from imgspec.flytekit import BuildError, build, build_all
 
@@ -115,7 +114,7 @@ def test_the_images_of_a_workflow_are_one_graph(
     (workspace / "engine_flow.py").write_text(FLOW.format(registry=registry))
     names = build_all("engine_flow")
     assert [name.split("/")[-1].split(":")[0] for name in names] == ["base", "one", "two"]
-    assert capfd.readouterr().err.count("built 3 in") == 1
+    assert capfd.readouterr().err.count("built 3, pushed 3 in") == 1
     base, one, two = names
     assert printed(client, one, "cat /root/said; echo $GREETING") == 'one\nhello "you"'
     assert printed(client, two, "cat /root/data/one.txt; stat -c %U /root/data/one.txt") == "1flytekit"
@@ -130,7 +129,7 @@ def test_the_images_of_a_workflow_are_one_graph(
 def test_without_a_registry_or_a_push_images_stay_here(
     client: docker.DockerClient, registry: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fields = {"builder": "imgspec", "python_exec": "/usr/bin/python3", "pip_extra_args": "--no-deps"}
+    fields: dict[str, Any] = {"builder": "imgspec", "python_exec": "/usr/bin/python3", "pip_extra_args": "--no-deps"}
     name = f"local-{uuid.uuid4().hex[:12]}"
     local = ImageSpec(name=name, **fields)
     child = ImageSpec(name=f"{name}-child", base_image=local, commands=["true"], **fields)

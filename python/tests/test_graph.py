@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from conftest import Docker, Program
-from flytekit import ImageSpec
-from flytekit.image_spec.image_spec import ImageBuildEngine
+from flytekit.image_spec.image_spec import ImageBuildEngine, ImageSpec
 
 from imgspec.flytekit import BuildError, build, build_all, main
 
