@@ -9,6 +9,7 @@ compared with flytekit's, and a difference is an error.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib
 import json
@@ -97,7 +98,9 @@ def main(arguments: list[str] | None = None) -> int:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        built = build_all(*names)
+        # What flytekit says of each image is no result.
+        with contextlib.redirect_stdout(sys.stderr):
+            built = build_all(*names)
     except BuildError as error:
         if not error.is_shown:
             print(error, file=sys.stderr)

@@ -137,7 +137,9 @@ def test_the_command_prints_what_it_has_built(
     flows: Path, engine: Docker, program: Program, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["flows"]) == 0
-    assert len([line for line in capfd.readouterr().out.splitlines() if line.startswith("localhost:5000/team/")]) == 4
+    names = capfd.readouterr().out.splitlines()
+    assert len(names) == 4
+    assert all(name.startswith("localhost:5000/team/") for name in names), names
     assert main([]) == 2
     assert main(["--help"]) == 2
     assert "usage: python -m imgspec.flytekit MODULE" in capfd.readouterr().err
