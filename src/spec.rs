@@ -71,8 +71,8 @@ pub struct ImageSpec {
     pub source_root: Option<GivenPath>,
     /// Which of the source files are copied in.
     pub source_copy_mode: Option<SourceCopyMode>,
-    /// The source files to copy, relative to [`Self::source_root`]: the modules that flytekit has loaded. Only with
-    /// [`Self::flytekit`].
+    /// The source files to copy, relative to [`Self::source_root`]; all if empty. With [`Self::flytekit`], the modules that
+    /// it has loaded.
     pub source_files: Vec<String>,
     /// Files to copy into the image, in order.
     pub copy: Vec<Copy>,

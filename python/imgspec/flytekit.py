@@ -129,7 +129,7 @@ def _build_missing(collected: Collected) -> list[str]:
         return []
     wanted: list[_Wanted] = []
     places: dict[int, int] = {}
-    names: set[str] = set()
+    by_name: dict[str, int] = {}
     builder = ImageBuildEngine.get_registry()[NAME][0]
     # Bases come first.
     for number, (spec, variables, users, base) in enumerate(collected.specs):
@@ -140,13 +140,16 @@ def _build_missing(collected: Collected) -> list[str]:
             ImageBuildEngine.build(collected.specs[base][0])
         # Computed before the base is replaced: tasks in the image compare it with the id of the whole spec.
         name, _ = spec.image_name(), spec.id
-        if name in names or not builder.should_build(spec):
+        if name in by_name:
+            # flytekit takes them for one image.
+            places[number] = by_name[name]
             continue
-        names.add(name)
+        if not builder.should_build(spec):
+            continue
         on_base = copy.copy(spec)
         if base is not None:
             on_base.base_image = spec.base_image.image_name() if place is None else wanted[place].spec
-        places[number] = len(wanted)
+        places[number] = by_name[name] = len(wanted)
         called = [*variables, *(user.rsplit(".", 1)[-1] for user in users), spec.name]
         wanted.append(_Wanted(on_base, called[:1], place))
     return _build(wanted) if wanted else []

@@ -113,7 +113,10 @@ def test_a_base_of_another_builder_is_built_by_that_one(program: Program, engine
 
 def test_equal_names_are_one_image(program: Program, engine: Docker) -> None:
     one = ImageSpec(name="one", registry="localhost:5000", packages=["six"], builder="imgspec")
-    assert build(one, one.with_runtime_packages(["attrs"])) == [one.image_name()]
+    same = one.with_runtime_packages(["attrs"])
+    child = ImageSpec(name="child", registry="localhost:5000", base_image=same, builder="imgspec")
+    assert build(one, child) == [one.image_name(), child.image_name()]
+    assert len(program.builds) == 1
 
 
 def test_what_does_not_need_the_failed_one_is_built(

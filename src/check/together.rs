@@ -119,6 +119,24 @@ fn sources(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
             "name the directory: `source-root \"src\"`",
         );
     }
+    if spec.source_files.is_empty() {
+        return;
+    }
+    if spec.source_root.is_none() {
+        clashes.error(
+            "source-files",
+            "`source-files` needs `source-root`",
+            "there is no directory to copy from",
+            "name the directory: `source-root \"src\"`",
+        );
+    } else if spec.source_copy_mode.is_some() {
+        clashes.error(
+            "source-files",
+            "`source-files` cannot be combined with `source-copy-mode`",
+            "one says which files, the other all or none",
+            "remove one of the two",
+        );
+    }
 }
 
 /// A Dockerfile determines everything except the image's name, destination and builder.

@@ -30,11 +30,11 @@ pub enum FileSet {
         /// The file.
         path: WorkspacePath,
     },
-    /// A source directory, filtered by flytekit's ignore rules, or the loaded modules in it.
+    /// A source directory, filtered by flytekit's ignore rules, or certain files of it.
     Source {
         /// The directory.
         path: WorkspacePath,
-        /// The loaded modules, relative to the directory; if empty, everything.
+        /// These files, relative to the directory; if empty, all.
         only: Vec<String>,
     },
     /// A single file, regardless of ignore rules.

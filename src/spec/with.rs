@@ -128,7 +128,7 @@ impl ImageSpec {
         with_cache_from: cache_from;
         /// Adds caches of build steps to write and to read.
         with_cache_to: cache_to;
-        /// Adds files of the source root: the modules that flytekit has loaded.
+        /// Copies only these files of the source root.
         with_source_files: source_files;
         /// Adds packages that flytekit installs when a container starts.
         with_runtime_packages: runtime_packages;

@@ -24,7 +24,12 @@ pub(super) fn flytekit(spec: &ImageSpec, specs: &Specs<'_>, clashes: &mut Clashe
         only_with(spec, clashes);
         return;
     }
-    sources(spec, clashes);
+    let is_unsure = spec.source_copy_mode.is_none() && spec.source_files.is_empty();
+    if spec.source_root.is_some() && is_unsure {
+        clashes.error("source-root",
+                "flytekit would copy the loaded modules, which only the workflow's process knows",
+                "which files?", "set `source-copy-mode \"all\"` here and `CopyFileDetection.ALL` in the workflow; or `\"none\"` and `NO_COPY`");
+    }
     base(spec, specs, clashes);
     let kind = spec.requirements.as_ref();
     let kind = kind.map(|given| given.path.requirements_kind());
@@ -44,7 +49,6 @@ fn only_with(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     for (field, is_set) in [
         ("flytekit-id", spec.flytekit_id.is_some()),
         ("flytekit-python", spec.flytekit_python.is_some()),
-        ("source-files", !spec.source_files.is_empty()),
     ] {
         if is_set {
             clashes.error(
@@ -54,30 +58,6 @@ fn only_with(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
                 "add `flytekit \"1.16.31\"`, or remove it",
             );
         }
-    }
-}
-
-fn sources(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
-    if spec.source_files.is_empty() {
-        if spec.source_root.is_some() && spec.source_copy_mode.is_none() {
-            clashes.error("source-root",
-                "flytekit would copy the loaded modules, which only the workflow's process knows",
-                "which files?", "set `source-copy-mode \"all\"` here and `CopyFileDetection.ALL` in the workflow; or `\"none\"` and `NO_COPY`");
-        }
-    } else if spec.source_root.is_none() {
-        clashes.error(
-            "source-files",
-            "`source-files` needs `source-root`",
-            "there is no directory to copy from",
-            "name the directory: `source-root \".\"`",
-        );
-    } else if spec.source_copy_mode.is_some() {
-        clashes.error(
-            "source-files",
-            "`source-files` cannot be combined with `source-copy-mode`",
-            "these are the files of flytekit's mode `LOADED_MODULES`",
-            "remove one of the two",
-        );
     }
 }
 

@@ -94,6 +94,8 @@ fn fields_that_are_out_wholly_are_these() {
         "tag-format",
         "cache-from",
         "cache-to",
+        "flytekit-id",
+        "flytekit-python",
         "runtime-packages",
         "registry-config",
         "builder-options",

@@ -406,7 +406,6 @@ fn what_only_flytekit_knows_needs_flytekit() {
     for (field, value) in [
         ("flytekit-id", "3kQmFH5d_tZ0aR5b0wF-2A"),
         ("flytekit-python", "3.12"),
-        ("source-files", "a.py"),
     ] {
         let told = told(&format!("image \"a\" {{ {field} \"{value}\" }}\n"));
         let message = format!("image `a`: `{field}` needs `flytekit`");
@@ -417,16 +416,18 @@ fn what_only_flytekit_knows_needs_flytekit() {
             "image \"a\" {{ flytekit \"1.16.31\"; {lines} }}\n"
         ))
     };
-    assert!(
-        flytekits("source-files \"a.py\"").contains("`source-files` needs `source-root`"),
-        "where from?"
-    );
-    let both = flytekits("source-root \".\"; source-copy-mode \"all\"; source-files \"a.py\"");
-    assert!(
-        both.contains("`source-files` cannot be combined with `source-copy-mode`"),
-        "{both}"
-    );
-    assert_eq!(flytekits("source-root \".\"; source-files \"a.py\""), "");
+    for own in ["", "flytekit \"1.16.31\"; "] {
+        let told = |lines: &str| told(&format!("image \"a\" {{ {own}{lines} }}\n"));
+        let lost = told("source-files \"a.py\"");
+        assert!(
+            lost.contains("`source-files` needs `source-root`"),
+            "{lost}"
+        );
+        let both = told("source-root \".\"; source-copy-mode \"all\"; source-files \"a.py\"");
+        let message = "`source-files` cannot be combined with `source-copy-mode`";
+        assert!(both.contains(message), "{both}");
+        assert_eq!(told("source-root \".\"; source-files \"a.py\""), "");
+    }
     for (lines, why) in [
         (
             "source-root \".\"; source-files \"../a.py\"",

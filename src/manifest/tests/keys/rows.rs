@@ -400,8 +400,8 @@ pub(super) const ROWS: &[Row] = &[
     ),
     (
         "source-files",
-        "flytekit \"1.16.31\"; source-root \".\"; source-files \"a.txt\"",
-        "flytekit \"1.16.31\"; source-root \".\"; source-files \"a.txt\" \"b.txt\"",
+        "source-root \".\"; source-files \"a.txt\"",
+        "source-root \".\"; source-files \"a.txt\" \"b.txt\"",
         In,
     ),
     (
