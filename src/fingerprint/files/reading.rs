@@ -120,9 +120,8 @@ fn sources(root: &Root, path: &WorkspacePath, only: &[String]) -> Result<Found, 
         there()
     } else {
         // Modules that were loaded twice are in the list, and in flytekit's tag, twice.
-        Ok(BTreeSet::from_iter(only.iter().cloned())
-            .into_iter()
-            .collect())
+        let named: BTreeSet<String> = only.iter().cloned().collect();
+        Ok(named.into_iter().collect())
     };
     let files = files.map_err(|error| match error {
         Error::Files(error) => error,

@@ -116,8 +116,7 @@ impl<'a> Converter<'a> {
             SpecData::Spec(number) => self.specs.get(number).cloned(),
             SpecData::Map(pairs) => {
                 let base_id = self.ids.fresh(&format!("{id}-base"));
-                let none = Runtime::default();
-                self.image(&base_id, value::fields(pairs), &none, None);
+                self.image(&base_id, value::fields(pairs), &Runtime::default(), None);
                 let message = "`base_image` is a mapping, which flytekit would copy to `FROM`: it becomes an image of its own";
                 let note = Note::new(Some(id), "base_image", base.at, message);
                 self.notes.push(note);
