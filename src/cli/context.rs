@@ -11,7 +11,7 @@ use crate::backend::elsewhere::Elsewhere;
 use crate::backend::envd;
 use crate::diagnostic::Diagnostic;
 use crate::disk::{Shown, system_words};
-use crate::graph::DEFAULT_GROUP;
+use crate::graph::{DEFAULT_GROUP, located};
 use crate::limits::{Limits, NoTime};
 use crate::manifest::{self, Apart, FILE_NAME, Overrides, Root};
 use crate::report::{self, words::Count};
@@ -204,6 +204,11 @@ impl Context {
         if self.insisted().is_some() {
             return WorkspacePath::ROOT;
         }
+        self.here(root)
+    }
+
+    /// The directory, relative to the workspace root, that arguments are relative to.
+    pub(super) fn here(&self, root: &Path) -> WorkspacePath {
         let here = self.folder.canonicalize().ok();
         let inside = here.as_deref().and_then(|it| it.strip_prefix(root).ok());
         let inside = inside.and_then(Path::to_str);
@@ -215,8 +220,9 @@ impl Context {
     /// Builds the selection from the command's arguments; prints a note if the default leaves images out.
     pub(super) fn selection(&self, session: &Session, words: &[String]) -> Selection {
         let workspace = &session.world.workspace;
+        let here = self.here(&workspace.root);
+        let words = words.iter().map(|word| located(word, &here)).collect();
         let below = session.nearest_with_images(&self.below(&workspace.root));
-        let words = words.to_vec();
         let selection = Selection { words, below };
         let is_silent = self.screen.quiet || self.screen.progress == Progress::Json;
         if selection.is_default() && !is_silent {

@@ -79,7 +79,7 @@ pub(super) enum Format {
 /// The images to work on.
 #[derive(Args, Clone)]
 pub(super) struct Selection {
-    /// Images: ids, groups, globs, `base...` (and all built on it), `...train` (and its bases), `!x` (not x) [default: the group `default`, else all at or below this directory]
+    /// Images: ids, groups, globs, directories, `base+` (and all built on it), `+train` (and its bases), `!x` (not x) [default: the group `default`, else all at or below this directory]
     #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(complete::images))]
     pub(super) images: Vec<String>,
 }
