@@ -4,6 +4,7 @@
 //! code or a `Failure`; what commands share lives in files of its own below them, so that no command names this one.
 
 mod account;
+mod affected;
 mod artifacts;
 mod build;
 mod check;

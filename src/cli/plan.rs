@@ -6,6 +6,7 @@ use std::mem::ManuallyDrop;
 use clap::Args;
 use serde::Serialize;
 
+use super::affected::{AffectedArgs, AffectedDocument};
 use super::choice::Choice;
 use super::context::Context;
 use super::failure::{Failure, exit};
@@ -25,6 +26,8 @@ use crate::session::{Floating, Session, look_words};
 pub(super) struct PlanArgs {
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    affected: AffectedArgs,
     #[command(flatten)]
     choice: Choice,
     /// Query registries for locked bases whose tags have moved since
@@ -47,12 +50,13 @@ pub(super) fn run(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
 /// Shows what a build with these flags would do.
 pub(super) fn dry(
     choice: &Choice,
-    selection: &Selection,
+    (selection, affected): (&Selection, &AffectedArgs),
     summary: &SummaryArgs,
     context: &Context,
 ) -> Result<u8, Failure> {
     let args = PlanArgs {
         selection: selection.clone(),
+        affected: affected.clone(),
         choice: choice.clone(),
         refresh_bases: false,
         format: Format::Text,
@@ -70,7 +74,10 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
     let session = ManuallyDrop::new(session);
     let notifier = Notifier::new(context);
     let selection = context.selection(&session, &args.selection.images);
-    let planned = ManuallyDrop::new(choice.plan(&session, &selection, &notifier)?);
+    let chosen = args
+        .affected
+        .choose(&session, &selection, &notifier, context)?;
+    let planned = ManuallyDrop::new(choice.plan(&session, &chosen.images, &notifier)?);
     choice.tell_doubts(&session, &planned, &notifier);
     let relevant = session.world.graph.with_bases(&planned.asked);
     let floating = session.floating(&relevant);
@@ -84,12 +91,19 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
                 floating: floating.images.keys().map(String::as_str).collect(),
                 floating_packages: floating.packages.iter().map(String::as_str).collect(),
                 bases: looks.as_deref().map(base_documents),
+                affected: chosen.document(&session),
                 ..Document::new(&session, (&planned.plan, &nodes), choice)
             };
             print_json(&document)?;
         }
         Format::Text => {
-            let mut text = text(&session, (&planned.plan, &nodes), choice, context);
+            let mut text = chosen.text(&session, context);
+            text.push_str(&self::text(
+                &session,
+                (&planned.plan, &nodes),
+                choice,
+                context,
+            ));
             let is_locked = session.world.workspace.lock.is_some();
             text.push_str(&bases(&floating, is_locked, looks.as_deref()));
             print_lines(&text)?;
@@ -108,6 +122,8 @@ struct Document<'a> {
     floating_packages: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bases: Option<Vec<BaseDocument<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    affected: Option<AffectedDocument<'a>>,
 }
 
 /// The image that an outside image's tag refers to now.
@@ -206,6 +222,7 @@ impl<'a> Document<'a> {
             floating: Vec::new(),
             floating_packages: Vec::new(),
             bases: None,
+            affected: None,
         }
     }
 }

@@ -71,6 +71,7 @@ impl Screen {
     pub(super) fn tell(self, failure: Failure) -> u8 {
         match failure {
             Failure::ClosedPipe => exit::DONE,
+            Failure::Interrupted(code) => code,
             Failure::Refused(refusal) => {
                 let (mistakes, sources) = refusal.into_mistakes();
                 self.show(&mistakes, &sources);

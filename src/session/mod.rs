@@ -2,6 +2,7 @@
 //!
 //! Opening a session starts no process and writes no file. Planning queries what exists; only running builds.
 
+mod affected;
 mod choice;
 mod job;
 mod leaving;
@@ -23,6 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use crate::backend::table::all as backends;
+pub use affected::{Affected, Cause, Revision, Since};
 pub use locked::{Floating, look_words, remark};
 pub use memory::Recorded;
 pub use prepare::{Obstacle, Wish};
