@@ -41,7 +41,7 @@
 //! fingerprint
 //! git graph recipe reference
 //! process workspace
-//! asking clean spec
+//! asking clean spec yaml
 //! cancel columns diagnostic disk limits loopback notes suggest
 //! ```
 
@@ -83,6 +83,7 @@ pub mod view;
 pub mod watch;
 pub mod workspace;
 pub mod world;
+mod yaml;
 
 pub use images::{BackendRegistry, Images, Proposal, Request};
 pub use run::Event;

@@ -19,6 +19,7 @@ mod export;
 mod failure;
 mod fmt;
 mod generate;
+mod given;
 mod import;
 mod init;
 mod inspect;
@@ -32,9 +33,11 @@ mod page;
 mod plan;
 mod pull;
 mod render;
+mod resolve;
 mod screen;
 mod show;
 mod signals;
+mod step;
 mod summary;
 mod tag;
 mod variables;
@@ -95,6 +98,8 @@ enum Command {
     Set(edit::EditArgs),
     /// Bring images from their registries, as far as they are there as they would be built now
     Pull(pull::PullArgs),
+    /// Put the references of images into files that name them by id: Compose, Kubernetes, values of Helm
+    Resolve(resolve::ResolveArgs),
     /// Pin outside images, so that builds keep using the same ones
     Lock(lock::LockArgs),
     /// Format the manifests
@@ -186,6 +191,7 @@ fn run(command: Command, context: &Context) -> Result<u8, Failure> {
         Command::Remove(args) => edit::run(args, Change::Remove, context),
         Command::Set(args) => edit::run(args, Change::Set, context),
         Command::Pull(args) => pull::run(&args, context),
+        Command::Resolve(args) => resolve::run(&args, context),
         Command::Lock(args) => lock::run(&args, context),
         Command::Fmt(args) => fmt::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),

@@ -58,7 +58,7 @@ pub(super) enum When {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Progress {
-    /// `tty` on a terminal, else `plain`
+    /// `tty` on a terminal, else `plain`, with folds and annotations in a job of GitHub Actions or GitLab
     Auto,
     /// Live lines
     Tty,

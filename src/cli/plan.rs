@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::choice::Choice;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
-use super::options::{Format, Selection};
+use super::options::Selection;
 use super::page;
-use super::screen::{print_json, print_lines};
+use super::screen::{print_json, print_lines, print_text};
 use super::summary::SummaryArgs;
+use crate::export::{self, Job};
 use crate::graph::ImageId;
 use crate::lock::Look;
 use crate::plan::{Action, Plan, Planned, Reason};
@@ -35,6 +36,16 @@ pub(super) struct PlanArgs {
     format: Format,
     #[command(flatten)]
     summary: SummaryArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs; see docs/json.md
+    Json,
+    /// One line for `strategy.matrix` of GitHub Actions, with one job for each image that is built or pushed
+    GithubMatrix,
 }
 
 /// How many reasons per image are listed before the rest is only counted.
@@ -88,6 +99,7 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
             };
             print_json(&document)?;
         }
+        Format::GithubMatrix => print_text(&matrix(&session, &planned.plan, &notifier))?,
         Format::Text => {
             let mut text = text(&session, (&planned.plan, &nodes), choice, context);
             let is_locked = session.world.workspace.lock.is_some();
@@ -99,6 +111,26 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
         file.write(&page::scene_of(&session, &planned).drawing(), None)?;
     }
     Ok(exit::DONE)
+}
+
+/// The images that are built or pushed, as a matrix.
+fn matrix(session: &Session, plan: &Plan, notifier: &Notifier) -> String {
+    let images = plan.images.iter();
+    let images = images.filter(|image| image.action != Action::Fresh);
+    let images: Vec<ImageId> = images.map(|image| image.id).collect();
+    if images.len() > export::MATRIX_LIMIT {
+        let (count, limit) = (images.len(), export::MATRIX_LIMIT);
+        notifier.warn(format!(
+            "the matrix has {count} jobs, and GitHub makes at most {limit} of one; build several images in a job"
+        ));
+    }
+    let job = |id: &ImageId| Job {
+        reference: session.reference(*id),
+        platforms: session.world.recipes[id.index()].platforms.clone(),
+    };
+    let jobs: Vec<Job> = images.iter().map(job).collect();
+    let nodes = export::named(&session.world.graph, &images);
+    export::github_matrix(&nodes, &jobs) + "\n"
 }
 
 #[derive(Serialize)]

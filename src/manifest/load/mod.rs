@@ -83,7 +83,8 @@ impl Loader<'_> {
                 self.unused();
             }
         }
-        let (sources, diagnostics) = self.notes.finish();
+        let (mut sources, diagnostics) = self.notes.finish();
+        sources.put_below(&self.root);
         let manifests = self.files.keys().map(|path| path.under(&self.root));
         self.looked.files.extend(manifests);
         Loaded {
