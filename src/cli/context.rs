@@ -78,7 +78,7 @@ impl Context {
     }
 
     /// Returns a lookup of environment variables, in which flags take precedence over the variables they stand for.
-    pub(super) fn env(&self) -> impl Fn(&str) -> Option<String> + Send + use<> {
+    pub(super) fn env(&self) -> impl Fn(&str) -> Option<String> + Send + Sync + use<> {
         let envd_context = self.envd_context.clone();
         move |name| match &envd_context {
             Some(context) if name == envd::CONTEXT => Some(context.clone()),

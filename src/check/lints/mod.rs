@@ -16,6 +16,8 @@ use crate::recipe::familiar;
 use crate::spec::{Base, CopyFrom, ImageSpec, NamedContext, OwnStep};
 use crate::workspace::{Image, Lock, Workspace};
 
+pub(crate) use secret_value::looks_secret;
+
 /// Reports the lints of a workspace's images. Values that look like secrets are masked in its sources.
 pub(super) fn check(workspace: &mut Workspace, findings: &mut Findings) {
     for image in &workspace.images {

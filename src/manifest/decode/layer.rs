@@ -4,24 +4,13 @@ use std::collections::BTreeMap;
 
 use super::decoded::{Decoded, Entry, Layer};
 use super::decoder::Decoder;
+use super::known::TOP_NODES;
 use crate::diagnostic::{Diagnostic, Place, Spanned};
 use crate::manifest::syntax::{Data, Node, prop};
 use crate::spec::SourceCopyMode;
 use crate::spec::fields::{self, Field, FieldKind};
 use crate::spec::rules::check_names_once;
 use crate::suggest::near_words;
-
-/// Nodes at the top level of a file.
-pub(in crate::manifest) const TOP_NODES: &[&str] = &[
-    "workspace",
-    "variable",
-    "defaults",
-    "template",
-    "image",
-    "group",
-    "builder-instance",
-    "allow",
-];
 
 impl Decoder<'_> {
     pub(in crate::manifest) fn layer(&mut self, nodes: &[Node]) -> Layer {

@@ -26,3 +26,15 @@ pub(crate) use packages::*;
 pub(crate) use parts::*;
 pub(crate) use refused::{Refused, ValueRule};
 pub(crate) use values::*;
+
+/// The values that a field or a part takes, where they can be counted.
+pub(crate) fn choices(name: &str) -> &'static [&'static str] {
+    match name {
+        "builder" => BUILDERS,
+        "platform" => PLATFORMS,
+        "compression" => COMPRESSIONS,
+        "source-copy-mode" => COPY_MODES,
+        "variant" => VARIANTS,
+        _ => &[],
+    }
+}

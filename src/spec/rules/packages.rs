@@ -124,6 +124,9 @@ pub(crate) fn flag(value: &str) -> Result<(), Refused> {
     }
 }
 
+/// The modes of copying sources.
+pub(crate) const COPY_MODES: &[&str] = &["all", "none"];
+
 pub(crate) fn copy_mode(value: &str) -> Result<(), Refused> {
     match value.to_ascii_lowercase().replace('_', "-").as_str() {
         "all" | "none" if value == value.to_ascii_lowercase() => Ok(()),
@@ -137,11 +140,12 @@ pub(crate) fn copy_mode(value: &str) -> Result<(), Refused> {
     }
 }
 
+/// The ways of compressing layers.
+pub(crate) const COMPRESSIONS: &[&str] = &["gzip", "gzip-single", "zstd"];
+
 pub(crate) fn compression(value: &str) -> Result<(), Refused> {
-    match value {
-        "gzip" | "gzip-single" | "zstd" => Ok(()),
-        _ => refuse("it must be `gzip`, `gzip-single` or `zstd`"),
-    }
+    let is_known = COMPRESSIONS.contains(&value);
+    require(is_known, "it must be `gzip`, `gzip-single` or `zstd`")
 }
 
 /// A supported release of flytekit: since 1.15.3, tags have been computed in the same way.
@@ -239,9 +243,11 @@ pub(crate) fn snapshot(value: &str) -> Result<(), Refused> {
     refuse(why)
 }
 
+/// The sets of packages that a Debian base can have.
+pub(crate) const VARIANTS: &[&str] = &["minbase", "apt", "essential", "important"];
+
 /// Which packages a Debian base has.
 pub(crate) fn variant(value: &str) -> Result<(), Refused> {
-    const VARIANTS: [&str; 4] = ["minbase", "apt", "essential", "important"];
     if VARIANTS.contains(&value) {
         return Ok(());
     }

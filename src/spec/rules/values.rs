@@ -4,10 +4,10 @@ use super::refused::{Refused, refuse, refuse_for, refuse_if, require};
 use crate::suggest::closest;
 
 /// Backends available in this version.
-const BUILDERS: &[&str] = &["docker", "envd", "oci", "fake"];
+pub(crate) const BUILDERS: &[&str] = &["docker", "envd", "oci", "fake"];
 
 /// Platforms that images can be built for.
-const PLATFORMS: &[&str] = &[
+pub(crate) const PLATFORMS: &[&str] = &[
     "linux/amd64",
     "linux/arm64",
     "linux/arm/v7",
