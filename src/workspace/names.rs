@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::Place;
+use crate::spec::WorkspacePath;
 
 /// The declarations of a workspace's manifests, and what refers to them.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Names {
     pub(crate) uses: BTreeMap<Place, Place>,
     /// The fields that name images of the workspace. With a matrix, one place may name several.
     pub(crate) images: BTreeSet<NamedImage>,
+    /// Included manifests, with the places that include them.
+    pub(crate) included: BTreeMap<WorkspacePath, Place>,
 }
 
 /// A variable, an axis or a template.

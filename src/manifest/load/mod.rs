@@ -62,7 +62,10 @@ pub(crate) fn load_with_names(
     loader.instead = Some(instead);
     loader.notes.names = Some(Names::default());
     loader.read(manifest);
-    let names = loader.notes.names.take().unwrap_or_default();
+    let mut names = loader.notes.names.take().unwrap_or_default();
+    let included = loader.files.iter();
+    let included = included.filter_map(|(path, by)| Some((path.clone(), (*by)?)));
+    names.included.extend(included);
     (loader.ends(), names)
 }
 
