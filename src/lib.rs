@@ -29,6 +29,7 @@
 //!
 //! ```text
 //! cli
+//! lsp
 //! edit images ui watch
 //! export import report session view
 //! run
@@ -66,6 +67,7 @@ pub mod import;
 pub mod limits;
 pub mod lock;
 mod loopback;
+mod lsp;
 pub mod manifest;
 pub mod notes;
 pub mod plan;

@@ -24,6 +24,7 @@ mod init;
 mod inspect;
 mod load;
 mod lock;
+mod lsp;
 mod metadata;
 mod notifier;
 mod options;
@@ -115,6 +116,10 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Remove logs, leftover contexts and records of images that no longer exist
     Clean(clean::CleanArgs),
+    /// Serve an editor: errors while typing, completion, definitions (see docs/editors.md)
+    ///
+    /// Speaks the language server protocol on standard input and output. Editors start it.
+    Lsp,
     /// Print a completion script for a shell
     Completions(generate::CompletionsArgs),
     /// Print the manual page
@@ -196,6 +201,7 @@ fn run(command: Command, context: &Context) -> Result<u8, Failure> {
         Command::Import(args) => import::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Clean(args) => clean::run(&args, context),
+        Command::Lsp => lsp::run(context),
         Command::Completions(args) => generate::completions(&args),
         Command::Man => generate::man(Cli::command()),
     }

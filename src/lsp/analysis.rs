@@ -106,6 +106,7 @@ pub(super) struct Found {
 /// The first stage.
 pub(super) struct Checker {
     settings: Settings,
+    overrides: Overrides,
     /// The root manifests of directories as last determined: while one is being typed, it may not lead anywhere.
     roots: BTreeMap<PathBuf, PathBuf>,
 }
@@ -113,6 +114,10 @@ pub(super) struct Checker {
 impl Checker {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
+            overrides: Overrides {
+                vars: settings.vars.clone(),
+                sets: Vec::new(),
+            },
             settings,
             roots: BTreeMap::new(),
         }
@@ -150,8 +155,7 @@ impl Checker {
 
     /// The root manifest of a directory, if there is one.
     fn root(&mut self, folder: &Path, texts: &Instead) -> Result<Option<PathBuf>, Vec<Diagnostic>> {
-        let Settings { overrides, env, .. } = &self.settings;
-        match manifest::find_instead(folder, overrides, &**env, texts) {
+        match manifest::find_instead(folder, &self.overrides, &*self.settings.env, texts) {
             Ok(Some(root)) => {
                 let known = root.manifest.clone();
                 self.roots.insert(folder.to_owned(), known);
@@ -167,8 +171,8 @@ impl Checker {
     }
 
     fn analysis(&self, manifest: PathBuf, texts: &Instead) -> Analysis {
-        let Settings { overrides, env, .. } = &self.settings;
-        let (loaded, names) = manifest::load_with_names(&manifest, overrides, &**env, texts);
+        let env = &*self.settings.env;
+        let (loaded, names) = manifest::load_with_names(&manifest, &self.overrides, env, texts);
         let (sources, is_whole) = (loaded.workspace.sources.clone(), loaded.is_whole);
         let checked = check::loaded(loaded);
         Analysis {
@@ -288,12 +292,4 @@ fn read_again(reader: &FileReader, recipes: &[Recipe]) {
 /// Whether a file is a manifest by its name alone.
 pub(super) fn is_manifest_name(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == FILE_NAME)
-}
-
-/// Overrides of single fields are for one run, and would make the client show errors that the manifest does not have.
-pub(super) fn lasting(overrides: &Overrides) -> Overrides {
-    Overrides {
-        vars: overrides.vars.clone(),
-        sets: Vec::new(),
-    }
 }

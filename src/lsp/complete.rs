@@ -1,6 +1,6 @@
 //! Completes what is being typed: nodes, properties, ids, templates, variables, the values of fields that have few, and paths.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use gen_lsp_types::{
@@ -242,8 +242,7 @@ impl Around<'_> {
         let is_wanted = |name: &str, kind: FileKind| {
             kind == FileKind::Directory || !is_include || name.ends_with(".kdl")
         };
-        let (folder, begun) = typed.rsplit_once('/').map_or(("", typed), |(folder, begun)| (folder, begun));
-        let before = if typed.contains('/') { format!("{folder}/") } else { String::new() };
+        let (before, begun) = typed.split_at(typed.rfind('/').map_or(0, |at| at + 1));
         let wanted = found
             .into_iter()
             .filter(|(name, kind)| is_wanted(name, *kind))
@@ -258,7 +257,7 @@ impl Around<'_> {
     }
 
     /// What is in the directory of a path that is being typed.
-    fn listed(&self, typed: &str) -> Option<BTreeSet<(String, FileKind)>> {
+    fn listed(&self, typed: &str) -> Option<BTreeMap<String, FileKind>> {
         let analysis = self.analysis?;
         let root = analysis.root();
         let file = self.path.strip_prefix(root).ok()?.to_str()?;

@@ -1,0 +1,506 @@
+//! The server's state and what changes it: one event after the other.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::time::{Duration, Instant};
+
+use gen_lsp_types::{
+    DidChangeTextDocumentParams, DidChangeWorkspaceFoldersParams, DidCloseTextDocumentParams,
+    DidOpenTextDocumentParams,
+};
+use lsp_server::{ErrorCode, Message, Notification, Request, RequestId, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::Leave;
+use super::analysis::{Examined, Found, Question};
+use super::answers::{Answer, Fault, answer};
+use super::ask::{Ask, Needs};
+use super::client::Client;
+use super::desk::Desk;
+use super::documents::{Documents, path_of};
+use super::positions::Encoding;
+use super::publish::Published;
+use super::schedule::Schedule;
+use super::vocabulary::Vocabularies;
+use super::wire::{Incoming, Outgoing};
+use crate::check::Checked;
+use crate::diagnostic::Diagnostic;
+
+/// How often to see whether the client is still there.
+const PULSE: Duration = Duration::from_secs(2);
+
+/// How long the findings of the first stage are held back for those of the second, which are usually there at once: lints of
+/// the second would vanish and come back with every change.
+const HOLD: Duration = Duration::from_millis(300);
+
+/// Something that happened.
+pub(super) enum Event {
+    Incoming(Incoming),
+    /// The input has ended, or is not the protocol.
+    Gone(Option<String>),
+    Found(Found),
+    Examined {
+        generation: u64,
+        examined: Vec<Examined>,
+    },
+    /// A thread has panicked.
+    Broken,
+}
+
+/// Where questions go that take time.
+pub(super) struct Workers {
+    pub(super) check: Sender<Question>,
+    pub(super) examine: Sender<(u64, Vec<(PathBuf, Arc<Checked>)>)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing but `initialize` is answered.
+    New,
+    Running,
+    /// Nothing but `exit` is expected.
+    Down,
+}
+
+/// A request that waits for the workspace to be looked at.
+struct Waiting {
+    id: RequestId,
+    ask: Ask,
+    /// The number of changes when it came.
+    generation: u64,
+    /// The version of its document then.
+    version: Option<i32>,
+}
+
+pub(super) struct Server {
+    out: SyncSender<Outgoing>,
+    workers: Workers,
+    stage: Stage,
+    client: Client,
+    desk: Desk,
+    vocabularies: Vocabularies,
+    published: Published,
+    schedule: Schedule,
+    waiting: Vec<Waiting>,
+    /// Since when the second stage is at work; none if it is not.
+    examining: bool,
+    /// Whether the second stage has seen what the first found last.
+    is_settled: bool,
+    /// When what was found is published, whatever is still to come.
+    publish_at: Option<Instant>,
+    pulse: Instant,
+}
+
+impl Server {
+    pub(super) fn new(out: SyncSender<Outgoing>, workers: Workers) -> Self {
+        let found = Found {
+            generation: 0,
+            versions: Default::default(),
+            analyses: Vec::new(),
+            astray: Default::default(),
+        };
+        Self {
+            out,
+            workers,
+            stage: Stage::New,
+            client: Client::of(&Value::Null),
+            desk: Desk {
+                encoding: Encoding::Utf16,
+                documents: Documents::default(),
+                found,
+            },
+            vocabularies: Vocabularies::default(),
+            published: Published::default(),
+            schedule: Schedule::default(),
+            waiting: Vec::new(),
+            examining: false,
+            is_settled: true,
+            publish_at: None,
+            pulse: Instant::now(),
+        }
+    }
+
+    /// Takes events until the client leaves.
+    pub(super) fn run(&mut self, inbox: &Receiver<Event>) -> Result<Leave, String> {
+        loop {
+            let now = Instant::now();
+            let wait = self.next().saturating_duration_since(now);
+            let event = match inbox.recv_timeout(wait) {
+                Ok(event) => Some(event),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return Ok(Leave::Abrupt),
+            };
+            if let Some(event) = event
+                && let ControlFlow::Break(left) = self.take(event)
+            {
+                return left;
+            }
+            if let ControlFlow::Break(left) = self.tick(Instant::now()) {
+                return left;
+            }
+        }
+    }
+
+    /// When something is to be done if nothing happens.
+    fn next(&self) -> Instant {
+        let due = self.schedule.due(!self.waiting.is_empty());
+        let times = [due, self.publish_at, Some(self.pulse + PULSE)];
+        times.into_iter().flatten().min().unwrap_or(self.pulse)
+    }
+
+    fn tick(&mut self, now: Instant) -> ControlFlow<Result<Leave, String>> {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(self.schedule.due(!self.waiting.is_empty())) {
+            self.look();
+        }
+        if is_due(self.publish_at) {
+            self.publish();
+        }
+        if now >= self.pulse + PULSE {
+            self.pulse = now;
+            if self.client.is_gone() {
+                return ControlFlow::Break(Ok(Leave::Abrupt));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn take(&mut self, event: Event) -> ControlFlow<Result<Leave, String>> {
+        match event {
+            Event::Incoming(Incoming::Malformed { code, why }) => {
+                self.say(Outgoing::Refusal { code, why });
+            }
+            Event::Incoming(Incoming::Message(message)) => return self.message(message),
+            Event::Gone(None) if self.stage == Stage::Down => {
+                return ControlFlow::Break(Ok(Leave::Orderly));
+            }
+            Event::Gone(None) => return ControlFlow::Break(Ok(Leave::Abrupt)),
+            Event::Gone(Some(why)) => return ControlFlow::Break(Err(why)),
+            Event::Found(found) => self.found(found),
+            Event::Examined {
+                generation,
+                examined,
+            } => self.examined(generation, examined),
+            Event::Broken => {
+                let why = "a bug: a thread has ended; please report it, with what it printed";
+                return ControlFlow::Break(Err(why.to_owned()));
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn message(&mut self, message: Message) -> ControlFlow<Result<Leave, String>> {
+        match message {
+            Message::Request(request) => self.request(request),
+            Message::Notification(notification) if notification.method == "exit" => {
+                return ControlFlow::Break(Ok(match self.stage {
+                    Stage::Down => Leave::Orderly,
+                    Stage::New | Stage::Running => Leave::Abrupt,
+                }));
+            }
+            Message::Notification(notification) if self.stage == Stage::Running => {
+                self.notification(notification);
+            }
+            // Answers to what was asked of the client change nothing.
+            Message::Notification(_) | Message::Response(_) => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn request(&mut self, request: Request) {
+        let Request { id, method, params } = request;
+        let result = match (self.stage, method.as_str()) {
+            (Stage::New, "initialize") => Ok(self.initialize(&params)),
+            (Stage::New, _) => Err(Fault::new(
+                ErrorCode::ServerNotInitialized,
+                "the first request has to be `initialize`",
+            )),
+            (Stage::Running, "shutdown") => {
+                self.stage = Stage::Down;
+                for waiting in std::mem::take(&mut self.waiting) {
+                    self.reply(waiting.id, Err(canceled()));
+                }
+                Ok(Value::Null)
+            }
+            (Stage::Running, "initialize") | (Stage::Down, _) => Err(Fault::new(
+                ErrorCode::InvalidRequest,
+                format!("`{method}` is not expected now"),
+            )),
+            (Stage::Running, _) => match Ask::read(&method, params) {
+                Some(Ok(ask)) => return self.ask(id, ask),
+                Some(Err(why)) => Err(Fault::new(ErrorCode::InvalidParams, why)),
+                None => Err(Fault::new(
+                    ErrorCode::MethodNotFound,
+                    format!("there is no method `{method}`"),
+                )),
+            },
+        };
+        self.reply(id, result);
+    }
+
+    fn initialize(&mut self, params: &Value) -> Value {
+        self.client = Client::of(params);
+        self.desk.encoding = self.client.encoding;
+        self.stage = Stage::Running;
+        json!({
+            "capabilities": {
+                "positionEncoding": self.desk.encoding.kind(),
+                "textDocumentSync": {"openClose": true, "change": 2, "save": true},
+                "hoverProvider": true,
+                "definitionProvider": true,
+                "referencesProvider": true,
+                "documentSymbolProvider": true,
+                "workspaceSymbolProvider": true,
+                "documentFormattingProvider": true,
+                "codeActionProvider": {"codeActionKinds": ["quickfix"]},
+                "renameProvider": {"prepareProvider": true},
+                "completionProvider": {"triggerCharacters": ["\"", "=", "{", "/"]},
+                "workspace": {
+                    "workspaceFolders": {"supported": true, "changeNotifications": true},
+                },
+            },
+            "serverInfo": {"name": "imgspec", "version": env!("CARGO_PKG_VERSION")},
+        })
+    }
+
+    fn notification(&mut self, notification: Notification) {
+        let Notification { method, params } = notification;
+        let encoding = self.desk.encoding;
+        let documents = &mut self.desk.documents;
+        match method.as_str() {
+            "initialized" => self.watch_files(),
+            "textDocument/didOpen" => match read(params) {
+                Some(DidOpenTextDocumentParams { text_document }) => documents.open(text_document),
+                None => return,
+            },
+            "textDocument/didChange" => match read(params) {
+                Some(DidChangeTextDocumentParams {
+                    text_document: of,
+                    content_changes,
+                }) => {
+                    let uri = &of.text_document_identifier.uri;
+                    documents.change(uri, of.version, content_changes, encoding);
+                }
+                None => return,
+            },
+            "textDocument/didClose" => match read(params) {
+                Some(DidCloseTextDocumentParams { text_document }) => {
+                    documents.close(&text_document.uri);
+                }
+                None => return,
+            },
+            "textDocument/didSave" | "workspace/didChangeWatchedFiles" => {}
+            "workspace/didChangeWorkspaceFolders" => match read(params) {
+                Some(DidChangeWorkspaceFoldersParams { event }) => {
+                    let paths = |folders: Vec<gen_lsp_types::WorkspaceFolder>| {
+                        let paths = folders.into_iter();
+                        paths.filter_map(|it| path_of(&it.uri)).collect::<Vec<_>>()
+                    };
+                    let gone = paths(event.removed);
+                    let folders = &mut self.client.folders;
+                    folders.retain(|folder| !gone.contains(folder));
+                    folders.extend(paths(event.added));
+                }
+                None => return,
+            },
+            "$/cancelRequest" => return self.cancel(&params),
+            _ => return,
+        }
+        self.schedule.change(Instant::now());
+    }
+
+    /// Asks the client to tell of changes to files that are not open.
+    fn watch_files(&mut self) {
+        if !self.client.watches {
+            return;
+        }
+        let globs = ["**/*.kdl", "**/imgspec.lock", "**/*.dockerignore"];
+        let watchers = globs.map(|glob| json!({"globPattern": glob}));
+        let watched = json!({
+            "id": "files",
+            "method": "workspace/didChangeWatchedFiles",
+            "registerOptions": {"watchers": watchers},
+        });
+        self.say(Outgoing::Message(Message::Request(Request {
+            id: RequestId::from("watch".to_owned()),
+            method: "client/registerCapability".to_owned(),
+            params: json!({"registrations": [watched]}),
+        })));
+    }
+
+    fn cancel(&mut self, params: &Value) {
+        let Ok(id) = serde_json::from_value::<RequestId>(params["id"].clone()) else {
+            return;
+        };
+        if let Some(at) = self.waiting.iter().position(|waiting| waiting.id == id) {
+            self.waiting.remove(at);
+            self.reply(id, Err(canceled()));
+        }
+    }
+
+    /// Answers a request, at once if it can be.
+    fn ask(&mut self, id: RequestId, ask: Ask) {
+        let document = ask.document().and_then(|uri| self.desk.documents.get(uri));
+        self.waiting.push(Waiting {
+            version: document.map(|document| document.version),
+            generation: self.schedule.generation(),
+            id,
+            ask,
+        });
+        self.answer_ready();
+    }
+
+    /// Answers the requests that have waited long enough.
+    fn answer_ready(&mut self) {
+        let mut still = Vec::new();
+        for waiting in std::mem::take(&mut self.waiting) {
+            match self.answer(&waiting) {
+                None => still.push(waiting),
+                Some(Ok(answer)) => {
+                    for note in answer.notes {
+                        self.notify("window/showMessage", json!({"type": 3, "message": note}));
+                    }
+                    self.reply(waiting.id, Ok(answer.result));
+                }
+                Some(Err(fault)) => self.reply(waiting.id, Err(fault)),
+            }
+        }
+        self.waiting = still;
+    }
+
+    /// The answer to a request; `None` if what it needs is not there yet.
+    fn answer(&self, waiting: &Waiting) -> Option<Result<Answer, Fault>> {
+        let Waiting { ask, .. } = waiting;
+        let needs = ask.needs();
+        if needs != Needs::Document {
+            let found = &self.desk.found;
+            let document = ask.document().and_then(|uri| self.desk.documents.get(uri));
+            if document.map(|document| document.version) != waiting.version {
+                let why = "the document has changed since";
+                return Some(Err(Fault::new(ErrorCode::ContentModified, why)));
+            }
+            let path = document.and_then(|document| document.path.as_ref());
+            let is_seen = path.is_none_or(|path| found.versions.get(path) == waiting.version.as_ref());
+            if found.generation < waiting.generation || !is_seen {
+                return None;
+            }
+            if needs == Needs::Keys && !self.is_settled {
+                return None;
+            }
+        }
+        let has_versions = self.client.has_versions;
+        Some(answer(&self.desk, &self.vocabularies, has_versions, ask))
+    }
+
+    /// Begins to look at the workspaces.
+    fn look(&mut self) {
+        let question = Question {
+            generation: self.schedule.begin(),
+            texts: self.desk.documents.texts(),
+            versions: self.desk.documents.versions(),
+            folders: self.client.folders.clone(),
+        };
+        let _ = self.workers.check.send(question);
+    }
+
+    fn found(&mut self, found: Found) {
+        self.schedule.end();
+        self.vocabularies.learn(&found);
+        self.desk.found = found;
+        self.is_settled = false;
+        let analyses = &self.desk.found.analyses;
+        let is_wrong = |it: &Vec<Diagnostic>| it.iter().any(Diagnostic::is_error);
+        if analyses.iter().any(|it| is_wrong(&it.diagnostics)) {
+            self.publish();
+        } else {
+            self.publish_at.get_or_insert(Instant::now() + HOLD);
+        }
+        self.examine();
+        self.answer_ready();
+    }
+
+    /// Has the second stage look at the workspaces without errors, unless it is at work, or something new will be found first.
+    fn examine(&mut self) {
+        if self.examining || self.is_settled || !self.schedule.is_idle() {
+            return;
+        }
+        let analyses = self.desk.found.analyses.iter();
+        let asked = analyses.filter(|it| !it.checked.has_errors());
+        let asked = asked.map(|it| (it.manifest.clone(), Arc::clone(&it.checked)));
+        let asked: Vec<_> = asked.collect();
+        if asked.is_empty() {
+            self.is_settled = true;
+            self.publish();
+            return;
+        }
+        self.examining = true;
+        let _ = self.workers.examine.send((self.desk.found.generation, asked));
+    }
+
+    fn examined(&mut self, generation: u64, examined: Vec<Examined>) {
+        self.examining = false;
+        if generation == self.desk.found.generation {
+            for Examined { manifest, result } in examined {
+                let mut analyses = self.desk.found.analyses.iter_mut();
+                let Some(analysis) = analyses.find(|it| it.manifest == manifest) else {
+                    continue;
+                };
+                match result {
+                    Ok(session) => {
+                        analysis.diagnostics.clone_from(&session.warnings);
+                        analysis.session = Some(session);
+                    }
+                    Err(diagnostics) => analysis.diagnostics = diagnostics,
+                }
+            }
+            self.is_settled = true;
+            self.publish();
+        }
+        self.examine();
+        self.answer_ready();
+    }
+
+    /// Tells the client what is wrong.
+    fn publish(&mut self) {
+        self.publish_at = None;
+        for params in self.published.update(&self.desk) {
+            self.notify("textDocument/publishDiagnostics", params);
+        }
+    }
+
+    fn notify(&mut self, method: &str, params: impl Serialize) {
+        if let Ok(params) = serde_json::to_value(params) {
+            let method = method.to_owned();
+            self.say(Outgoing::Message(Message::Notification(Notification {
+                method,
+                params,
+            })));
+        }
+    }
+
+    fn reply(&mut self, id: RequestId, result: Result<Value, Fault>) {
+        let response = match result {
+            Ok(result) => Response::new_ok(id, result),
+            Err(Fault { code, message }) => Response::new_err(id, code as i32, message),
+        };
+        self.say(Outgoing::Message(Message::Response(response)));
+    }
+
+    /// Says something; a client that has gone is noticed by its input.
+    fn say(&mut self, message: Outgoing) {
+        let _ = self.out.send(message);
+    }
+}
+
+fn canceled() -> Fault {
+    Fault::new(ErrorCode::RequestCanceled, "canceled")
+}
+
+/// Reads the parameters of a notification, which has no answer that could say what is wrong with them.
+fn read<T: DeserializeOwned>(params: Value) -> Option<T> {
+    serde_json::from_value(params).ok()
+}
