@@ -16,7 +16,9 @@ pub(super) fn run(context: &Context) -> Result<u8, Failure> {
         ));
     }
     if std::io::stdin().is_terminal() && !context.screen.quiet {
-        eprint_text("waiting for an editor on standard input; docs/editors.md says how to set one up\n");
+        eprint_text(
+            "waiting for an editor on standard input; docs/editors.md says how to set one up\n",
+        );
     }
     let settings = Settings {
         manifest: context.insisted(),

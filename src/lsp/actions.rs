@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use gen_lsp_types::{
-    CodeAction, CodeActionContext, CodeActionKind, TextEdit, WorkspaceEdit,
-};
+use gen_lsp_types::{CodeAction, CodeActionContext, CodeActionKind, TextEdit, WorkspaceEdit};
 
 use super::analysis::Analysis;
 use super::desk::{Desk, Here, Ranges};
@@ -22,10 +20,13 @@ pub(super) fn actions(
     end: usize,
     context: &CodeActionContext,
 ) -> Vec<CodeAction> {
-    let wants = |kind: &CodeActionKind| {
-        matches!(kind, CodeActionKind::QuickFix | CodeActionKind::Empty)
-    };
-    if context.only.as_ref().is_some_and(|only| !only.iter().any(wants)) {
+    let wants =
+        |kind: &CodeActionKind| matches!(kind, CodeActionKind::QuickFix | CodeActionKind::Empty);
+    if context
+        .only
+        .as_ref()
+        .is_some_and(|only| !only.iter().any(wants))
+    {
         return Vec::new();
     }
     let Here {
@@ -46,7 +47,11 @@ pub(super) fn actions(
     actions
 }
 
-fn fix(analysis: &Analysis, ranges: &mut Ranges<'_>, diagnostic: &Diagnostic) -> Option<CodeAction> {
+fn fix(
+    analysis: &Analysis,
+    ranges: &mut Ranges<'_>,
+    diagnostic: &Diagnostic,
+) -> Option<CodeAction> {
     let fix = diagnostic.fix.as_ref()?;
     let location = ranges.location(fix.place)?;
     let old = analysis.text(fix.place.source).get(fix.place.span())?;
@@ -97,7 +102,9 @@ fn permission(
     let told = publish::shown(analysis, ranges, diagnostic);
     // A block on one line needs an end of the node.
     let rest = &text[open.end()..];
-    let is_own_line = rest.trim_start_matches([' ', '\t']).starts_with(['\n', '\r']);
+    let is_own_line = rest
+        .trim_start_matches([' ', '\t'])
+        .starts_with(['\n', '\r']);
     let new_text = if is_own_line {
         format!("\n    allow \"{}\"", lint.code)
     } else {

@@ -47,7 +47,8 @@ pub(super) struct Answer {
 impl Answer {
     fn of(result: impl Serialize) -> Result<Self, Fault> {
         let result = serde_json::to_value(result);
-        let result = result.map_err(|error| Fault::new(ErrorCode::InternalError, error.to_string()))?;
+        let result =
+            result.map_err(|error| Fault::new(ErrorCode::InternalError, error.to_string()))?;
         Ok(Self {
             result,
             notes: Vec::new(),
@@ -102,7 +103,8 @@ pub(super) fn answer(
         }
         Ask::Rename(params) => {
             let here = desk.here(&params.text_document_position_params);
-            let here = here.ok_or_else(|| Fault::failed("this file is no manifest of a workspace"))?;
+            let here =
+                here.ok_or_else(|| Fault::failed("this file is no manifest of a workspace"))?;
             let renamed = rename::rename(desk, here, &params.new_name, has_versions);
             let Renamed { edit, notes } = renamed.map_err(Fault::failed)?;
             Ok(Answer {
@@ -156,7 +158,9 @@ fn format(desk: &Desk, uri: &gen_lsp_types::Uri) -> Result<Answer, Fault> {
     let formatted = edit::formatted("the manifest", text, &mut Sources::default());
     let formatted = formatted.map_err(|mistakes| {
         let first = mistakes.first().map_or("", |mistake| &mistake.message);
-        Fault::failed(format!("a manifest with errors cannot be formatted: {first}"))
+        Fault::failed(format!(
+            "a manifest with errors cannot be formatted: {first}"
+        ))
     })?;
     let change = actions::difference(text, &formatted, desk.encoding);
     Answer::of(Vec::from_iter(change))

@@ -35,7 +35,9 @@ impl Client {
         let encodings = capability("/general/positionEncodings");
         let encodings: Vec<PositionEncodingKind> = read(encodings).unwrap_or_default();
         let process = params["processId"].as_i64();
-        let process = process.and_then(|id| i32::try_from(id).ok()).filter(|id| *id > 0);
+        let process = process
+            .and_then(|id| i32::try_from(id).ok())
+            .filter(|id| *id > 0);
         let process = process.and_then(Pid::from_raw);
         Self {
             encoding: Encoding::of(encodings),
@@ -64,7 +66,11 @@ fn read<T: for<'de> Deserialize<'de>>(value: Value) -> Option<T> {
 /// The directories that a client has open: `workspaceFolders`, or what older clients call `rootUri`.
 fn folders(params: &Value) -> Vec<PathBuf> {
     let folders = params["workspaceFolders"].as_array();
-    let mut uris: Vec<Value> = folders.into_iter().flatten().map(|it| it["uri"].clone()).collect();
+    let mut uris: Vec<Value> = folders
+        .into_iter()
+        .flatten()
+        .map(|it| it["uri"].clone())
+        .collect();
     if uris.is_empty() {
         uris.push(params["rootUri"].clone());
     }
@@ -109,7 +115,10 @@ mod tests {
 
     #[test]
     fn a_client_that_ends_is_noticed() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
         let client = Client::of(&json!({"processId": child.id()}));
         assert!(!client.is_gone());
         child.kill().unwrap();

@@ -19,9 +19,9 @@ use crate::diagnostic::{lint, quoted};
 use crate::disk::FileKind;
 use crate::disk::read::{Links, Root};
 use crate::manifest::inside;
+use crate::spec::WorkspacePath;
 use crate::spec::fields::{self, FieldKind};
 use crate::spec::rules::choices;
-use crate::spec::WorkspacePath;
 
 /// The maximum number of paths of one directory that are offered.
 const MOST_PATHS: usize = 500;
@@ -139,7 +139,8 @@ struct Around<'a> {
 impl Around<'_> {
     fn words(&self, context: &Context) -> Vec<(Word, Form)> {
         let way: Vec<&str> = context.way.iter().map(String::as_str).collect();
-        let all = |words: Vec<Word>, form| words.into_iter().map(move |word| (word, form)).collect();
+        let all =
+            |words: Vec<Word>, form| words.into_iter().map(move |word| (word, form)).collect();
         match &context.slot {
             Slot::Node => all(nodes(&way), Form::Plain),
             Slot::Variable { is_spaced } => {
@@ -150,14 +151,21 @@ impl Around<'_> {
             }
             Slot::Argument => all(self.arguments(&way, &context.typed), Form::Within),
             Slot::Property { name, is_quoted } => {
-                let form = if *is_quoted { Form::Within } else { Form::Quoted };
+                let form = if *is_quoted {
+                    Form::Within
+                } else {
+                    Form::Quoted
+                };
                 all(self.values(&way, name, &context.typed), form)
             }
             Slot::Word => {
                 let props = inside(&way).props.iter().copied();
                 let props = props.filter(|name| context.typed.is_empty() || *name != "reset");
                 let props = props.map(|name| {
-                    (Word::new(name, CompletionItemKind::Property), Form::Property)
+                    (
+                        Word::new(name, CompletionItemKind::Property),
+                        Form::Property,
+                    )
                 });
                 let flags = flags(&way).into_iter().map(|word| (word, Form::Plain));
                 let arguments = self.arguments(&way, &context.typed).into_iter();
@@ -213,27 +221,34 @@ impl Around<'_> {
     fn ids(&self) -> Vec<Word> {
         let words = self.analysis.and_then(|it| self.vocabularies.of(it));
         let ids = words.into_iter().flat_map(|it| &it.images);
-        ids.map(|id| Word::new(id, CompletionItemKind::Module)).collect()
+        ids.map(|id| Word::new(id, CompletionItemKind::Module))
+            .collect()
     }
 
     fn groups(&self) -> Vec<Word> {
         let words = self.analysis.and_then(|it| self.vocabularies.of(it));
         let names = words.into_iter().flat_map(|it| &it.groups);
-        names.map(|name| Word::new(name, CompletionItemKind::Enum)).collect()
+        names
+            .map(|name| Word::new(name, CompletionItemKind::Enum))
+            .collect()
     }
 
     fn templates(&self) -> Vec<Word> {
         let words = self.analysis.and_then(|it| self.vocabularies.of(it));
         let names = words.map(|it| it.templates(self.path)).unwrap_or_default();
         let names = names.into_iter();
-        names.map(|name| Word::new(name, CompletionItemKind::Interface)).collect()
+        names
+            .map(|name| Word::new(name, CompletionItemKind::Interface))
+            .collect()
     }
 
     fn variables(&self) -> Vec<Word> {
         let words = self.analysis.and_then(|it| self.vocabularies.of(it));
         let names = words.map(|it| it.variables(self.path)).unwrap_or_default();
         let names = names.into_iter();
-        names.map(|name| Word::new(name, CompletionItemKind::Variable)).collect()
+        names
+            .map(|name| Word::new(name, CompletionItemKind::Variable))
+            .collect()
     }
 
     /// The files and directories that continue a path. Nothing outside of the workspace is looked at.
@@ -271,7 +286,9 @@ impl Around<'_> {
             given => WorkspacePath::resolve(&file.parent(), given)?,
         };
         let listed = Root::open(root).ok()?;
-        let listed = listed.list(Path::new(folder.as_str()), Links::Follow).ok()?;
+        let listed = listed
+            .list(Path::new(folder.as_str()), Links::Follow)
+            .ok()?;
         let entries = listed.into_iter();
         let named = entries.filter_map(|it| Some((it.name.into_string().ok()?, it.kind)));
         // A name with a quote or an escape in it has to be written by hand.
@@ -305,7 +322,9 @@ fn nodes(way: &[&str]) -> Vec<Word> {
 
 fn values(choices: &[&'static str]) -> Vec<Word> {
     let choices = choices.iter();
-    choices.map(|it| Word::new(*it, CompletionItemKind::EnumMember)).collect()
+    choices
+        .map(|it| Word::new(*it, CompletionItemKind::EnumMember))
+        .collect()
 }
 
 /// The values of a field that is on or off.

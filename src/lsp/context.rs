@@ -193,7 +193,10 @@ mod tests {
         assert_eq!(found(""), "Node of  ``");
         assert_eq!(found("ima"), "Node of  `ima`");
         assert_eq!(found("image \"a\" { ba"), "Node of image `ba`");
-        assert_eq!(found("image \"a\" {\n  steps {\n    "), "Node of image steps ``");
+        assert_eq!(
+            found("image \"a\" {\n  steps {\n    "),
+            "Node of image steps ``"
+        );
         let before = "image \"a\" {\n  base-image ";
         let with = |more: &str| found(&format!("{before}{more}"));
         assert_eq!(with(""), "Word of image base-image ``");
@@ -205,15 +208,27 @@ mod tests {
         assert_eq!(with("image=\"ml-"), "image= true of image base-image `ml-`");
         assert_eq!(with("image=\"a\""), "nothing");
         assert_eq!(with("image=\"a\" "), "Word of image base-image ``");
-        assert_eq!(with("\"{{"), "Variable { is_spaced: false } of image base-image ``");
-        assert_eq!(with("\"x-{{ re"), "Variable { is_spaced: true } of image base-image `re`");
-        assert_eq!(with("\"{{ a }}-"), "Argument of image base-image `{{ a }}-`");
+        assert_eq!(
+            with("\"{{"),
+            "Variable { is_spaced: false } of image base-image ``"
+        );
+        assert_eq!(
+            with("\"x-{{ re"),
+            "Variable { is_spaced: true } of image base-image `re`"
+        );
+        assert_eq!(
+            with("\"{{ a }}-"),
+            "Argument of image base-image `{{ a }}-`"
+        );
         assert_eq!(with("\\\n  \"x"), "Argument of image base-image `x`");
         assert_eq!(with("\"x\"\n}\nte"), "Node of  `te`");
         assert_eq!(with("// a"), "nothing");
         assert_eq!(with("/* a"), "nothing");
         assert_eq!(with("/* a */ \"x"), "Argument of image base-image `x`");
         assert_eq!(found("}}}{ x"), "Node of  `x`");
-        assert_eq!(found("image \"a\" extends=\"py"), "extends= true of image `py`");
+        assert_eq!(
+            found("image \"a\" extends=\"py"),
+            "extends= true of image `py`"
+        );
     }
 }

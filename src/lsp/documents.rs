@@ -148,7 +148,12 @@ mod tests {
         documents.change(&uri, 3, whole, Encoding::Utf8);
         assert_eq!(documents.get(&uri).unwrap().text, "new");
         documents.close(&uri);
-        documents.change(&uri, 4, changes(serde_json::json!([{"text": ""}])), Encoding::Utf8);
+        documents.change(
+            &uri,
+            4,
+            changes(serde_json::json!([{"text": ""}])),
+            Encoding::Utf8,
+        );
         assert!(documents.get(&uri).is_none());
     }
 
@@ -164,7 +169,14 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         assert_eq!(path_of(&uri), Some(file.clone()));
         assert!(uri_of(&file).unwrap().0.ends_with("/a%20b/imgspec.kdl"));
-        for other in ["untitled:x", "http://x/y", "file://host/x", "", "/x", "file:///nowhere/at/all"] {
+        for other in [
+            "untitled:x",
+            "http://x/y",
+            "file://host/x",
+            "",
+            "/x",
+            "file:///nowhere/at/all",
+        ] {
             assert_eq!(path_of(&Uri(other.to_owned())), None, "{other}");
         }
     }

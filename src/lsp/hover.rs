@@ -97,7 +97,9 @@ fn base_words(base: &Base) -> String {
 fn state(session: &Session, id: ImageId) -> String {
     let record = match session.store.read(session.world.graph.name(id)) {
         RecordState::Missing => return "not built here yet".to_owned(),
-        RecordState::Unreadable(why) => return format!("its record cannot be read: {}", code(&why)),
+        RecordState::Unreadable(why) => {
+            return format!("its record cannot be read: {}", code(&why));
+        }
         RecordState::Found(record) => record,
     };
     let built = format!("built {} in {}", record.finished, Seconds(record.seconds));
@@ -107,7 +109,9 @@ fn state(session: &Session, id: ImageId) -> String {
     let Some(old) = session.store.inputs(&record) else {
         return format!("**stale**: differs from the last build\\\n{built}");
     };
-    let new = session.prints.inputs(id, &session.world.recipes[id.index()]);
+    let new = session
+        .prints
+        .inputs(id, &session.world.recipes[id.index()]);
     let changes = fingerprint::diff(&old, &new);
     let mut text = format!("**stale**, since the last build:\n{}", list(&changes));
     if changes.len() > MOST {
@@ -134,7 +138,9 @@ fn declared(analysis: &Analysis, declared: &DeclaredName) -> String {
         Meaning::Variable { value, origin } => {
             let origin_words = match origin {
                 Origin::Flag => "from `--var`".to_owned(),
-                Origin::Env(variable) => format!("from the environment variable {}", code(variable)),
+                Origin::Env(variable) => {
+                    format!("from the environment variable {}", code(variable))
+                }
                 Origin::Default => "its default".to_owned(),
                 Origin::Nowhere => "it has no value".to_owned(),
             };
@@ -154,10 +160,15 @@ fn declared(analysis: &Analysis, declared: &DeclaredName) -> String {
 fn group(analysis: &Analysis, name: &str) -> String {
     let text = format!("**group** {}", code(name));
     let graph = analysis.checked.graph.as_ref();
-    let Some((graph, ids)) = graph.and_then(|graph| Some((graph, graph.groups().get(name)?))) else {
+    let Some((graph, ids)) = graph.and_then(|graph| Some((graph, graph.groups().get(name)?)))
+    else {
         return text;
     };
-    let names: Vec<String> = ids.iter().take(MOST).map(|id| code(graph.name(*id))).collect();
+    let names: Vec<String> = ids
+        .iter()
+        .take(MOST)
+        .map(|id| code(graph.name(*id)))
+        .collect();
     let more = match ids.len().saturating_sub(MOST) {
         0 => String::new(),
         more => format!(" and {more} more"),
@@ -189,7 +200,11 @@ fn of_node(here: Here<'_>) -> Option<(String, Place)> {
         [.., "allow"] => {
             let lint = lint::find(word)?;
             let section = reference::lint(lint.code).unwrap_or_default();
-            format!("**lint** {}: {}\n\n{section}", code(lint.code), lint.summary)
+            format!(
+                "**lint** {}: {}\n\n{section}",
+                code(lint.code),
+                lint.summary
+            )
         }
         [_, "base-image"] => of_base(analysis, word)?,
         _ => return None,
@@ -211,8 +226,13 @@ fn of_name(names: &[&str]) -> Option<String> {
         _ => return None,
     };
     let name = names.last()?;
-    let kind = entry.kind.map_or(String::new(), |kind| format!(" ({kind})"));
-    Some(format!("**{name}**{kind}: {}\n\n{}", entry.summary, entry.section))
+    let kind = entry
+        .kind
+        .map_or(String::new(), |kind| format!(" ({kind})"));
+    Some(format!(
+        "**{name}**{kind}: {}\n\n{}",
+        entry.summary, entry.section
+    ))
 }
 
 /// A base that is not of this workspace, as the lock knows it.
@@ -229,7 +249,10 @@ fn of_base(analysis: &Analysis, word: &str) -> Option<String> {
         None if word.contains("@sha256:") => "pinned by its digest".to_owned(),
         None => "not pinned: `imgspec lock` does".to_owned(),
     };
-    Some(format!("{}, an image of a registry\n\n{pinned}", code(word)))
+    Some(format!(
+        "{}, an image of a registry\n\n{pinned}",
+        code(word)
+    ))
 }
 
 /// Text as Markdown that is shown as it is: none of it is taken for markup.

@@ -115,15 +115,20 @@ fn writer(
 }
 
 fn workers(settings: &Settings, events: &SyncSender<Event>) -> Workers {
-    let (mut checker, mut examiner) = (Checker::new(settings.clone()), Examiner::new(settings.clone()));
+    let (mut checker, mut examiner) = (
+        Checker::new(settings.clone()),
+        Examiner::new(settings.clone()),
+    );
     let (check, questions) = channel();
     worker(questions, events.clone(), move |question| {
         Event::Found(checker.look(question))
     });
     let (examine, asked) = channel();
-    worker(asked, events.clone(), move |(generation, asked)| Event::Examined {
-        generation,
-        examined: examiner.look(asked),
+    worker(asked, events.clone(), move |(generation, asked)| {
+        Event::Examined {
+            generation,
+            examined: examiner.look(asked),
+        }
     });
     Workers { check, examine }
 }

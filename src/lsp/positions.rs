@@ -72,9 +72,7 @@ impl<'t> Lines<'t> {
     pub(super) fn position(&self, offset: usize) -> Position {
         let offset = self.text.floor_char_boundary(offset);
         let line = self.starts.partition_point(|start| *start <= offset) - 1;
-        let column = self
-            .encoding
-            .width(&self.text[self.starts[line]..offset]);
+        let column = self.encoding.width(&self.text[self.starts[line]..offset]);
         let small = |at| u32::try_from(at).unwrap_or(u32::MAX);
         Position {
             line: small(line),

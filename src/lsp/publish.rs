@@ -70,9 +70,10 @@ impl Published {
         &mut self,
         now: BTreeMap<String, PublishDiagnosticsParams>,
     ) -> Vec<PublishDiagnosticsParams> {
-        let gone = self.0.values().filter(|before| {
-            !now.contains_key(&before.uri.0) && !before.diagnostics.is_empty()
-        });
+        let gone = self
+            .0
+            .values()
+            .filter(|before| !now.contains_key(&before.uri.0) && !before.diagnostics.is_empty());
         let mut told: Vec<PublishDiagnosticsParams> = gone
             .map(|before| PublishDiagnosticsParams {
                 uri: before.uri.clone(),
@@ -143,6 +144,11 @@ fn message(diagnostic: &Diagnostic) -> String {
 }
 
 /// Whether a place is in a file, and where.
-pub(super) fn is_at(place: Place, source: crate::diagnostic::SourceId, start: usize, end: usize) -> bool {
+pub(super) fn is_at(
+    place: Place,
+    source: crate::diagnostic::SourceId,
+    start: usize,
+    end: usize,
+) -> bool {
     place.source == source && place.start() <= end && start <= place.end()
 }

@@ -130,12 +130,22 @@ mod tests {
         }
         for name in inside(&[]).nodes {
             let entry = node(name).unwrap_or_else(|| panic!("{name}"));
-            assert!(!entry.summary.is_empty() && !entry.section.is_empty(), "{name}");
+            assert!(
+                !entry.summary.is_empty() && !entry.section.is_empty(),
+                "{name}"
+            );
         }
         for lint in &LINTS {
-            assert!(super::lint(lint.code).is_some_and(|it| it.len() > 20), "{}", lint.code);
+            assert!(
+                super::lint(lint.code).is_some_and(|it| it.len() > 20),
+                "{}",
+                lint.code
+            );
         }
-        assert_eq!((field("x"), node("x"), super::lint("x")), (None, None, None));
+        assert_eq!(
+            (field("x"), node("x"), super::lint("x")),
+            (None, None, None)
+        );
     }
 
     #[test]

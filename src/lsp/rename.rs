@@ -41,7 +41,9 @@ fn image<'a>(analysis: &'a Analysis, symbol: &Symbol) -> Result<&'a Image, Strin
         return Err("no image of this workspace has this id".to_owned());
     };
     if second.is_some() {
-        return Err("this names several images, of a matrix or by a glob: edit it by hand".to_owned());
+        return Err(
+            "this names several images, of a matrix or by a glob: edit it by hand".to_owned(),
+        );
     }
     let place = symbol::declaration(image).ok_or("it is not declared in a file")?;
     named(analysis, *place, &image.id)?;
@@ -166,8 +168,8 @@ fn notes(analysis: &Analysis, image: &Image, new: &str) -> Vec<String> {
         ));
     }
     let lock = workspace.lock.as_ref();
-    let is_locked = lock
-        .is_some_and(|lock| lock.packages.contains_key(old) || lock.debian.contains_key(old));
+    let is_locked =
+        lock.is_some_and(|lock| lock.packages.contains_key(old) || lock.debian.contains_key(old));
     if is_locked {
         notes.push("`imgspec lock` has to lock its packages under the new id".to_owned());
     }

@@ -1,18 +1,16 @@
 //! The server's state and what changes it: one event after the other.
 
+mod changes;
+mod lifecycle;
+
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
-use gen_lsp_types::{
-    DidChangeTextDocumentParams, DidChangeWorkspaceFoldersParams, DidCloseTextDocumentParams,
-    DidOpenTextDocumentParams,
-};
-use lsp_server::{ErrorCode, Message, Notification, Request, RequestId, Response};
+use lsp_server::{ErrorCode, Message, Notification, RequestId, Response};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Leave;
@@ -21,7 +19,7 @@ use super::answers::{Answer, Fault, answer};
 use super::ask::{Ask, Needs};
 use super::client::Client;
 use super::desk::Desk;
-use super::documents::{Documents, path_of};
+use super::documents::Documents;
 use super::positions::Encoding;
 use super::publish::Published;
 use super::schedule::Schedule;
@@ -29,6 +27,7 @@ use super::vocabulary::Vocabularies;
 use super::wire::{Incoming, Outgoing};
 use crate::check::Checked;
 use crate::diagnostic::Diagnostic;
+use lifecycle::Stage;
 
 /// How often to see whether the client is still there.
 const PULSE: Duration = Duration::from_secs(2);
@@ -57,15 +56,6 @@ pub(super) struct Workers {
     pub(super) examine: Sender<(u64, Vec<(PathBuf, Arc<Checked>)>)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Nothing but `initialize` is answered.
-    New,
-    Running,
-    /// Nothing but `exit` is expected.
-    Down,
-}
-
 /// A request that waits for the workspace to be looked at.
 struct Waiting {
     id: RequestId,
@@ -86,7 +76,7 @@ pub(super) struct Server {
     published: Published,
     schedule: Schedule,
     waiting: Vec<Waiting>,
-    /// Since when the second stage is at work; none if it is not.
+    /// Whether the second stage is at work.
     examining: bool,
     /// Whether the second stage has seen what the first found last.
     is_settled: bool,
@@ -193,155 +183,6 @@ impl Server {
         ControlFlow::Continue(())
     }
 
-    fn message(&mut self, message: Message) -> ControlFlow<Result<Leave, String>> {
-        match message {
-            Message::Request(request) => self.request(request),
-            Message::Notification(notification) if notification.method == "exit" => {
-                return ControlFlow::Break(Ok(match self.stage {
-                    Stage::Down => Leave::Orderly,
-                    Stage::New | Stage::Running => Leave::Abrupt,
-                }));
-            }
-            Message::Notification(notification) if self.stage == Stage::Running => {
-                self.notification(notification);
-            }
-            // Answers to what was asked of the client change nothing.
-            Message::Notification(_) | Message::Response(_) => {}
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn request(&mut self, request: Request) {
-        let Request { id, method, params } = request;
-        let result = match (self.stage, method.as_str()) {
-            (Stage::New, "initialize") => Ok(self.initialize(&params)),
-            (Stage::New, _) => Err(Fault::new(
-                ErrorCode::ServerNotInitialized,
-                "the first request has to be `initialize`",
-            )),
-            (Stage::Running, "shutdown") => {
-                self.stage = Stage::Down;
-                for waiting in std::mem::take(&mut self.waiting) {
-                    self.reply(waiting.id, Err(canceled()));
-                }
-                Ok(Value::Null)
-            }
-            (Stage::Running, "initialize") | (Stage::Down, _) => Err(Fault::new(
-                ErrorCode::InvalidRequest,
-                format!("`{method}` is not expected now"),
-            )),
-            (Stage::Running, _) => match Ask::read(&method, params) {
-                Some(Ok(ask)) => return self.ask(id, ask),
-                Some(Err(why)) => Err(Fault::new(ErrorCode::InvalidParams, why)),
-                None => Err(Fault::new(
-                    ErrorCode::MethodNotFound,
-                    format!("there is no method `{method}`"),
-                )),
-            },
-        };
-        self.reply(id, result);
-    }
-
-    fn initialize(&mut self, params: &Value) -> Value {
-        self.client = Client::of(params);
-        self.desk.encoding = self.client.encoding;
-        self.stage = Stage::Running;
-        json!({
-            "capabilities": {
-                "positionEncoding": self.desk.encoding.kind(),
-                "textDocumentSync": {"openClose": true, "change": 2, "save": true},
-                "hoverProvider": true,
-                "definitionProvider": true,
-                "referencesProvider": true,
-                "documentSymbolProvider": true,
-                "workspaceSymbolProvider": true,
-                "documentFormattingProvider": true,
-                "codeActionProvider": {"codeActionKinds": ["quickfix"]},
-                "renameProvider": {"prepareProvider": true},
-                "completionProvider": {"triggerCharacters": ["\"", "=", "{", "/"]},
-                "workspace": {
-                    "workspaceFolders": {"supported": true, "changeNotifications": true},
-                },
-            },
-            "serverInfo": {"name": "imgspec", "version": env!("CARGO_PKG_VERSION")},
-        })
-    }
-
-    fn notification(&mut self, notification: Notification) {
-        let Notification { method, params } = notification;
-        let encoding = self.desk.encoding;
-        let documents = &mut self.desk.documents;
-        match method.as_str() {
-            "initialized" => self.watch_files(),
-            "textDocument/didOpen" => match read(params) {
-                Some(DidOpenTextDocumentParams { text_document }) => documents.open(text_document),
-                None => return,
-            },
-            "textDocument/didChange" => match read(params) {
-                Some(DidChangeTextDocumentParams {
-                    text_document: of,
-                    content_changes,
-                }) => {
-                    let uri = &of.text_document_identifier.uri;
-                    documents.change(uri, of.version, content_changes, encoding);
-                }
-                None => return,
-            },
-            "textDocument/didClose" => match read(params) {
-                Some(DidCloseTextDocumentParams { text_document }) => {
-                    documents.close(&text_document.uri);
-                }
-                None => return,
-            },
-            "textDocument/didSave" | "workspace/didChangeWatchedFiles" => {}
-            "workspace/didChangeWorkspaceFolders" => match read(params) {
-                Some(DidChangeWorkspaceFoldersParams { event }) => {
-                    let paths = |folders: Vec<gen_lsp_types::WorkspaceFolder>| {
-                        let paths = folders.into_iter();
-                        paths.filter_map(|it| path_of(&it.uri)).collect::<Vec<_>>()
-                    };
-                    let gone = paths(event.removed);
-                    let folders = &mut self.client.folders;
-                    folders.retain(|folder| !gone.contains(folder));
-                    folders.extend(paths(event.added));
-                }
-                None => return,
-            },
-            "$/cancelRequest" => return self.cancel(&params),
-            _ => return,
-        }
-        self.schedule.change(Instant::now());
-    }
-
-    /// Asks the client to tell of changes to files that are not open.
-    fn watch_files(&mut self) {
-        if !self.client.watches {
-            return;
-        }
-        let globs = ["**/*.kdl", "**/imgspec.lock", "**/*.dockerignore"];
-        let watchers = globs.map(|glob| json!({"globPattern": glob}));
-        let watched = json!({
-            "id": "files",
-            "method": "workspace/didChangeWatchedFiles",
-            "registerOptions": {"watchers": watchers},
-        });
-        self.say(Outgoing::Message(Message::Request(Request {
-            id: RequestId::from("watch".to_owned()),
-            method: "client/registerCapability".to_owned(),
-            params: json!({"registrations": [watched]}),
-        })));
-    }
-
-    fn cancel(&mut self, params: &Value) {
-        let Ok(id) = serde_json::from_value::<RequestId>(params["id"].clone()) else {
-            return;
-        };
-        if let Some(at) = self.waiting.iter().position(|waiting| waiting.id == id) {
-            self.waiting.remove(at);
-            self.reply(id, Err(canceled()));
-        }
-    }
-
     /// Answers a request, at once if it can be.
     fn ask(&mut self, id: RequestId, ask: Ask) {
         let document = ask.document().and_then(|uri| self.desk.documents.get(uri));
@@ -384,7 +225,8 @@ impl Server {
                 return Some(Err(Fault::new(ErrorCode::ContentModified, why)));
             }
             let path = document.and_then(|document| document.path.as_ref());
-            let is_seen = path.is_none_or(|path| found.versions.get(path) == waiting.version.as_ref());
+            let is_seen =
+                path.is_none_or(|path| found.versions.get(path) == waiting.version.as_ref());
             if found.generation < waiting.generation || !is_seen {
                 return None;
             }
@@ -438,7 +280,10 @@ impl Server {
             return;
         }
         self.examining = true;
-        let _ = self.workers.examine.send((self.desk.found.generation, asked));
+        let _ = self
+            .workers
+            .examine
+            .send((self.desk.found.generation, asked));
     }
 
     fn examined(&mut self, generation: u64, examined: Vec<Examined>) {
@@ -494,13 +339,4 @@ impl Server {
     fn say(&mut self, message: Outgoing) {
         let _ = self.out.send(message);
     }
-}
-
-fn canceled() -> Fault {
-    Fault::new(ErrorCode::RequestCanceled, "canceled")
-}
-
-/// Reads the parameters of a notification, which has no answer that could say what is wrong with them.
-fn read<T: DeserializeOwned>(params: Value) -> Option<T> {
-    serde_json::from_value(params).ok()
 }

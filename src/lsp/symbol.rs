@@ -33,9 +33,8 @@ pub(super) fn at(here: Here<'_>) -> Option<Symbol> {
         source,
         offset,
     } = here;
-    let is_here = |place: &Place| {
-        place.source == source && place.start() <= offset && offset <= place.end()
-    };
+    let is_here =
+        |place: &Place| place.source == source && place.start() <= offset && offset <= place.end();
     let names = &analysis.names;
     let symbol = |place: &Place, meant| Symbol {
         meant,
@@ -73,7 +72,9 @@ pub(super) fn at(here: Here<'_>) -> Option<Symbol> {
             Some(symbol(&it.place, meant))
         }));
     }
-    found.into_iter().min_by_key(|symbol| symbol.place.span().len())
+    found
+        .into_iter()
+        .min_by_key(|symbol| symbol.place.span().len())
 }
 
 /// What the member of a group means.

@@ -47,7 +47,11 @@ impl Vocabulary {
         let workspace = &analysis.checked.workspace;
         let mut words = Self {
             images: workspace.images.iter().map(|it| it.id.clone()).collect(),
-            groups: workspace.groups.iter().map(|it| it.name.text.clone()).collect(),
+            groups: workspace
+                .groups
+                .iter()
+                .map(|it| it.name.text.clone())
+                .collect(),
             ..Self::default()
         };
         for (place, declared) in &analysis.names.declared {
@@ -56,7 +60,10 @@ impl Vocabulary {
                 Meaning::Variable { .. } | Meaning::Axis(_) => &mut words.variables,
             };
             if let Some(path) = analysis.path(place.source) {
-                of_kind.entry(path).or_default().insert(declared.name.clone());
+                of_kind
+                    .entry(path)
+                    .or_default()
+                    .insert(declared.name.clone());
             }
         }
         for (path, by) in &analysis.names.included {
@@ -68,19 +75,19 @@ impl Vocabulary {
     }
 
     /// The templates that a file can use: its own, and those of the files that include it.
-    pub(super) fn templates(&self, file: &Path) -> BTreeSet<&str> {
+    pub(super) fn templates<'a>(&'a self, file: &Path) -> BTreeSet<&'a str> {
         self.visible(&self.templates, file)
     }
 
     /// The variables and axes that a file can use.
-    pub(super) fn variables(&self, file: &Path) -> BTreeSet<&str> {
+    pub(super) fn variables<'a>(&'a self, file: &Path) -> BTreeSet<&'a str> {
         self.visible(&self.variables, file)
     }
 
     fn visible<'a>(
         &'a self,
         declared: &'a BTreeMap<PathBuf, BTreeSet<String>>,
-        file: &'a Path,
+        file: &Path,
     ) -> BTreeSet<&'a str> {
         // Files that include each other in a cycle are an error, but must not make this endless.
         let above = std::iter::successors(Some(file), |file| {

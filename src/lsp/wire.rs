@@ -21,7 +21,10 @@ const LONGEST_HEADER: u64 = 8 << 10;
 pub(super) enum Incoming {
     Message(Message),
     /// A message that cannot be understood. Those after it may be.
-    Malformed { code: ErrorCode, why: String },
+    Malformed {
+        code: ErrorCode,
+        why: String,
+    },
 }
 
 /// What is to be written.
@@ -29,7 +32,10 @@ pub(super) enum Incoming {
 pub(super) enum Outgoing {
     Message(Message),
     /// The answer to a malformed message, whose id is not known.
-    Refusal { code: ErrorCode, why: String },
+    Refusal {
+        code: ErrorCode,
+        why: String,
+    },
 }
 
 /// Why nothing more can be read.

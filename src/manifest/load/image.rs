@@ -49,12 +49,7 @@ impl Loader<'_> {
         let id = id.filter(|id| self.notes.accept(check_id(id)).is_some());
         let extends = self.extends(node, scope);
         let own = self
-            .decoder(
-                scope,
-                &file.folder,
-                "an image",
-                OF_IMAGE,
-            )
+            .decoder(scope, &file.folder, "an image", OF_IMAGE)
             .layer(&node.children);
         let templates = here
             .templates

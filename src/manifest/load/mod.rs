@@ -27,8 +27,8 @@ use crate::workspace::{Loaded, Names, Workspace};
 pub use glob::FILE_NAME;
 pub(crate) use loader::Instead;
 pub(crate) use nodes::load_nodes;
-pub use root::{Apart, Root, Unsure, find};
 pub(crate) use root::find_instead;
+pub use root::{Apart, Root, Unsure, find};
 
 /// Loads a root manifest and everything that it includes. `env` looks up environment variables.
 pub fn load(
