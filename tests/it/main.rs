@@ -22,6 +22,7 @@ mod library;
 mod lints;
 mod live;
 mod lock;
+mod lsp;
 mod memory;
 mod mirrors;
 mod narrow;
