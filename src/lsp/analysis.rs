@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Settings;
 use crate::backend::elsewhere::Elsewhere;
 use crate::check::{self, Checked, looks_secret};
 use crate::diagnostic::{Diagnostic, SourceId, Sources};
@@ -18,6 +17,17 @@ use crate::recipe::{FileSet, Recipe};
 use crate::session::{self, Kept, Reading, Session};
 use crate::spec::SecretSource;
 use crate::workspace::{Meaning, Names, Origin, Workspace};
+
+/// How workspaces are loaded.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    /// The only root manifest; without it, each document's is looked for.
+    pub(crate) manifest: Option<PathBuf>,
+    /// The values of `--var`.
+    pub(crate) vars: Vec<(String, String)>,
+    /// Looks up an environment variable.
+    pub(crate) env: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+}
 
 /// One workspace.
 pub(super) struct Analysis {

@@ -33,6 +33,10 @@ impl Fault {
         }
     }
 
+    pub(super) fn canceled() -> Self {
+        Self::new(ErrorCode::RequestCanceled, "canceled")
+    }
+
     fn failed(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::RequestFailed, message)
     }

@@ -20,6 +20,7 @@ mod reference;
 mod rename;
 mod schedule;
 mod server;
+mod stage;
 mod symbol;
 mod symbols;
 mod tree;
@@ -27,8 +28,6 @@ mod vocabulary;
 mod wire;
 
 use std::io::{BufReader, Read, Write};
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -36,28 +35,11 @@ use analysis::{Checker, Examiner};
 use server::{Event, Server, Workers};
 use wire::Outgoing;
 
+pub(crate) use analysis::Settings;
+pub(crate) use stage::Leave;
+
 /// How many messages wait to be handled, or to be written, before the other side has to.
 const BACKLOG: usize = 64;
-
-/// How workspaces are loaded.
-#[derive(Clone)]
-pub(crate) struct Settings {
-    /// The only root manifest; without it, each document's is looked for.
-    pub(crate) manifest: Option<PathBuf>,
-    /// The values of `--var`.
-    pub(crate) vars: Vec<(String, String)>,
-    /// Looks up an environment variable.
-    pub(crate) env: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
-}
-
-/// How a client left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Leave {
-    /// It asked for the end first.
-    Orderly,
-    /// It did not, or it is gone.
-    Abrupt,
-}
 
 /// Serves a client until it leaves.
 ///

@@ -13,7 +13,6 @@ use lsp_server::{ErrorCode, Message, Notification, RequestId, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Leave;
 use super::analysis::{Examined, Found, Question};
 use super::answers::{Answer, Fault, answer};
 use super::ask::{Ask, Needs};
@@ -23,11 +22,11 @@ use super::documents::Documents;
 use super::positions::Encoding;
 use super::publish::Published;
 use super::schedule::Schedule;
+use super::stage::{Leave, Stage};
 use super::vocabulary::Vocabularies;
 use super::wire::{Incoming, Outgoing};
 use crate::check::Checked;
 use crate::diagnostic::Diagnostic;
-use lifecycle::Stage;
 
 /// How often to see whether the client is still there.
 const PULSE: Duration = Duration::from_secs(2);

@@ -82,7 +82,10 @@ fn simple() -> Sandbox {
     let root = "workspace { include \"services\" }\nimage \"base\" {\n    base-image \"debian:bookworm-slim\"\n    apt-packages \"git\"\n}\n";
     let sandbox = Sandbox::with(&[
         ("imgspec.kdl", root),
-        ("services/imgspec.kdl", "image \"app\" {\n    base-image image=\"base\"\n}\n"),
+        (
+            "services/imgspec.kdl",
+            "image \"app\" {\n    base-image image=\"base\"\n}\n",
+        ),
     ]);
     std::fs::create_dir(sandbox.path("empty")).unwrap();
     sandbox
@@ -115,19 +118,30 @@ fn words_are_explained_and_found() {
         return;
     };
     let said = found.to_string();
-    assert!(!said.contains("hunter2") && !said.contains("odd-value"), "{said}");
+    assert!(
+        !said.contains("hunter2") && !said.contains("odd-value"),
+        "{said}"
+    );
     let mut found = found;
     let hover = found["hover"].take();
     insta::assert_snapshot!(pretty(&found), @"");
     let told = |word: &str| hover[word].as_str().unwrap_or("nothing").to_owned();
     assert!(told("field").starts_with("**apt-packages** (list): Debian packages\n\n```kdl\n"));
-    assert!(told("node").starts_with("**template**: declares fields for images to inherit\n\n```kdl\n"));
+    assert!(
+        told("node").starts_with("**template**: declares fields for images to inherit\n\n```kdl\n")
+    );
     assert!(told("image").contains("**image** `base`, `imgspec.kdl:11:7`"));
     assert!(told("image").contains("on `debian:bookworm-slim`, from a registry"));
-    assert!(told("image").contains("reference `ghcr.io/acme/base:") && told("image").ends_with("not built here yet"));
+    assert!(
+        told("image").contains("reference `ghcr.io/acme/base:")
+            && told("image").ends_with("not built here yet")
+    );
     assert!(told("matrix").contains("`py3.11`") && told("matrix").contains("`py3.12`"));
     assert!(told("lint").starts_with("**lint** `no-ignore-file`: "));
-    let rest = ["variable", "secret", "hidden", "template", "group", "base", "nothing"].map(told);
+    let rest = [
+        "variable", "secret", "hidden", "template", "group", "base", "nothing",
+    ]
+    .map(told);
     insta::assert_snapshot!(rest.join("\n---\n"), @"");
 }
 
@@ -145,11 +159,19 @@ fn the_state_of_an_image_is_that_of_its_record() {
     assert_eq!(state(&sandbox).unwrap(), "not built here yet");
     sandbox.build(&[]).success();
     let fresh = state(&sandbox).unwrap();
-    assert!(fresh.starts_with("**fresh**: nothing differs from the last build\\\nbuilt 2"), "{fresh}");
-    let changed = sandbox.read("imgspec.kdl").replace("\"git\"", "\"git\" \"curl\"");
+    assert!(
+        fresh.starts_with("**fresh**: nothing differs from the last build\\\nbuilt 2"),
+        "{fresh}"
+    );
+    let changed = sandbox
+        .read("imgspec.kdl")
+        .replace("\"git\"", "\"git\" \"curl\"");
     sandbox.write("imgspec.kdl", &changed);
     let stale = state(&sandbox).unwrap();
-    assert!(stale.starts_with("**stale**, since the last build:\n* `"), "{stale}");
+    assert!(
+        stale.starts_with("**stale**, since the last build:\n* `"),
+        "{stale}"
+    );
     assert!(stale.contains("key base"), "{stale}");
 }
 
@@ -246,8 +268,18 @@ fn said_to(sandbox: &Sandbox, bytes: &[u8]) -> Ran {
         stdout: String::new(),
         stderr: String::new(),
     };
-    child.stdout.take().unwrap().read_to_string(&mut ran.stdout).unwrap();
-    child.stderr.take().unwrap().read_to_string(&mut ran.stderr).unwrap();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut ran.stdout)
+        .unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut ran.stderr)
+        .unwrap();
     ran
 }
 
@@ -263,10 +295,22 @@ fn request(id: u32, method: &str, params: &Value) -> String {
 fn what_is_not_the_protocol_ends_the_server_with_a_message() {
     let sandbox = simple();
     for (bytes, why) in [
-        (&b"GET / HTTP/1.1\r\n\r\n"[..], "this is not the language server protocol"),
-        (b"\xff\xfe\xfd\n", "this is not the language server protocol"),
-        (b"Content-Length: 18446744073709551615\r\n\r\n{}", "more than 64 MiB"),
-        (b"Content-Length: 100\r\n\r\n{}", "the input ends within a message"),
+        (
+            &b"GET / HTTP/1.1\r\n\r\n"[..],
+            "this is not the language server protocol",
+        ),
+        (
+            b"\xff\xfe\xfd\n",
+            "this is not the language server protocol",
+        ),
+        (
+            b"Content-Length: 18446744073709551615\r\n\r\n{}",
+            "more than 64 MiB",
+        ),
+        (
+            b"Content-Length: 100\r\n\r\n{}",
+            "the input ends within a message",
+        ),
     ] {
         let ran = said_to(&sandbox, bytes).code(2).says(why);
         assert_eq!(ran.stdout, "");
@@ -291,14 +335,29 @@ fn messages_that_make_no_sense_are_refused_one_by_one() {
     });
     bytes.extend(request(7, "initialize", &hostile).into_bytes());
     let open = json!({"textDocument": {"uri": "file:///dev/zero", "languageId": "kdl", "version": 1, "text": "image \"a\""}});
-    bytes.extend(framed(&json!({"jsonrpc": "2.0", "method": "textDocument/didOpen", "params": open}).to_string()).into_bytes());
+    bytes.extend(
+        framed(
+            &json!({"jsonrpc": "2.0", "method": "textDocument/didOpen", "params": open})
+                .to_string(),
+        )
+        .into_bytes(),
+    );
     bytes.extend(request(8, "workspace/symbol", &json!({"query": ""})).into_bytes());
     bytes.extend(request(9, "shutdown", &Value::Null).into_bytes());
     bytes.extend(framed("{\"jsonrpc\":\"2.0\",\"method\":\"exit\"}").into_bytes());
     let ran = said_to(&sandbox, &bytes).success();
-    assert_eq!(ran.stdout.matches("\"id\":null").count(), 6, "{}", ran.stdout);
+    assert_eq!(
+        ran.stdout.matches("\"id\":null").count(),
+        6,
+        "{}",
+        ran.stdout
+    );
     for id in [7, 8, 9] {
-        assert!(ran.stdout.contains(&format!("\"id\":{id}")), "{id}: {}", ran.stdout);
+        assert!(
+            ran.stdout.contains(&format!("\"id\":{id}")),
+            "{id}: {}",
+            ran.stdout
+        );
     }
     assert_eq!(ran.stderr, "");
 }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::Server;
-use super::lifecycle::canceled;
+use crate::lsp::answers::Fault;
 use crate::lsp::documents::path_of;
 use crate::lsp::wire::Outgoing;
 
@@ -84,7 +84,7 @@ impl Server {
         };
         if let Some(at) = self.waiting.iter().position(|waiting| waiting.id == id) {
             self.waiting.remove(at);
-            self.reply(id, Err(canceled()));
+            self.reply(id, Err(Fault::canceled()));
         }
     }
 }

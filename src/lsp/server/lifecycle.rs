@@ -6,20 +6,10 @@ use lsp_server::{ErrorCode, Message, Request};
 use serde_json::{Value, json};
 
 use super::Server;
-use crate::lsp::Leave;
 use crate::lsp::answers::Fault;
 use crate::lsp::ask::Ask;
 use crate::lsp::client::Client;
-
-/// Where in its life a server is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// Nothing but `initialize` is answered.
-    New,
-    Running,
-    /// Nothing but `exit` is expected.
-    Down,
-}
+use crate::lsp::stage::{Leave, Stage};
 
 impl Server {
     pub(super) fn message(&mut self, message: Message) -> ControlFlow<Result<Leave, String>> {
@@ -51,7 +41,7 @@ impl Server {
             (Stage::Running, "shutdown") => {
                 self.stage = Stage::Down;
                 for waiting in std::mem::take(&mut self.waiting) {
-                    self.reply(waiting.id, Err(canceled()));
+                    self.reply(waiting.id, Err(Fault::canceled()));
                 }
                 Ok(Value::Null)
             }
@@ -95,8 +85,4 @@ impl Server {
             "serverInfo": {"name": "imgspec", "version": env!("CARGO_PKG_VERSION")},
         })
     }
-}
-
-pub(super) fn canceled() -> Fault {
-    Fault::new(ErrorCode::RequestCanceled, "canceled")
 }
