@@ -18,6 +18,8 @@ use crate::session::{self, Kept, Reading, Session};
 use crate::spec::SecretSource;
 use crate::workspace::{Meaning, Names, Origin, Workspace};
 
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// How workspaces are loaded.
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -26,7 +28,7 @@ pub(crate) struct Settings {
     /// The values of `--var`.
     pub(crate) vars: Vec<(String, String)>,
     /// Looks up an environment variable.
-    pub(crate) env: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    pub(crate) env: Arc<Lookup>,
 }
 
 /// One workspace.
@@ -51,6 +53,12 @@ pub(super) struct Analysis {
 impl Analysis {
     pub(super) fn root(&self) -> &Path {
         &self.checked.workspace.root
+    }
+
+    /// The path of the root manifest, as those of the other sources are.
+    pub(super) fn root_manifest(&self) -> PathBuf {
+        let name = self.manifest.file_name().unwrap_or_default();
+        self.root().join(name)
     }
 
     /// The path of a source; `None` if it is not a file.
@@ -222,6 +230,9 @@ fn secrets(names: &Names, workspace: &Workspace) -> BTreeSet<String> {
     values.collect()
 }
 
+/// A workspace without errors so far: the path of its root manifest, and what the first stage knows.
+pub(super) type Sound = (PathBuf, Arc<Checked>);
+
 /// What the second stage found of one workspace: its keys, or what is wrong.
 pub(super) struct Examined {
     pub(super) manifest: PathBuf,
@@ -244,7 +255,7 @@ impl Examiner {
     }
 
     /// Examines workspaces without errors, and forgets all others.
-    pub(super) fn look(&mut self, asked: Vec<(PathBuf, Arc<Checked>)>) -> Vec<Examined> {
+    pub(super) fn look(&mut self, asked: Vec<Sound>) -> Vec<Examined> {
         self.kept
             .retain(|manifest, _| asked.iter().any(|(asked, _)| asked == manifest));
         let each = asked.into_iter();

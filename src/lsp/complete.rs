@@ -255,7 +255,8 @@ impl Around<'_> {
     fn paths(&self, typed: &str, is_include: bool) -> Vec<Word> {
         let found = self.listed(typed).unwrap_or_default();
         let is_wanted = |name: &str, kind: FileKind| {
-            kind == FileKind::Directory || !is_include || name.ends_with(".kdl")
+            let is_manifest = || Path::new(name).extension().is_some_and(|it| it == "kdl");
+            kind == FileKind::Directory || !is_include || is_manifest()
         };
         let (before, begun) = typed.split_at(typed.rfind('/').map_or(0, |at| at + 1));
         let wanted = found

@@ -40,7 +40,9 @@ pub(super) fn at_end(text: &str) -> Option<Context> {
         _ => (None, tokens.as_slice()),
     };
     let mut walk = Walk::default();
-    before.iter().for_each(|token| walk.step(token, text));
+    for token in before {
+        walk.step(token, text);
+    }
     let start = partial.map_or(text.len(), |token| token.span.start);
     let typed = &text[start..];
     let property = walk.property(text);

@@ -42,7 +42,11 @@ fn of_symbol(here: Here<'_>) -> Option<(String, Place)> {
     let symbol = symbol::at(here)?;
     let text = match &symbol.meant {
         Meant::Images(ids) => images(analysis, ids)?,
-        Meant::Declared(place) => declared(analysis, analysis.names.declared.get(place)?),
+        Meant::Declared(place) => {
+            let text = declared(analysis, analysis.names.declared.get(place)?);
+            let uses = symbol::uses(analysis, &symbol.meant).len();
+            format!("{text}\n\nused in {}", Count(uses, "place"))
+        }
         Meant::Group(name) => group(analysis, name),
     };
     let place = within(analysis.text(symbol.place.source), symbol.place);
@@ -121,10 +125,11 @@ fn state(session: &Session, id: ImageId) -> String {
 }
 
 fn list(changes: &[Change]) -> String {
-    let changes = changes.iter().take(MOST);
-    changes
-        .map(|change| format!("* {}\n", code(&change.to_string())))
-        .collect()
+    let mut text = String::new();
+    for change in changes.iter().take(MOST) {
+        text += &format!("* {}\n", code(&change.to_string()));
+    }
+    text
 }
 
 fn declared(analysis: &Analysis, declared: &DeclaredName) -> String {

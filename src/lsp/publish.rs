@@ -44,7 +44,7 @@ impl Published {
                 // One that is in no file is shown where the workspace begins.
                 let place = diagnostic.place.as_ref().map(|label| label.place);
                 let path = place.and_then(|place| analysis.path(place.source));
-                let path = path.unwrap_or_else(|| analysis.manifest.clone());
+                let path = path.unwrap_or_else(|| analysis.root_manifest());
                 if let Some(uri) = desk.uri(&path) {
                     add(uri, path, vec![shown(analysis, &mut ranges, diagnostic)]);
                 }

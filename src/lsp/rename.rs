@@ -56,19 +56,15 @@ fn named(analysis: &Analysis, value: Place, id: &str) -> Result<Place, String> {
     let place = within(text, value);
     let written = &text[place.span()];
     // The member of a group has signs around the id.
-    match written.find(id).filter(|_| plain(written) == id) {
-        Some(at) => {
-            let start = place.start() + at;
-            Ok(Place::new(place.source, start..start + id.len()))
-        }
-        None => {
-            let at = analysis.checked.workspace.sources.words(&value);
-            let (id, written) = (shown(id), shown(written));
-            Err(format!(
-                "`{id}` is written as `{written}` in {at}, where a variable or a matrix makes the id: rename it by hand"
-            ))
-        }
+    if let Some(at) = written.find(id).filter(|_| plain(written) == id) {
+        let start = place.start() + at;
+        return Ok(Place::new(place.source, start..start + id.len()));
     }
+    let at = analysis.checked.workspace.sources.words(&value);
+    let (id, written) = (shown(id), shown(written));
+    Err(format!(
+        "`{id}` is written as `{written}` in {at}, where a variable or a matrix makes the id: rename it by hand"
+    ))
 }
 
 /// Renames the image at a place.

@@ -3,8 +3,8 @@
 mod changes;
 mod lifecycle;
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use lsp_server::{ErrorCode, Message, Notification, RequestId, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::analysis::{Examined, Found, Question};
+use super::analysis::{Examined, Found, Question, Sound};
 use super::answers::{Answer, Fault, answer};
 use super::ask::{Ask, Needs};
 use super::client::Client;
@@ -25,7 +25,6 @@ use super::schedule::Schedule;
 use super::stage::{Leave, Stage};
 use super::vocabulary::Vocabularies;
 use super::wire::{Incoming, Outgoing};
-use crate::check::Checked;
 use crate::diagnostic::Diagnostic;
 
 /// How often to see whether the client is still there.
@@ -52,7 +51,8 @@ pub(super) enum Event {
 /// Where questions go that take time.
 pub(super) struct Workers {
     pub(super) check: Sender<Question>,
-    pub(super) examine: Sender<(u64, Vec<(PathBuf, Arc<Checked>)>)>,
+    /// With the number of changes that the first stage saw.
+    pub(super) examine: Sender<(u64, Vec<Sound>)>,
 }
 
 /// A request that waits for the workspace to be looked at.
@@ -88,9 +88,9 @@ impl Server {
     pub(super) fn new(out: SyncSender<Outgoing>, workers: Workers) -> Self {
         let found = Found {
             generation: 0,
-            versions: Default::default(),
+            versions: BTreeMap::new(),
             analyses: Vec::new(),
-            astray: Default::default(),
+            astray: BTreeMap::new(),
         };
         Self {
             out,
@@ -185,31 +185,34 @@ impl Server {
     /// Answers a request, at once if it can be.
     fn ask(&mut self, id: RequestId, ask: Ask) {
         let document = ask.document().and_then(|uri| self.desk.documents.get(uri));
-        self.waiting.push(Waiting {
+        let waiting = Waiting {
             version: document.map(|document| document.version),
             generation: self.schedule.generation(),
             id,
             ask,
-        });
-        self.answer_ready();
+        };
+        self.try_answer(waiting);
     }
 
     /// Answers the requests that have waited long enough.
     fn answer_ready(&mut self) {
-        let mut still = Vec::new();
         for waiting in std::mem::take(&mut self.waiting) {
-            match self.answer(&waiting) {
-                None => still.push(waiting),
-                Some(Ok(answer)) => {
-                    for note in answer.notes {
-                        self.notify("window/showMessage", json!({"type": 3, "message": note}));
-                    }
-                    self.reply(waiting.id, Ok(answer.result));
-                }
-                Some(Err(fault)) => self.reply(waiting.id, Err(fault)),
-            }
+            self.try_answer(waiting);
         }
-        self.waiting = still;
+    }
+
+    /// Answers a request, or has it wait.
+    fn try_answer(&mut self, waiting: Waiting) {
+        match self.answer(&waiting) {
+            None => self.waiting.push(waiting),
+            Some(Ok(answer)) => {
+                for note in answer.notes {
+                    self.notify("window/showMessage", json!({"type": 3, "message": note}));
+                }
+                self.reply(waiting.id, Ok(answer.result));
+            }
+            Some(Err(fault)) => self.reply(waiting.id, Err(fault)),
+        }
     }
 
     /// The answer to a request; `None` if what it needs is not there yet.
@@ -289,8 +292,8 @@ impl Server {
         self.examining = false;
         if generation == self.desk.found.generation {
             for Examined { manifest, result } in examined {
-                let mut analyses = self.desk.found.analyses.iter_mut();
-                let Some(analysis) = analyses.find(|it| it.manifest == manifest) else {
+                let mut all = self.desk.found.analyses.iter_mut();
+                let Some(analysis) = all.find(|it| it.manifest == manifest) else {
                     continue;
                 };
                 match result {

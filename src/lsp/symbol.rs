@@ -45,12 +45,12 @@ pub(super) fn at(here: Here<'_>) -> Option<Symbol> {
     found.extend(uses.map(|(place, declared)| symbol(place, Meant::Declared(*declared))));
     let declared = names.declared.keys().filter(|place| is_here(place));
     found.extend(declared.map(|place| symbol(place, Meant::Declared(*place))));
-    let named = names.images.iter().filter(|named| is_here(&named.place));
-    let named = named.map(|named| (named.place, named.id.clone()));
+    let naming = names.images.iter().filter(|it| is_here(&it.place));
+    let naming = naming.map(|it| (it.place, it.id.clone()));
     let images = analysis.checked.workspace.images.iter();
     let own = images.filter_map(|image| Some((*declaration(image)?, image.id.clone())));
     let own = own.filter(|(place, _)| is_here(place));
-    for (place, id) in named.chain(own) {
+    for (place, id) in naming.chain(own) {
         match found.iter_mut().find(|it| it.place == place) {
             Some(Symbol {
                 meant: Meant::Images(ids),
@@ -134,9 +134,9 @@ pub(super) fn uses(analysis: &Analysis, meant: &Meant) -> BTreeSet<Place> {
             uses.map(|(place, _)| *place).collect()
         }
         Meant::Images(ids) => {
-            let named = names.images.iter().filter(|it| ids.contains(&it.id));
+            let naming = names.images.iter().filter(|it| ids.contains(&it.id));
             let mut places = members(&|name| ids.contains(name));
-            places.extend(named.map(|named| named.place));
+            places.extend(naming.map(|it| it.place));
             places
         }
         Meant::Group(name) => members(&|member| member == name),

@@ -14,8 +14,10 @@ pub(super) struct Vocabulary {
     pub(super) groups: BTreeSet<String>,
     /// Templates, by the files that declare them.
     templates: BTreeMap<PathBuf, BTreeSet<String>>,
-    /// Variables and axes, likewise.
+    /// Variables, likewise.
     variables: BTreeMap<PathBuf, BTreeSet<String>>,
+    /// Axes, which only the images of their own file can use.
+    axes: BTreeMap<PathBuf, BTreeSet<String>>,
     /// The file that includes each file.
     included: BTreeMap<PathBuf, PathBuf>,
 }
@@ -57,7 +59,8 @@ impl Vocabulary {
         for (place, declared) in &analysis.names.declared {
             let of_kind = match declared.meaning {
                 Meaning::Template => &mut words.templates,
-                Meaning::Variable { .. } | Meaning::Axis(_) => &mut words.variables,
+                Meaning::Variable { .. } => &mut words.variables,
+                Meaning::Axis(_) => &mut words.axes,
             };
             if let Some(path) = analysis.path(place.source) {
                 of_kind
@@ -81,7 +84,10 @@ impl Vocabulary {
 
     /// The variables and axes that a file can use.
     pub(super) fn variables<'a>(&'a self, file: &Path) -> BTreeSet<&'a str> {
-        self.visible(&self.variables, file)
+        let mut names = self.visible(&self.variables, file);
+        let axes = self.axes.get(file).into_iter().flatten();
+        names.extend(axes.map(String::as_str));
+        names
     }
 
     fn visible<'a>(

@@ -46,7 +46,7 @@ await script(async ({ part }) => {
       group: await hover(ROOT, 'group "all"', { within: 8 }),
       base: await hover(ROOT, '"debian:bookworm-slim"', { within: 3 }),
       lint: await hover(ROOT, '"no-ignore-file"', { within: 3 }),
-      nothing: await hover(ROOT, '\n', { within: 1 }),
+      nothing: await hover(ROOT, '\n}\n', { within: 1 }),
     },
     definition: {
       base: await definition(INNER, 'image="base"', { within: 8 }),
