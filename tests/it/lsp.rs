@@ -108,7 +108,44 @@ fn errors_are_shown_while_typing() {
     let Some(found) = edit(&sandbox, "errors.mjs", "") else {
         return;
     };
-    insta::assert_snapshot!(pretty(&found), @"");
+    let wanted = json!({
+        "clean": [],
+        "typo": {
+            "code": "unknown-field",
+            "message": "unknown field `apt-pakages` in an image: did you mean `apt-packages`?",
+            "range": "3:4-15",
+            "severity": 1,
+            "source": "imgspec"
+        },
+        "fix": {
+            "title": "replace with `apt-packages`",
+            "kind": "quickfix",
+            "isPreferred": true,
+            "mended": true
+        },
+        "others": [],
+        "broken": {
+            "message": "unknown base image `base`: no image of this workspace has this id\nhelp: a registry image is named without `image=`: `base-image \"base\"`",
+            "range": "1:21-27"
+        },
+        "twice": [
+            "imgspec.kdl:1:6-14 first declared here"
+        ],
+        "lint": {
+            "severity": 2,
+            "title": "allow `floating-base` in image `base`",
+            "allowed": "    allow \"floating-base\""
+        },
+        "outside": [
+            "unknown-image"
+        ],
+        "empty": "nothing of `empty` is copied: no files in it\nhelp: check its contents, and what the ignore file excludes",
+        "registered": [
+            "workspace/didChangeWatchedFiles"
+        ],
+        "code": 0
+    });
+    assert_eq!(pretty(&found), pretty(&wanted));
 }
 
 #[test]
@@ -124,7 +161,77 @@ fn words_are_explained_and_found() {
     );
     let mut found = found;
     let hover = found["hover"].take();
-    insta::assert_snapshot!(pretty(&found), @"");
+    let wanted = json!({
+        "hover": null,
+        "definition": {
+            "base": [
+                "imgspec.kdl:10:7-11"
+            ],
+            "template": [
+                "imgspec.kdl:7:10-17"
+            ],
+            "variable": [
+                "imgspec.kdl:1:10-18"
+            ],
+            "axis": [
+                "imgspec.kdl:18:13-19"
+            ],
+            "member": [
+                "services/imgspec.kdl:0:7-10"
+            ],
+            "glob": [
+                "imgspec.kdl:17:7-21"
+            ],
+            "context": [
+                "imgspec.kdl:10:7-11"
+            ],
+            "field": []
+        },
+        "references": {
+            "base": [
+                "imgspec.kdl:10:7-11",
+                "imgspec.kdl:20:22-26",
+                "imgspec.kdl:24:22-26",
+                "services/imgspec.kdl:1:22-26",
+                "services/imgspec.kdl:2:16-20",
+                "services/imgspec.kdl:7:33-37"
+            ],
+            "template": [
+                "imgspec.kdl:7:10-17",
+                "services/imgspec.kdl:0:21-28"
+            ],
+            "variable": [
+                "imgspec.kdl:1:10-18",
+                "imgspec.kdl:5:17-25",
+                "services/imgspec.kdl:3:13-21"
+            ],
+            "group": [
+                "imgspec.kdl:24:7-10"
+            ]
+        },
+        "symbols": [
+            "workspace  0-0",
+            "registry variable 1-1",
+            "pass variable 2-2",
+            "odd variable 3-3",
+            "defaults  4-6",
+            "service template 7-9",
+            "base image 10-16",
+            "py{{ python }} image 17-23",
+            "all group 24-24"
+        ],
+        "search": [
+            [
+                "base imgspec.kdl:10:7-11"
+            ],
+            [
+                "service imgspec.kdl:7:10-17"
+            ],
+            []
+        ],
+        "code": 0
+    });
+    assert_eq!(pretty(&found), pretty(&wanted));
     let told = |word: &str| hover[word].as_str().unwrap_or("nothing").to_owned();
     assert!(told("field").starts_with("**apt-packages** (list): Debian packages\n\n```kdl\n"));
     assert!(
@@ -142,7 +249,16 @@ fn words_are_explained_and_found() {
         "variable", "secret", "hidden", "template", "group", "base", "nothing",
     ]
     .map(told);
-    insta::assert_snapshot!(rest.join("\n---\n"), @"");
+    let wanted = [
+        "**variable** `registry` = `ghcr.io/acme`\n\nits default\n\nused in 2 places",
+        "**variable** `pass`\n\nfrom the environment variable `DB_PASSWORD`; not shown, because it may be a secret\n\nused in 1 place",
+        "**variable** `odd`\n\nfrom the environment variable `ODD`; not shown, because it may be a secret\n\nused in 1 place",
+        "**template** `service`\n\nused in 1 place",
+        "**group** `all`: 3 images\n\n`base`, `py3.11`, `py3.12`",
+        "`debian:bookworm-slim`, an image of a registry\n\nnot pinned: `imgspec lock` does",
+        "nothing",
+    ];
+    assert_eq!(rest, wanted);
 }
 
 #[test]
@@ -181,7 +297,138 @@ fn words_are_completed_renamed_and_formatted() {
     let Some(found) = edit(&sandbox, "writing.mjs", "") else {
         return;
     };
-    insta::assert_snapshot!(pretty(&found), @"");
+    let wanted = json!({
+        "completion": {
+            "nodes": [
+                "workspace",
+                "variable",
+                "defaults",
+                "template",
+                "image",
+                "group",
+                "builder-instance",
+                "allow"
+            ],
+            "fields": true,
+            "documented": "name in the registry",
+            "ids": {
+                "labels": [
+                    "app",
+                    "base",
+                    "legacy",
+                    "py3.11",
+                    "py3.12"
+                ],
+                "accepted": "image \"new\" {\n  base-image image=\"app\""
+            },
+            "closed": "image \"new\" {\n  base-image image=\"app\"\n}\n",
+            "unquoted": "image \"new\" {\n  base-image image=\"app\"",
+            "properties": [
+                "Dockerfile",
+                "imgspec.kdl",
+                "src/",
+                "to",
+                "owner",
+                "image",
+                "reset"
+            ],
+            "templates": [
+                "service"
+            ],
+            "variables": {
+                "labels": [
+                    "odd",
+                    "pass",
+                    "registry"
+                ],
+                "accepted": "image \"new\" {\n  registry \"{{ odd }}"
+            },
+            "builders": [
+                "docker",
+                "envd",
+                "oci",
+                "fake"
+            ],
+            "platforms": 16,
+            "flags": [
+                "#true",
+                "#false",
+                "reset"
+            ],
+            "lints": true,
+            "groups": [
+                "app",
+                "base",
+                "legacy",
+                "py3.11",
+                "py3.12",
+                "all"
+            ],
+            "paths": [
+                "Dockerfile",
+                "imgspec.kdl",
+                "src/"
+            ],
+            "deeper": [
+                "src/main.py"
+            ],
+            "outside": [],
+            "steps": [
+                "apt",
+                "conda",
+                "pip",
+                "copy",
+                "run",
+                "env",
+                "user",
+                "workdir"
+            ],
+            "comment": null,
+            "finished": null,
+            "broken": [
+                "app",
+                "base",
+                "legacy",
+                "py3.11",
+                "py3.12"
+            ]
+        },
+        "rename": {
+            "prepared": "base 10:7-11",
+            "edited": [
+                "image \"py-ground\" {",
+                "    base-image image=\"py-ground\"",
+                "group \"all\" { images \"py-ground\" \"py*\" \"app\" \"!app\"; }",
+                "    base-image image=\"py-ground\"",
+                "    copy image=\"py-ground\" \"/etc/hostname\" to=\"/h\"",
+                "        contexts { ground image=\"py-ground\"; }"
+            ],
+            "versions": [
+                23,
+                1
+            ],
+            "messages": [
+                "its name in registries changes too; `name \"base\"` in it keeps the old one",
+                "the glob `py*` of the group `all` selects it now"
+            ],
+            "matrix": "this names several images, of a matrix or by a glob: edit it by hand",
+            "variable": "only images can be renamed",
+            "invalid": "an image cannot be called `no spaces`: an id cannot contain ` `: only letters, digits, `.`, `_`, `-`",
+            "taken": "there is an image or a group `app` already",
+            "nothing": "nothing that can be renamed is here"
+        },
+        "format": {
+            "formatted": "image \"base\" {\n    apt-packages \"git\"\n}\n",
+            "again": [],
+            "broken": "a manifest with errors cannot be formatted: a block without a node",
+            "foreign": [
+                null,
+                false
+            ]
+        },
+        "code": 0
+    });
+    assert_eq!(pretty(&found), pretty(&wanted));
 }
 
 #[test]
@@ -189,7 +436,28 @@ fn requests_are_answered_in_their_time() {
     let Some(found) = edit(&simple(), "life.mjs", "order") else {
         return;
     };
-    insta::assert_snapshot!(pretty(&found), @"");
+    let wanted = json!({
+        "early": {
+            "code": -32002,
+            "message": "the first request has to be `initialize`"
+        },
+        "twice": -32600,
+        "unknown": {
+            "code": -32601,
+            "message": "there is no method `imgspec/unknown`"
+        },
+        "wrong": -32602,
+        "closed": null,
+        "late": -32600,
+        "encoding": "utf-16",
+        "name": "imgspec",
+        "codes": [
+            0,
+            1,
+            1
+        ]
+    });
+    assert_eq!(pretty(&found), pretty(&wanted));
 }
 
 #[test]
@@ -238,7 +506,14 @@ fn several_workspaces_are_served_at_once() {
     let Some(found) = edit(&sandbox, "life.mjs", "workspaces") else {
         return;
     };
-    insta::assert_snapshot!(pretty(&found), @"");
+    let wanted = json!({
+        "one": "unknown field `nonsense-one` in an image: no field has this name\nhelp: docs/manifest.md lists all fields",
+        "two": "unknown field `nonsense-two` in an image: no field has this name\nhelp: docs/manifest.md lists all fields",
+        "fresh": "unknown field `oops` in an image: no field has this name\nhelp: docs/manifest.md lists all fields",
+        "loose": false,
+        "code": 0
+    });
+    assert_eq!(pretty(&found), pretty(&wanted));
 }
 
 #[test]

@@ -24,6 +24,9 @@ export const applyEdits = (text, edits) =>
       return all.slice(0, start) + newText + all.slice(end);
     }, text);
 
+/** A range of one line as text: `line:column-column`, from 0. */
+export const span = ({ start, end }) => `${start.line}:${start.character}-${end.character}`;
+
 /** The value that the test has passed. */
 const input = JSON.parse(readFileSync(0, 'utf8'));
 
@@ -153,8 +156,8 @@ export class Editor {
   }
 
   /** A location as text: `file:line:column-column`, from 0. */
-  where({ uri, range: { start, end } }) {
-    return `${this.path(uri)}:${start.line}:${start.character}-${end.character}`;
+  where({ uri, range }) {
+    return `${this.path(uri)}:${span(range)}`;
   }
 
   /** Applies an edit of the workspace to the open texts, and returns the files that it changes. */

@@ -2,7 +2,7 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Editor, lsp, script } from './editor.mjs';
+import { Editor, lsp, script, span } from './editor.mjs';
 
 const ROOT = 'imgspec.kdl';
 const INNER = 'services/imgspec.kdl';
@@ -84,10 +84,10 @@ await script(async ({ folder }) => {
 
   return {
     clean,
-    typo: { ...typo, tags: typo.tags ?? null },
+    typo: { ...typo, range: span(typo.range) },
     fix: { title: fix.title, kind: fix.kind, isPreferred: fix.isPreferred, mended },
     others,
-    broken: { message: broken.message, range: broken.range },
+    broken: { message: broken.message, range: span(broken.range) },
     twice: twice.relatedInformation.map(({ location, message }) => `${editor.where(location)} ${message}`),
     lint: { severity: lint.severity, title: allow.title, allowed },
     outside: codes(outside),

@@ -1,6 +1,6 @@
 // What helps to write: completion, rename, format.
 
-import { Editor, lsp, script, applyEdits } from './editor.mjs';
+import { Editor, lsp, script, span, applyEdits } from './editor.mjs';
 
 const ROOT = 'imgspec.kdl';
 const INNER = 'services/imgspec.kdl';
@@ -55,10 +55,14 @@ await script(async () => {
   const first = editor.at(ROOT, 'image "base"', { within: 8 });
   const prepared = await editor.request(lsp.PrepareRenameRequest.type, first);
   const renamed = await editor.request(lsp.RenameRequest.type, { ...first, newName: 'py-ground' });
+  const changed = (path, text) => {
+    const before = editor.texts.get(path).split('\n');
+    return text.split('\n').filter((line, at) => line !== before[at]);
+  };
   const refused = async (params, newName) => (await editor.failure(lsp.RenameRequest.type, { ...params, newName })).message;
   const rename = {
-    prepared,
-    edited: editor.apply(renamed),
+    prepared: `${prepared.placeholder} ${span(prepared.range)}`,
+    edited: Object.entries(editor.apply(renamed)).flatMap(([path, text]) => changed(path, text)),
     versions: renamed.documentChanges.map(({ textDocument }) => textDocument.version),
     messages: [...editor.messages],
     matrix: await refused(editor.at(ROOT, '"py{{', { within: 2 }), 'x'),
