@@ -127,7 +127,11 @@ fn state(session: &Session, id: ImageId) -> String {
 fn list(changes: &[Change]) -> String {
     let mut text = String::new();
     for change in changes.iter().take(MOST) {
-        text += &format!("* {}\n", code(&change.to_string()));
+        let words = match change.base() {
+            Some(base) => format!("its base {} changed", code(base)),
+            None => code(&change.to_string()),
+        };
+        text += &format!("* {words}\n");
     }
     text
 }

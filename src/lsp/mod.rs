@@ -1,8 +1,8 @@
 //! The language server: what editors are told about manifests while they are edited.
 //!
-//! One thread owns all state, takes one event after the other, and never waits for a file: two others load and examine
-//! workspaces, two more read and write messages. All that is said comes from the code that the commands use. See
-//! docs/editors.md.
+//! One thread owns all state, takes one event after the other, and reads no more than a record or a directory: two others
+//! load and examine workspaces, two more read and write messages. All that is said comes from the code that the commands
+//! use. See docs/editors.md.
 
 mod actions;
 mod analysis;
@@ -30,6 +30,7 @@ mod wire;
 use std::io::{BufReader, Read, Write};
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use analysis::{Checker, Examiner};
 use server::{Event, Server, Workers};
@@ -40,6 +41,9 @@ pub(crate) use stage::Leave;
 
 /// How many messages wait to be handled, or to be written, before the other side has to.
 const BACKLOG: usize = 64;
+
+/// How long the last messages may take to be read.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Serves a client until it leaves.
 ///
@@ -56,9 +60,12 @@ pub(crate) fn serve(
     let mut server = Server::new(out, workers(settings, &events));
     drop(events);
     let left = server.run(&inbox);
-    // What has been said is written before the process ends.
+    // What has been said is written before the process ends, unless nobody reads it.
     drop(server);
-    let _ = writer.join();
+    let end = Instant::now() + FAREWELL;
+    while !writer.is_finished() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(2));
+    }
     left
 }
 
