@@ -89,9 +89,9 @@ impl Analysis {
         self.secrets.contains(value)
     }
 
-    /// A text for showing, in which secrets are masked.
+    /// A text for showing, in which secrets are masked, except those so short that they are in ordinary words.
     pub(super) fn masked(&self, text: &str) -> String {
-        let secrets = self.secrets.iter();
+        let secrets = self.secrets.iter().filter(|secret| secret.len() >= 4);
         secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 

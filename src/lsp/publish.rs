@@ -99,7 +99,7 @@ pub(super) fn shown(
     let related = diagnostic.related.iter().filter_map(|label| {
         Some(DiagnosticRelatedInformation {
             location: ranges.location(label.place)?,
-            message: label.text.clone(),
+            message: analysis.masked(&label.text),
         })
     });
     let related: Vec<_> = related.collect();

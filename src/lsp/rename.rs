@@ -2,11 +2,11 @@
 //!
 //! Refused if an id is made of variables, or if some manifest cannot be read: a rename that misses a place is worse than none.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use gen_lsp_types::{
     DocumentChange, Edit, OptionalVersionedTextDocumentIdentifier, TextDocumentEdit,
-    TextDocumentIdentifier, TextEdit, WorkspaceEdit,
+    TextDocumentIdentifier, TextEdit, Uri, WorkspaceEdit,
 };
 
 use super::analysis::Analysis;
@@ -111,27 +111,30 @@ fn edit(
     has_versions: bool,
 ) -> WorkspaceEdit {
     let mut ranges = desk.ranges(analysis);
-    let mut changes: HashMap<_, Vec<TextEdit>> = HashMap::new();
+    let mut changes: BTreeMap<String, (Uri, Vec<TextEdit>)> = BTreeMap::new();
     for place in places {
         let text = analysis.text(place.source);
         // A word without quotes may not remain one: an id can begin with a digit.
         let is_bare = within(text, *place) == *place && !is_in_quotes(text, *place);
         let new_text = if is_bare { quoted(new) } else { new.to_owned() };
         if let Some(location) = ranges.location(*place) {
-            let edits = changes.entry(location.uri).or_default();
+            let uri = location.uri;
+            let change = changes.entry(uri.0.clone());
+            let (_, edits) = change.or_insert_with(|| (uri, Vec::new()));
             edits.push(TextEdit {
                 range: location.range,
                 new_text,
             });
         }
     }
+    let changes = changes.into_values();
     if !has_versions {
         return WorkspaceEdit {
-            changes: Some(changes),
+            changes: Some(changes.collect()),
             ..WorkspaceEdit::default()
         };
     }
-    let documents = changes.into_iter().map(|(uri, edits)| {
+    let documents = changes.map(|(uri, edits)| {
         let version = desk.documents.get(&uri).map(|document| document.version);
         DocumentChange::TextDocumentEdit(TextDocumentEdit {
             text_document: OptionalVersionedTextDocumentIdentifier {
