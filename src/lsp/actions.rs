@@ -36,7 +36,7 @@ pub(super) fn actions(
     } = here;
     let is_here = |it: &&Diagnostic| {
         let label = it.place.as_ref();
-        label.is_some_and(|label| publish::is_at(label.place, source, offset, end))
+        label.is_some_and(|label| publish::is_at(label.place, source, &(offset..end)))
     };
     let mut ranges = desk.ranges(analysis);
     let mut actions = Vec::new();

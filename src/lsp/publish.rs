@@ -1,16 +1,17 @@
 //! Diagnostics as the client shows them: those of `imgspec check`, for all files of a workspace, open or not.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use gen_lsp_types::{
     Code, Diagnostic as Shown, DiagnosticRelatedInformation, DiagnosticSeverity, DiagnosticTag,
-    Message, PublishDiagnosticsParams, Range, Uri,
+    Message, PublishDiagnosticsParams, Range as ShownRange, Uri,
 };
 
 use super::analysis::Analysis;
 use super::desk::{Desk, Ranges};
-use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::diagnostic::{Diagnostic, Place, Severity, SourceId};
 
 /// Lints about what could as well not be there.
 const UNNECESSARY: [&str; 5] = [
@@ -103,7 +104,7 @@ pub(super) fn shown(
         })
     });
     let related: Vec<_> = related.collect();
-    let range = place.map_or_else(Range::default, |label| ranges.range(label.place));
+    let range = place.map_or_else(ShownRange::default, |label| ranges.range(label.place));
     Shown {
         range,
         related_information: (!related.is_empty()).then_some(related),
@@ -116,7 +117,7 @@ pub(super) fn shown(
 fn unplaced(diagnostic: &Diagnostic) -> Shown {
     let is_unnecessary = UNNECESSARY.contains(&diagnostic.code);
     Shown {
-        range: Range::default(),
+        range: ShownRange::default(),
         severity: Some(match diagnostic.severity {
             Severity::Error => DiagnosticSeverity::Error,
             Severity::Warning => DiagnosticSeverity::Warning,
@@ -143,12 +144,7 @@ fn message(diagnostic: &Diagnostic) -> String {
     message
 }
 
-/// Whether a place is in a file, and where.
-pub(super) fn is_at(
-    place: Place,
-    source: crate::diagnostic::SourceId,
-    start: usize,
-    end: usize,
-) -> bool {
-    place.source == source && place.start() <= end && start <= place.end()
+/// Whether a place touches this part of a source.
+pub(super) fn is_at(place: Place, source: SourceId, part: &Range<usize>) -> bool {
+    place.source == source && place.start() <= part.end && part.start <= place.end()
 }
