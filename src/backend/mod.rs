@@ -283,10 +283,17 @@ pub trait Backend: Send + Sync {
     }
 }
 
-/// To be called first in `main` by every program that builds with the builder `oci`: makes this process a sandbox, in which a command
-/// of an image runs, if it was started as one, and then does not return. Other programs need `imgspec` in `PATH` for that.
+/// To be called first in `main` by every program that builds with the builder `oci`: makes this process the one from which sandboxes are
+/// forked, in which commands of images run, if it was started as that, and then does not return. Other programs need `imgspec` in `PATH`
+/// for that.
 pub fn serve_sandbox() {
     sandbox::serve();
+}
+
+/// Ends the process from which sandboxes are forked, if there is one, and waits for its end. Without this it ends a moment after this
+/// process.
+pub fn end_sandboxes() {
+    sandbox::end();
 }
 
 /// An image to look into.

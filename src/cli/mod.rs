@@ -51,6 +51,7 @@ use failure::{Failure, exit};
 use options::Global;
 use screen::Screen;
 
+use crate::backend;
 use crate::edit::Change;
 
 /// Builds all container images of a repository from one file: only what changed, bases first, in parallel.
@@ -160,6 +161,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(failure) => return ExitCode::from(screen.tell(failure)),
     };
     let done = run(cli.command, &context);
+    // Nothing of this program is left when it has ended.
+    backend::end_sandboxes();
     ExitCode::from(done.unwrap_or_else(|failure| screen.tell(failure)))
 }
 
