@@ -151,7 +151,11 @@ pub(super) fn install(mode: Mode) -> io::Result<()> {
 /// the returned file.
 pub(super) fn listen(mode: Mode) -> io::Result<OwnedFd> {
     let [single, several] = &filters()?.answered;
-    let program = if mode == Mode::Single { single } else { several };
+    let program = if mode == Mode::Single {
+        single
+    } else {
+        several
+    };
     sys::filter_with_listener(program)
 }
 

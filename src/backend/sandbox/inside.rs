@@ -79,15 +79,9 @@ fn secrets(wire: &mut UnixStream, plan: &Plan) -> io::Result<Vec<Vec<u8>>> {
     secret.map(|_| receive_bytes(wire)).collect()
 }
 
-fn enter_namespaces(
-    wire: &mut UnixStream,
-    plan: &Plan,
-    nursery: &Nursery,
-) -> Result<(), Trouble> {
-    let mut flags = UnshareFlags::NEWNS
-        | UnshareFlags::NEWIPC
-        | UnshareFlags::NEWUTS
-        | UnshareFlags::NEWCGROUP;
+fn enter_namespaces(wire: &mut UnixStream, plan: &Plan, nursery: &Nursery) -> Result<(), Trouble> {
+    let mut flags =
+        UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP;
     if plan.network == Network::None {
         flags |= UnshareFlags::NEWNET;
     }

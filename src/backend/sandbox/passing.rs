@@ -21,7 +21,12 @@ pub(super) fn pass(to: impl AsFd, bytes: &[u8], files: &[BorrowedFd<'_>]) -> io:
         return Err(io::Error::other("too many files for one message"));
     }
     // Who has gone away is an error, not a signal.
-    sendmsg(&to, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
+    sendmsg(
+        &to,
+        &[IoSlice::new(bytes)],
+        &mut control,
+        SendFlags::NOSIGNAL,
+    )?;
     Ok(())
 }
 

@@ -240,7 +240,10 @@ fn answer(wire: &UnixStream) -> Result<Option<(u32, OwnedFd)>, SandboxError> {
         (Ok(_), None) => Err(io::Error::from(Errno::MFILE).into()),
         (Err(_), _) => {
             let error = io::Error::from_raw_os_error(number.saturating_neg());
-            Err(SandboxError::Setup(Trouble::new("enter namespaces", &error)))
+            Err(SandboxError::Setup(Trouble::new(
+                "enter namespaces",
+                &error,
+            )))
         }
     }
 }
