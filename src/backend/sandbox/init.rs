@@ -113,7 +113,7 @@ fn build_root(plan: &Plan, secrets: &[Vec<u8>]) -> Result<Vec<std::path::PathBuf
     system.attach(&mut made)?;
     sources.attach(&mut made)?;
     restrict::limit_processes(plan)?;
-    devices::mask()?;
+    system.mask()?;
     rustix::system::sethostname(plan.hostname.as_bytes()).at("set the host name")?;
     if plan.network == Network::None {
         network::start_loopback().at("start the loopback interface")?;

@@ -31,7 +31,7 @@ static NURSERY: Mutex<Option<Arc<Nursery>>> = Mutex::new(None);
 const ATTEMPTS: usize = 3;
 
 /// How long a sandbox may take to be forked: a machine that swaps is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long to wait for the end of a sandbox that nobody needs any more.
 const LINGER: Duration = Duration::from_secs(1);

@@ -1,7 +1,6 @@
 //! The builder's side of a sandbox: starts it, gives it its plan, passes on output, and sees to its end.
 
 use std::io::{self, PipeReader, Read};
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
