@@ -19,14 +19,14 @@ use super::{errands, ids, init, sys};
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What a sandbox has of the nursery.
-pub(super) struct Nursery {
+pub(super) struct Parent {
     /// Can be read when it has ended.
     handle: OwnedFd,
     /// Its user and group, which a process in a new user namespace does not see any more.
     ids: (u32, u32),
 }
 
-impl Nursery {
+impl Parent {
     /// What the sandboxes have that are forked from this process.
     pub(super) fn of_this_process() -> io::Result<Self> {
         Ok(Self {
@@ -42,18 +42,18 @@ impl Nursery {
 }
 
 /// Does what the task on standard input says, and ends the process.
-pub(super) fn enter(nursery: &Nursery) -> ! {
+pub(super) fn enter(parent: &Parent) -> ! {
     // Whoever does not say what to do, or cannot be told, is gone.
-    sys::end(if serve(nursery).is_ok() { 0 } else { 2 })
+    sys::end(if serve(parent).is_ok() { 0 } else { 2 })
 }
 
-fn serve(nursery: &Nursery) -> io::Result<()> {
+fn serve(parent: &Parent) -> io::Result<()> {
     let mut wire = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let told = match receive(&mut wire)? {
         Task::Run(plan) if plan.version == VERSION => {
             let secrets = secrets(&mut wire, &plan)?;
-            enter_namespaces(&mut wire, &plan, nursery)
-                .and_then(|()| tie(nursery))
+            enter_namespaces(&mut wire, &plan, parent)
+                .and_then(|()| tie(parent))
                 .and_then(|()| init::run(&mut wire, &plan, &secrets))
         }
         Task::Errand {
@@ -61,8 +61,8 @@ fn serve(nursery: &Nursery) -> io::Result<()> {
             mode,
             directory,
             errand,
-        } if version == VERSION => enter_user(&mut wire, mode, &Ids::default(), nursery)
-            .and_then(|()| tie(nursery))
+        } if version == VERSION => enter_user(&mut wire, mode, &Ids::default(), parent)
+            .and_then(|()| tie(parent))
             .and_then(|()| errands::run(&mut wire, &directory, errand))
             .map(Report::Done),
         Task::Run(_) | Task::Errand { .. } => {
@@ -79,7 +79,7 @@ fn secrets(wire: &mut UnixStream, plan: &Plan) -> io::Result<Vec<Vec<u8>>> {
     secret.map(|_| receive_bytes(wire)).collect()
 }
 
-fn enter_namespaces(wire: &mut UnixStream, plan: &Plan, nursery: &Nursery) -> Result<(), Trouble> {
+fn enter_namespaces(wire: &mut UnixStream, plan: &Plan, parent: &Parent) -> Result<(), Trouble> {
     let mut flags =
         UnshareFlags::NEWNS | UnshareFlags::NEWIPC | UnshareFlags::NEWUTS | UnshareFlags::NEWCGROUP;
     if plan.network == Network::None {
@@ -88,7 +88,7 @@ fn enter_namespaces(wire: &mut UnixStream, plan: &Plan, nursery: &Nursery) -> Re
     if let Some(group) = &plan.cgroup {
         std::fs::write(group.join("cgroup.procs"), "0").at("enter a control group")?;
     }
-    enter_user(wire, plan.mode, &plan.user, nursery)?;
+    enter_user(wire, plan.mode, &plan.user, parent)?;
     sys::unshare(flags).at("enter namespaces")
 }
 
@@ -97,11 +97,11 @@ fn enter_user(
     wire: &mut UnixStream,
     mode: Mode,
     user: &Ids,
-    nursery: &Nursery,
+    parent: &Parent,
 ) -> Result<(), Trouble> {
     match mode {
         Mode::Root => Ok(()),
-        Mode::Single => ids::map_own(nursery.ids, user).at("map its own id"),
+        Mode::Single => ids::map_own(parent.ids, user).at("map its own id"),
         Mode::Subordinate { .. } => {
             send(wire, &Report::Unshared).at("ask for ids")?;
             receive_bytes(wire).at("wait for ids")?;
@@ -111,10 +111,10 @@ fn enter_user(
 }
 
 /// Ends this process with the nursery, also if that is gone already. Not before it has become who it stays: a change of ids unties it.
-fn tie(nursery: &Nursery) -> Result<(), Trouble> {
+fn tie(parent: &Parent) -> Result<(), Trouble> {
     let step = "tie it to the process that it was forked from";
     set_parent_process_death_signal(Some(Signal::KILL)).at(step)?;
-    let mut end = [PollFd::new(&nursery.handle, PollFlags::IN)];
+    let mut end = [PollFd::new(&parent.handle, PollFlags::IN)];
     let now = Timespec {
         tv_sec: 0,
         tv_nsec: 0,

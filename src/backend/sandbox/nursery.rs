@@ -12,7 +12,7 @@ use rustix::net::{SocketType, sockopt::socket_type};
 use rustix::process::{Pid, WaitOptions, setpgid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout, stdin};
 
-use super::inside::{self, Nursery};
+use super::inside::{self, Parent};
 use super::passing::{pass, take};
 use super::{filter, sys};
 
@@ -43,7 +43,7 @@ fn nurse() -> io::Result<()> {
     }
     sys::close_inherited(FIRST)?;
     // Opened before all others, so that a sandbox can close those.
-    let own = Nursery::of_this_process()?;
+    let parent = Parent::of_this_process()?;
     filter::compile()?;
     let mut children: Vec<Child> = Vec::new();
     loop {
@@ -73,13 +73,13 @@ fn nurse() -> io::Result<()> {
             if length == 0 {
                 return Ok(());
             }
-            children.extend(fork(&files, request != [0], &own));
+            children.extend(fork(&files, request != [0], &parent));
         }
     }
 }
 
 /// Forks a sandbox, and answers with its number and a handle, or with the number of an error.
-fn fork(files: &[OwnedFd], with_user: bool, own: &Nursery) -> Option<Child> {
+fn fork(files: &[OwnedFd], with_user: bool, parent: &Parent) -> Option<Child> {
     // Of a message that did not arrive whole, the builder sees that the files are closed.
     let [wire, out, err] = files else {
         return None;
@@ -89,7 +89,7 @@ fn fork(files: &[OwnedFd], with_user: bool, own: &Nursery) -> Option<Child> {
             let placed = dup2_stdin(wire)
                 .and_then(|()| dup2_stdout(out))
                 .and_then(|()| dup2_stderr(err));
-            become_sandbox(placed, own)
+            become_sandbox(placed, parent)
         }
         Ok(Some((pid, handle))) => {
             let number = pid.as_raw_nonzero().get();
@@ -106,8 +106,8 @@ fn fork(files: &[OwnedFd], with_user: bool, own: &Nursery) -> Option<Child> {
 }
 
 /// The rest of the first process of a sandbox.
-fn become_sandbox(placed: Result<(), Errno>, own: &Nursery) -> ! {
-    let rest = u32::try_from(own.number() + 1).unwrap_or(FIRST);
+fn become_sandbox(placed: Result<(), Errno>, parent: &Parent) -> ! {
+    let rest = u32::try_from(parent.number() + 1).unwrap_or(FIRST);
     let is_ready = placed.is_ok() && sys::close_inherited(rest).is_ok();
     // A group of its own: signals for the builder's terminal are not for the sandbox.
     if is_ready && setpgid(None, None).is_ok() {
