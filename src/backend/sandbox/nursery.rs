@@ -111,7 +111,7 @@ fn become_sandbox(placed: Result<(), Errno>, parent: &Parent) -> ! {
     let is_ready = placed.is_ok() && sys::close_inherited(rest).is_ok();
     // A group of its own: signals for the builder's terminal are not for the sandbox.
     if is_ready && setpgid(None, None).is_ok() {
-        inside::enter(own)
+        inside::enter(parent)
     }
     sys::end(2)
 }
