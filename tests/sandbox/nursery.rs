@@ -12,6 +12,7 @@ use super::stage::{Stage, builder, children, everyone, has_ended, told_to_builde
 
 everyone!(
     a_killed_nursery_is_replaced,
+    a_nursery_that_does_not_answer_is_replaced,
     the_end_of_the_nursery_ends_its_sandboxes,
     an_idle_nursery_ends_with_its_builder,
     nothing_is_left_when_it_is_told_to_end,
@@ -42,9 +43,9 @@ fn nursery() -> u32 {
     found[0]
 }
 
-fn kill(process: u32) {
+fn send(process: u32, signal: Signal) {
     let pid = Pid::from_raw(process.cast_signed()).unwrap();
-    kill_process(pid, Signal::KILL).unwrap();
+    kill_process(pid, signal).unwrap();
 }
 
 fn a_killed_nursery_is_replaced(stage: &mut Stage) {
@@ -52,12 +53,23 @@ fn a_killed_nursery_is_replaced(stage: &mut Stage) {
         stage.sh("true").ok();
         for _ in 0..5 {
             let first = nursery();
-            kill(first);
+            send(first, Signal::KILL);
             // At once, when it may not have died yet, and afterwards.
             stage.sh("true").ok();
             assert_ne!(nursery(), first);
             stage.sh("true").ok();
         }
+    });
+}
+
+fn a_nursery_that_does_not_answer_is_replaced(stage: &mut Stage) {
+    in_a_builder(stage, |stage| {
+        stage.sh("true").ok();
+        let first = nursery();
+        send(first, Signal::STOP);
+        stage.sh("true").ok();
+        assert_ne!(nursery(), first);
+        assert!(has_ended(first));
     });
 }
 
@@ -72,7 +84,7 @@ fn the_end_of_the_nursery_ends_its_sandboxes(stage: &mut Stage) {
         let ended = stage.run_until(&argv, &crate::cancel::Cancel::default(), &mut |_, _| {
             first = children(nursery())[0];
             killed = Some(Instant::now());
-            kill(nursery());
+            send(nursery(), Signal::KILL);
         });
         assert!(matches!(ended, Err(SandboxError::Lost)), "{ended:?}");
         assert!(killed.unwrap().elapsed() < Duration::from_secs(2));

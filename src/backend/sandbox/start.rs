@@ -30,8 +30,8 @@ static NURSERY: Mutex<Option<Arc<Nursery>>> = Mutex::new(None);
 /// How often a sandbox is asked for, each time from another nursery, if the one before has died.
 const ATTEMPTS: usize = 3;
 
-/// How long a sandbox may take to be forked: a machine that swaps is slow.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a sandbox may take to be forked, a thousand times what it takes: then the nursery is taken for dead.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long to wait for the end of a sandbox that nobody needs any more.
 const LINGER: Duration = Duration::from_secs(1);
@@ -119,10 +119,11 @@ pub(super) fn spawn(mode: Mode) -> Result<Sandbox, SandboxError> {
         if let Some(sandbox) = nursery.fork(mode)? {
             return Ok(sandbox);
         }
-        // It was killed, perhaps because memory ran out.
+        // It was killed, perhaps because memory ran out, or was stopped.
         nursery.retire();
     }
-    Err(io::Error::other("the process that sandboxes are forked from ends at once").into())
+    let why = "the process that sandboxes are forked from does not answer";
+    Err(io::Error::other(why).into())
 }
 
 /// Ends the nursery, if there is one; a sandbox that is needed later gets another one.
@@ -180,7 +181,7 @@ impl Nursery {
         })
     }
 
-    /// Forks a sandbox; `None` if the nursery has died.
+    /// Forks a sandbox; `None` if the nursery does not answer any more.
     fn fork(self: &Arc<Self>, mode: Mode) -> Result<Option<Sandbox>, SandboxError> {
         let (wire, theirs) = UnixStream::pair()?;
         let ((out, their_out), (err, their_err)) = (io::pipe()?, io::pipe()?);
@@ -219,11 +220,11 @@ impl Nursery {
     }
 }
 
-/// What the nursery answers: the number of the new process and a handle; `None` if it has died.
+/// What the nursery answers: the number of the new process and a handle; `None` if it does not.
 #[cfg(target_os = "linux")]
 fn answer(wire: &UnixStream) -> Result<Option<(u32, OwnedFd)>, SandboxError> {
     if !is_ready(wire.as_fd(), Some(PATIENCE))? {
-        return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+        return Ok(None);
     }
     let mut number = [0; 4];
     let (length, mut files) = match super::passing::take(wire, &mut number) {
