@@ -98,7 +98,8 @@ fn fork(files: &[OwnedFd], with_user: bool, parent: &Parent) -> Option<Child> {
             Some(Child { pid, handle })
         }
         Err(error) => {
-            let number = error.raw_os_error().unwrap_or(libc::EAGAIN);
+            // As the system says it of a process that has threads.
+            let number = error.raw_os_error().unwrap_or(libc::EINVAL);
             let _ = pass(wire, &(-number).to_le_bytes(), &[]);
             None
         }
