@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::sandbox::{self, SandboxError};
-use super::stage::{Stage, builder, children, everyone, has_ended, told_to_builder};
+use super::stage::{Stage, builder, children, everyone, has_ended, is_root, told_to_builder};
 
 everyone!(
     a_killed_nursery_is_replaced,
@@ -20,6 +20,7 @@ everyone!(
     many_sandboxes_at_once_of_many_threads,
     a_sandbox_does_not_hold_the_end_of_another_one,
     open_files_of_who_started_the_builder_are_not_there,
+    a_sandbox_has_no_handle_of_another_one,
     a_nursery_is_not_started_by_hand,
 );
 
@@ -195,6 +196,31 @@ fn open_files_of_who_started_the_builder_are_not_there(stage: &mut Stage) {
         let files = fs::read_dir(format!("/proc/{}/fd", nursery())).unwrap();
         let leads = files.map(|it| fs::read_link(it.unwrap().path()).unwrap_or_default());
         assert!(!leads.into_iter().any(|it| it == path));
+    });
+}
+
+fn a_sandbox_has_no_handle_of_another_one(stage: &mut Stage) {
+    in_a_builder(stage, |stage| {
+        let stage = &*stage;
+        stage.sh("true").ok();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| stage.sh("sleep 2").ok().to_owned());
+            }
+            std::thread::sleep(Duration::from_secs(1));
+            let found = children(nursery());
+            assert_eq!(found.len(), 3);
+            for process in found {
+                // Only root sees them: they are hidden from their own user.
+                let files = fs::read_dir(format!("/proc/{process}/fd"));
+                assert_eq!(files.is_ok(), is_root());
+                let leads = files.into_iter().flatten();
+                let leads = leads.map(|it| fs::read_link(it.unwrap().path()).unwrap());
+                let handles = leads.filter(|it| it.to_string_lossy().contains("pidfd"));
+                // Its own one, of the nursery.
+                assert_eq!(handles.count(), usize::from(is_root()));
+            }
+        });
     });
 }
 
