@@ -301,6 +301,7 @@ fn nothing() -> Facts {
         unreadable: None,
         local: Existence::Absent,
         registry: None,
+        names: Vec::new(),
         is_flytekit: false,
         changes: Vec::new(),
     }

@@ -38,13 +38,18 @@ fn main() {
 }
 
 fn compare(root: &Path) {
-    let mut sides: [(&str, Command, Vec<Duration>); 4] = [
+    let mut sides: [(&str, Command, Vec<Duration>); 5] = [
         ("git status", git(root, &["status"]), Vec::new()),
         ("graph plan", graph(root, "plan", &[]), Vec::new()),
         ("graph build", graph(root, "build", &[]), Vec::new()),
         (
             "graph plan --verify",
             graph(root, "plan", &["--verify"]),
+            Vec::new(),
+        ),
+        (
+            "graph plan --affected=HEAD",
+            graph(root, "plan", &["--affected=HEAD"]),
             Vec::new(),
         ),
     ];

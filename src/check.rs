@@ -25,6 +25,7 @@ use crate::workspace::{LOCK_FILE, Loaded, Workspace};
 
 use findings::Findings;
 
+pub(crate) use lints::looks_secret;
 pub(crate) use passwords::has_password;
 pub use state::state;
 

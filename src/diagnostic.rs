@@ -9,6 +9,7 @@ mod text;
 use std::collections::{BTreeSet, HashSet};
 use std::iter::repeat_n;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 pub(crate) use text::{is_unseen, quoted, shown};
@@ -40,13 +41,26 @@ pub struct Source {
 
 /// All source texts, for rendering excerpts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sources(Vec<Source>);
+pub struct Sources {
+    all: Vec<Source>,
+    folder: PathBuf,
+}
 
 impl Sources {
+    /// Says which directory the paths of files are relative to.
+    pub(crate) fn put_below(&mut self, folder: &Path) {
+        folder.clone_into(&mut self.folder);
+    }
+
+    /// The directory that the paths of files are relative to; empty if it is not known.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Adds a source.
     pub fn add(&mut self, path: impl Into<String>, text: impl Into<String>) -> SourceId {
-        let id = SourceId(u32::try_from(self.0.len()).expect("fewer than 4 billion files"));
-        self.0.push(Source {
+        let id = SourceId(u32::try_from(self.all.len()).expect("fewer than 4 billion files"));
+        self.all.push(Source {
             path: path.into(),
             text: text.into(),
             lines: OnceLock::new(),
@@ -61,7 +75,7 @@ impl Sources {
                 '\n' => repeat_n('\n', 1),
                 letter => repeat_n('*', letter.len_utf8()),
             };
-            for source in &mut self.0 {
+            for source in &mut self.all {
                 source.text = source.text.chars().flat_map(star).collect();
             }
             return;
@@ -76,7 +90,7 @@ impl Sources {
             };
             for form in forms {
                 let hidden = form.replace(line, &"*".repeat(line.len()));
-                let texts = self.0.iter_mut().map(|source| &mut source.text);
+                let texts = self.all.iter_mut().map(|source| &mut source.text);
                 for text in texts.filter(|text| text.contains(&form)) {
                     *text = text.replace(&form, &hidden);
                 }
@@ -87,7 +101,7 @@ impl Sources {
     /// The first source that is a file rather than a flag: the root manifest.
     pub fn first_file(&self) -> Option<SourceId> {
         let at = self
-            .0
+            .all
             .iter()
             .position(|source| !source.path.starts_with("--"))?;
         u32::try_from(at).ok().map(SourceId)
@@ -95,18 +109,18 @@ impl Sources {
 
     /// Returns the source with this id.
     pub fn get(&self, id: SourceId) -> &Source {
-        &self.0[id.0 as usize]
+        &self.all[id.0 as usize]
     }
 
     /// The ids of all sources, in the order in which they were read.
     pub fn ids(&self) -> impl Iterator<Item = SourceId> + use<> {
-        let count = u32::try_from(self.0.len()).expect("fewer than 4 billion files");
+        let count = u32::try_from(self.all.len()).expect("fewer than 4 billion files");
         (0..count).map(SourceId)
     }
 
     /// All sources, in the order in which they were read.
     pub fn all(&self) -> impl Iterator<Item = &Source> {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// Formats a place as editors do: `imgspec.kdl:3:5`.

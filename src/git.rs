@@ -3,13 +3,26 @@
 //! Git is run so that it executes nothing from the repository: no hooks, no file system monitor, no transport named in its
 //! settings. User and system settings are ignored too, so that a laptop and a CI job get the same answer.
 
+mod extract;
+mod objects;
+mod revision;
+mod tree;
+
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::asking::Asker;
+use crate::asking::{Asker, Question};
 use crate::disk::system_words;
-use crate::process::ask;
+use crate::process;
+
+pub(crate) use extract::Extract;
+pub use revision::Revision;
+pub(crate) use revision::resolve;
+pub(crate) use tree::Tree;
+
+/// Time limit for git's answers to questions about commits and their files, from one part to the next.
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// Settings that keep git from running other programs and from checking repository ownership, which does not matter then.
 const SETTINGS: [&str; 4] = [
@@ -21,25 +34,30 @@ const SETTINGS: [&str; 4] = [
 
 /// Variables that take precedence over the repository's settings. They also keep git from fetching missing objects of partial
 /// clones by running whatever program a remote's address names.
-const VARIABLES: [(&str, &str); 8] = [
+const VARIABLES: [(&str, &str); 9] = [
     ("GIT_CONFIG_GLOBAL", "/dev/null"),
     ("GIT_CONFIG_NOSYSTEM", "1"),
     ("GIT_OPTIONAL_LOCKS", "0"),
     ("GIT_NO_LAZY_FETCH", "1"),
     ("GIT_ALLOW_PROTOCOL", "none"),
     ("GIT_LITERAL_PATHSPECS", "1"),
+    // A commit's content is what its hash says, wherever it is read.
+    ("GIT_NO_REPLACE_OBJECTS", "1"),
     // Git looks for the user's ignore file here regardless of its settings.
     ("XDG_CONFIG_HOME", "/dev/null"),
     ("LC_ALL", "C"),
 ];
 
 /// Variables, set in hooks for example, that point git to another repository or to more settings.
-const FOREIGN: [&str; 9] = [
+const FOREIGN: [&str; 12] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
     "GIT_COMMON_DIR",
     "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_GRAFT_FILE",
+    "GIT_SHALLOW_FILE",
     "GIT_NAMESPACE",
     "GIT_PREFIX",
     "GIT_CONFIG_PARAMETERS",
@@ -57,18 +75,47 @@ pub(crate) fn files(
     }
     let mut command = command(folder);
     command.arg("ls-files").args(which);
-    let output = ask(&mut command, &Asker::silent().ask("git", limit))
-        .map_err(|error| system_words(&error))?;
-    if output.success {
-        return Ok(Some(output.out.lines().map(str::to_owned).collect()));
+    match answer(&mut command, &Asker::silent().ask("git", limit))? {
+        Answer::Text(text) => Ok(Some(text.lines().map(str::to_owned).collect())),
+        Answer::NoRepository => Ok(None),
+        Answer::Nothing => Err(reason("")),
     }
-    // A `.git` that git does not recognize, or a bare repository.
+}
+
+/// What git answers.
+enum Answer {
+    Text(String),
+    /// It failed without a word: what was asked for is not there.
+    Nothing,
+    /// A `.git` that git does not recognize, or a bare repository.
+    NoRepository,
+}
+
+/// Asks git a question about the repository that contains a directory. The answer comes without its last line end.
+fn ask(folder: &Path, words: &[&str], asker: Asker<'_>) -> Result<Answer, String> {
+    answer(command(folder).args(words), &asker.ask("git", LIMIT))
+}
+
+fn answer(command: &mut Command, question: &Question<'_>) -> Result<Answer, String> {
+    let output = process::ask(command, question).map_err(|error| system_words(&error))?;
     let none = ["not a git repository", "must be run in a work tree"];
-    if none.iter().any(|words| output.err.contains(words)) {
-        return Ok(None);
+    if output.success {
+        let text = output.out.strip_suffix('\n').unwrap_or(&output.out);
+        Ok(Answer::Text(text.to_owned()))
+    } else if none.iter().any(|words| output.err.contains(words)) {
+        Ok(Answer::NoRepository)
+    } else if output.err.trim().is_empty() {
+        Ok(Answer::Nothing)
+    } else {
+        Err(reason(&output.err))
     }
-    let line = output.err.lines().next().unwrap_or("it gave no reason");
-    Err(line.trim_start_matches("fatal: ").trim().to_owned())
+}
+
+/// The reason that git gives for a failure.
+fn reason(err: &str) -> String {
+    let line = err.lines().next().unwrap_or("it gave no reason");
+    let line = line.trim_start_matches("fatal: ");
+    line.trim_start_matches("error: ").trim().to_owned()
 }
 
 /// Whether the directory may be in a repository. If not, git need not be installed.

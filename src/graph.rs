@@ -14,10 +14,10 @@ use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-use crate::spec::ImageSpec;
+use crate::spec::{ImageSpec, WorkspacePath};
 use crate::workspace::Image;
 
-pub use select::{DEFAULT_GROUP, UnknownSelection, plain};
+pub use select::{DEFAULT_GROUP, UnknownSelection, located, plain};
 
 /// The position of an image in the manifest, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +60,8 @@ pub type Cycle = Vec<Hop>;
 #[derive(Debug, Clone)]
 pub struct Graph {
     names: Vec<String>,
+    /// The directory that declares each image.
+    folders: Vec<WorkspacePath>,
     by_name: HashMap<String, ImageId>,
     edges: DiGraph<(), EdgeKind>,
     /// Dependencies and dependents of each image, precomputed because a run queries them for all images in each turn.
@@ -91,22 +93,21 @@ impl Graph {
         if !cycles.is_empty() {
             return Err(cycles);
         }
-        Ok(Self::with_edges(&specs, edges))
+        Ok(Self::with_edges(images, edges))
     }
 
     /// The images without their dependencies, for questions that only concern their names.
     pub(crate) fn of_names(images: &[Image]) -> Self {
-        let specs = specs(images);
         let mut edges = DiGraph::new();
-        for _ in &specs {
+        for _ in images {
             edges.add_node(());
         }
-        Self::with_edges(&specs, edges)
+        Self::with_edges(images, edges)
     }
 
-    fn with_edges(specs: &[(&str, &ImageSpec)], edges: DiGraph<(), EdgeKind>) -> Self {
+    fn with_edges(images: &[Image], edges: DiGraph<(), EdgeKind>) -> Self {
         let order = order(&edges);
-        let names: Vec<String> = specs.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let names: Vec<String> = images.iter().map(|image| image.id.clone()).collect();
         // Duplicate names are an error reported elsewhere; the first image gets the name.
         let mut by_name = HashMap::with_capacity(names.len());
         for (name, id) in names.iter().zip((0..).map(ImageId)) {
@@ -117,6 +118,7 @@ impl Graph {
             bases: neighbours(&edges, Direction::Outgoing),
             dependents: neighbours(&edges, Direction::Incoming),
             names,
+            folders: images.iter().map(|image| image.folder.clone()).collect(),
             edges,
             order,
             groups: BTreeMap::new(),

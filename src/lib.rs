@@ -29,6 +29,7 @@
 //!
 //! ```text
 //! cli
+//! lsp
 //! edit images ui watch
 //! export import report session view
 //! run
@@ -41,7 +42,7 @@
 //! fingerprint
 //! git graph recipe reference
 //! process workspace
-//! asking clean spec
+//! asking clean spec yaml
 //! cancel columns diagnostic disk limits loopback notes suggest
 //! ```
 
@@ -66,6 +67,7 @@ pub mod import;
 pub mod limits;
 pub mod lock;
 mod loopback;
+mod lsp;
 pub mod manifest;
 pub mod notes;
 pub mod plan;
@@ -83,6 +85,7 @@ pub mod view;
 pub mod watch;
 pub mod workspace;
 pub mod world;
+mod yaml;
 
 pub use images::{BackendRegistry, Images, Proposal, Request};
 pub use run::Event;

@@ -7,6 +7,7 @@
 
 mod group;
 mod lines;
+mod reading;
 
 use std::io::{self, Write};
 use std::process::{Command, ExitStatus, Stdio};
@@ -22,6 +23,7 @@ pub(crate) use group::{Group, Started, end_all, keep_all, start, withhold};
 use group::{LAST_TICK, LINGER, Stop};
 pub(crate) use group::{Pipe, read_lines};
 pub(crate) use lines::Lines;
+pub(crate) use reading::Reading;
 
 /// How often the caller of a running command checks whether to stop it.
 const TICK: Duration = Duration::from_millis(50);

@@ -2,7 +2,7 @@
 //!
 //! Pure string handling. The rules for the parts are those of the corresponding fields in [`crate::spec`].
 
-use crate::spec::rules::format_tag;
+use crate::spec::rules::{format_tag, has_registry};
 use crate::workspace::Image;
 
 /// The default tag format: the key's hash.
@@ -44,6 +44,34 @@ pub fn repository(image: &Image) -> String {
     }
 }
 
+/// The further names of an image whose reference is `own`, each once: tags are of its own repository.
+pub fn also(image: &Image, own: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in &image.spec.also_tag {
+        let name = whole(image, name);
+        if name != own && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// A further name of an image as a reference.
+pub fn whole(image: &Image, name: &str) -> String {
+    if name.contains(['/', ':']) {
+        name.to_owned()
+    } else {
+        format!("{}:{name}", repository(image))
+    }
+}
+
+/// Whether a further name is in a registry, so that it is pushed with its image: in the image's own, or in the one that it names.
+pub fn is_pushed(image: &Image, name: &str) -> bool {
+    let own = image.spec.registry.as_deref();
+    let rest = own.and_then(|own| name.strip_prefix(own));
+    has_registry(name) || rest.is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// The reference with a tag that is a key cut to 12 digits, for screens.
 pub fn short(reference: &str) -> String {
     match reference.rsplit_once(':') {
@@ -76,7 +104,17 @@ mod tests {
         image.spec.registry = Some("ghcr.io/acme".into());
         image.spec.name = Some("ml/train".into());
         image.spec.tag_format = Some("{spec_hash:.6}-cpu".into());
-        assert_eq!(of(&image, &key), "ghcr.io/acme/ml/train:ababab-cpu");
+        let own = of(&image, &key);
+        assert_eq!(own, "ghcr.io/acme/ml/train:ababab-cpu");
+        let names = ["latest", "r.test/x:1", "other/x:1", "latest", "ababab-cpu"];
+        image.spec.also_tag = names.map(str::to_owned).to_vec();
+        let also = also(&image, &own);
+        assert_eq!(
+            also,
+            ["ghcr.io/acme/ml/train:latest", "r.test/x:1", "other/x:1"]
+        );
+        let pushed = also.iter().map(|name| is_pushed(&image, name));
+        assert_eq!(pushed.collect::<Vec<_>>(), [true, true, false]);
     }
 
     #[test]

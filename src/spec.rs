@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 mod build;
 pub(crate) mod fields;
+mod health;
 mod parts;
 mod path;
 mod requirements;
@@ -17,6 +18,7 @@ pub use build::{
     NamedContext, OwnDockerfile, OwnStep, PipSecretMount, Secret, SecretFile, SecretSource,
     SecretStep, SecretUse,
 };
+pub use health::{HealthTest, Healthcheck};
 pub use parts::{Base, Copy, CopyFrom, Debian, SourceCopyMode, Variant};
 pub use path::{GivenPath, OutsidePath, PathKind, WorkspacePath};
 pub use requirements::RequirementsKind;
@@ -71,6 +73,9 @@ pub struct ImageSpec {
     pub source_root: Option<GivenPath>,
     /// Which of the source files are copied in.
     pub source_copy_mode: Option<SourceCopyMode>,
+    /// The source files to copy, relative to [`Self::source_root`]; all if empty. With [`Self::flytekit`], the modules that
+    /// it has loaded.
+    pub source_files: Vec<String>,
     /// Files to copy into the image, in order.
     pub copy: Vec<Copy>,
     /// Shell commands to run in the image, in order.
@@ -85,14 +90,28 @@ pub struct ImageSpec {
     pub workdir: Option<String>,
     /// Labels, in manifest order.
     pub labels: Vec<(String, String)>,
+    /// Ports that containers listen on, such as `8080`, `53/udp` or `8000-8010`.
+    pub expose: Vec<String>,
+    /// Absolute paths whose files containers keep in volumes.
+    pub volume: Vec<String>,
+    /// How running containers are checked.
+    pub healthcheck: Option<Healthcheck>,
+    /// The signal that asks containers to stop, such as `SIGINT`.
+    pub stop_signal: Option<String>,
+    /// What runs command lines, as an argument vector to which they are appended; `/bin/sh -c` if none is set.
+    pub shell: Option<Vec<String>>,
     /// How layers are compressed: `gzip`, `gzip-single` or `zstd`.
     pub compression: Option<String>,
     /// Caches of build steps to read: references in registries, or [`OWN_CACHE`].
     pub cache_from: Vec<String>,
     /// Caches of build steps to write, and to read too: references in registries, or [`OWN_CACHE`].
     pub cache_to: Vec<String>,
+    /// Attestations to make of builds, as kinds and details.
+    pub attest: Vec<(String, String)>,
     /// Format string of the tag; `{spec_hash}` stands for the tag derived from the image's key.
     pub tag_format: Option<String>,
+    /// Further names of the image: tags of its own repository, or whole references.
+    pub also_tag: Vec<String>,
     /// Steps in a user-defined order, run after those of the other fields.
     pub steps: Vec<OwnStep>,
     /// A Dockerfile to build instead of generating one; it then defines the whole image.
@@ -107,6 +126,10 @@ pub struct ImageSpec {
     pub registry_config: Option<GivenPath>,
     /// Version of flytekit to be compatible with: sets the tag, user and environment.
     pub flytekit: Option<String>,
+    /// flytekit's id of the spec, which the image contains; computed if not given.
+    pub flytekit_id: Option<String>,
+    /// Version of the Python that flytekit runs in, which it installs where there is no [`Self::python_version`].
+    pub flytekit_python: Option<String>,
 }
 
 /// A dependency of one image on another image of the workspace.
@@ -189,6 +212,13 @@ impl ImageSpec {
             }
         }
         paths
+    }
+
+    /// The version of Python to install.
+    pub(crate) fn python(&self) -> Option<&String> {
+        self.python_version
+            .as_ref()
+            .or(self.flytekit_python.as_ref())
     }
 
     pub(crate) fn installs_python_packages(&self) -> bool {

@@ -6,6 +6,7 @@
 mod allows;
 mod groups;
 mod locked;
+mod names;
 mod places;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ pub use locked::{
 
 pub use allows::{Allow, Allows};
 pub use groups::Group;
+pub(crate) use names::{DeclaredName, Meaning, NamedImage, Names, Origin};
 pub(crate) use places::Part;
 pub use places::Places;
 

@@ -47,6 +47,20 @@ impl World {
     pub fn reference(&self, prints: &Fingerprints, id: ImageId) -> String {
         reference::of(&self.workspace.images[id.index()], &prints.tag(id))
     }
+
+    /// The further names of an image, as references.
+    pub fn also_named(&self, prints: &Fingerprints, id: ImageId) -> Vec<String> {
+        let image = &self.workspace.images[id.index()];
+        if image.spec.also_tag.is_empty() {
+            return Vec::new();
+        }
+        reference::also(image, &self.reference(prints, id))
+    }
+
+    /// Whether a further name of an image is pushed with it.
+    pub fn is_pushed(&self, id: ImageId, name: &str) -> bool {
+        reference::is_pushed(&self.workspace.images[id.index()], name)
+    }
 }
 
 /// A world plus its files as of one reading.
@@ -102,6 +116,11 @@ impl View {
     /// The full reference of an image: `registry/name:tag`.
     pub fn reference(&self, id: ImageId) -> String {
         self.world.reference(&self.prints, id)
+    }
+
+    /// The further names of an image, as references.
+    pub fn also_named(&self, id: ImageId) -> Vec<String> {
+        self.world.also_named(&self.prints, id)
     }
 
     /// The image's id in the manifests.

@@ -20,6 +20,8 @@ mod instance;
 mod lock;
 #[path = "docker/memory.rs"]
 mod memory;
+#[path = "docker/names.rs"]
+mod names;
 #[path = "docker/packages.rs"]
 mod packages;
 #[path = "it/sandbox.rs"]

@@ -38,6 +38,21 @@ impl Existence {
         matches!(self, Self::Present { key: Some(label), .. } if key.is(label))
     }
 
+    /// Whether two names of one place name the same image.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Present { key, digest, .. },
+                Self::Present {
+                    key: other_key,
+                    digest: other,
+                    ..
+                },
+            ) => key == other_key && (digest == other || digest.is_empty() || other.is_empty()),
+            _ => false,
+        }
+    }
+
     /// `Present` if the image supports all platforms, else `Incomplete`.
     pub(super) fn present(
         key: Option<String>,

@@ -1,6 +1,8 @@
 //! What an image consists of: its config, and its layers with what made each. Pure.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::oci::manifest::Manifest;
 use super::oci::name::Digest;
@@ -36,8 +38,43 @@ pub struct ConfigDetails {
     /// The working directory.
     #[serde(rename(deserialize = "WorkingDir"))]
     pub workdir: Option<String>,
+    /// The ports that containers listen on, such as `8080/tcp`.
+    #[serde(
+        default,
+        rename(deserialize = "ExposedPorts"),
+        deserialize_with = "names",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub expose: Option<Vec<String>>,
+    /// The mount points of volumes.
+    #[serde(
+        default,
+        rename(deserialize = "Volumes"),
+        deserialize_with = "names",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub volume: Option<Vec<String>>,
+    /// How containers are checked, as Docker writes it: with times in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<serde_json::Value>,
+    /// The signal that asks containers to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
+    /// What runs command lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<Vec<String>>,
     /// The labels.
-    pub labels: Option<std::collections::BTreeMap<String, String>>,
+    pub labels: Option<BTreeMap<String, String>>,
+}
+
+/// The names of a set, which a config has as an object of empty objects.
+fn names<'de, D: Deserializer<'de>>(config: D) -> Result<Option<Vec<String>>, D::Error> {
+    let set: Option<serde_json::Map<String, serde_json::Value>> = Deserialize::deserialize(config)?;
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    Ok(set.map(|set| sorted(set.into_iter().map(|(name, _)| name).collect())))
 }
 
 /// A layer of an image.
@@ -121,12 +158,19 @@ mod tests {
     #[test]
     fn layers_are_told_with_the_steps_that_made_them() {
         let found = details(
-            r#"{"os":"linux","architecture":"arm64","variant":"v8","config":{"Cmd":["x"],"WorkingDir":"/srv","Env":null},
+            r#"{"os":"linux","architecture":"arm64","variant":"v8","config":{"Cmd":["x"],"WorkingDir":"/srv","Env":null,
+                "ExposedPorts":{"80/tcp":{},"53/udp":{}},"Volumes":null,"StopSignal":"SIGINT","Healthcheck":{"Test":["NONE"]}},
                 "history":[{"created_by":"a"},{"created_by":"env","empty_layer":true},{}]}"#,
         );
         let found = found.unwrap();
         assert_eq!(found.platform, "linux/arm64/v8");
         assert_eq!(found.config.workdir.as_deref(), Some("/srv"));
+        let ports = found.config.expose.as_deref().unwrap();
+        assert_eq!(
+            (ports.join(" ").as_str(), &found.config.volume),
+            ("53/udp 80/tcp", &None)
+        );
+        assert_eq!(found.config.stop_signal.as_deref(), Some("SIGINT"));
         assert_eq!(found.layers[0].made_by.as_deref(), Some("a"));
         assert_eq!(
             (found.layers[1].made_by.as_deref(), found.size),

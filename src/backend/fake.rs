@@ -36,7 +36,7 @@ const LARGEST_IMAGE: u64 = 1 << 20;
 pub struct Wishes {
     /// The duration of a build.
     pub time: Duration,
-    /// Images whose builds always fail.
+    /// Images whose builds always fail, and tags that cannot be given.
     pub fail: Vec<String>,
     /// Images whose first builds fail with a transient error, with the number of such builds.
     pub stumble: BTreeMap<String, u32>,
@@ -341,6 +341,26 @@ impl Backend for Fake {
         let digest = format!("sha256:{}", blake3::hash(content.as_bytes()).to_hex());
         self.keep(StoreKind::Local, job, &digest, size)?;
         Ok(job.artifact(self.name(), digest, size))
+    }
+
+    /// A name fails if its tag is to fail, like an image.
+    fn also_name(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        place: StoreKind,
+        _: &dyn Notes,
+        _: &Cancel,
+    ) -> Result<(), BuildError> {
+        let tag = job.reference.rsplit(':').next().unwrap_or_default();
+        if self.stumbles(tag) {
+            let why = "the pretended network is down".to_owned();
+            return Err(BuildError::Transient(why));
+        }
+        if self.wishes.fail.iter().any(|name| name == tag) {
+            return Err(BuildError::Failed("told to fail".to_owned()));
+        }
+        self.keep(place, job, &artifact.digest, artifact.size)
     }
 
     fn push(

@@ -76,6 +76,24 @@ impl Leaving {
         answers.map(|answer| answer.err().filter(foreign)).collect()
     }
 
+    /// Gives an image that its registry has the further name that the job has.
+    pub(super) fn also_name(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        asker: Asker<'_>,
+    ) -> Result<(), BuildError> {
+        let (own, name) = (artifact.reference.as_str(), job.reference);
+        let given = registry::retag((own, name), &self.access, asker.cancel());
+        if given.map_err(|error| error.of_image(name))? {
+            return Ok(());
+        }
+        Err(BuildError::Failed(format!(
+            "`{name}` cannot be made of `{own}` in the registry, which does not mount layers of other repositories, and this machine does \
+             not have them"
+        )))
+    }
+
     /// Checks that the registry has what a builder says it has pushed: the image of this job, for its platforms.
     pub(super) fn confirm(
         &self,

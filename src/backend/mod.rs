@@ -26,6 +26,7 @@ pub mod packages;
 mod pinned;
 mod platform;
 mod questions;
+mod runtime;
 mod sandbox;
 pub mod secret;
 mod steps;
@@ -249,6 +250,25 @@ pub trait Backend: Send + Sync {
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError>;
 
+    /// Gives an image that it has built a further name, the job's reference: in its own store, or in the registry of that name, where the
+    /// image is by then under its own reference.
+    ///
+    /// # Errors
+    ///
+    /// Fails if that is not possible, or if the store or the registry refuses.
+    fn also_name(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        place: StoreKind,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        let _ = (job, artifact, place, notes, cancel);
+        let why = format!("the builder `{}` gives images one name only", self.name());
+        Err(BuildError::Failed(why))
+    }
+
     /// Pushes the image that the reference names in the local store to its registry. Returns the digest under which the
     /// registry stored it; `None` if the registry did not report one.
     fn push(
@@ -283,10 +303,17 @@ pub trait Backend: Send + Sync {
     }
 }
 
-/// To be called first in `main` by every program that builds with the builder `oci`: makes this process a sandbox, in which a command
-/// of an image runs, if it was started as one, and then does not return. Other programs need `imgspec` in `PATH` for that.
+/// To be called first in `main` by every program that builds with the builder `oci`: makes this process the one from which sandboxes are
+/// forked, in which commands of images run, if it was started as that, and then does not return. Other programs need `imgspec` in `PATH`
+/// for that.
 pub fn serve_sandbox() {
     sandbox::serve();
+}
+
+/// Ends the process from which sandboxes are forked, if there is one, and waits for its end. Without this it ends a moment after this
+/// process.
+pub fn end_sandboxes() {
+    sandbox::end();
 }
 
 /// An image to look into.

@@ -218,7 +218,7 @@ impl<'a> Groups<'a> {
 fn cost(member: &str, graph: &Graph) -> usize {
     let name = plain(member);
     match graph.groups().get(name) {
-        _ if member.contains("...") => graph.len(),
+        _ if member.contains('+') => graph.len(),
         Some(group) => group.len().max(1),
         None if graph.find(name).is_some() => 1,
         None => graph.len(),

@@ -10,7 +10,9 @@ mod secrets;
 
 use self::clash::Clashes;
 use super::findings::Findings;
+use crate::diagnostic::shown;
 use crate::recipe::cuda_base;
+use crate::spec::rules::{check_reference, has_registry};
 use crate::spec::{ImageSpec, OWN_CACHE, SourceCopyMode, fields};
 use crate::workspace::Workspace;
 
@@ -25,6 +27,8 @@ pub(super) fn check(workspace: &Workspace, findings: &mut Findings) {
         let mut clashes = Clashes { image, findings };
         secrets::secrets(spec, &mut clashes);
         caches(spec, &mut clashes);
+        names(spec, &mut clashes);
+        attestations(spec, &mut clashes);
         if spec.dockerfile.is_some() {
             dockerfile(&mut clashes);
         } else {
@@ -54,6 +58,41 @@ fn caches(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     }
 }
 
+/// A name in a registry is pushed with the image, which then has to be pushed itself.
+fn names(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
+    if spec.registry.is_some() {
+        return;
+    }
+    for (at, name) in spec.also_tag.iter().enumerate() {
+        if has_registry(name) {
+            clashes.error(
+                format!("also-tag[{at}]"),
+                "a further name in a registry needs `registry`",
+                "the image itself is in no registry, so nothing would be pushed there",
+                "set the `registry`, or give it a tag: `also-tag \"latest\"`",
+            );
+        }
+    }
+}
+
+/// What the details of an attestation mean depends on its kind.
+fn attestations(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
+    for (kind, details) in &spec.attest {
+        let label = match (kind.as_str(), details.as_str()) {
+            ("provenance", "min" | "max") | ("sbom", "default") => continue,
+            ("provenance", _) => "it is `min` or `max`",
+            _ if check_reference(details).is_ok() => continue,
+            _ => "it is `default`, or the image of a scanner",
+        };
+        clashes.error(
+            format!("attest.{kind}"),
+            format!("`{kind}` cannot be `{}`", shown(details)),
+            label,
+            "write `attest provenance=\"max\" sbom=\"default\"`",
+        );
+    }
+}
+
 fn cuda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
     let Some(cuda) = &spec.cuda else {
         if spec.cudnn.is_some() {
@@ -77,9 +116,8 @@ fn cuda(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
             None => clash,
         });
     }
-    let has_python = spec.python_version.is_some()
-        || spec.python_exec.is_some()
-        || spec.installs_conda_packages();
+    let has_python =
+        spec.python().is_some() || spec.python_exec.is_some() || spec.installs_conda_packages();
     if spec.installs_python_packages() && !has_python {
         clashes.error(
             "cuda",
@@ -120,23 +158,43 @@ fn sources(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
             "name the directory: `source-root \"src\"`",
         );
     }
+    if spec.source_files.is_empty() {
+        return;
+    }
+    if spec.source_root.is_none() {
+        clashes.error(
+            "source-files",
+            "`source-files` needs `source-root`",
+            "there is no directory to copy from",
+            "name the directory: `source-root \"src\"`",
+        );
+    } else if spec.source_copy_mode.is_some() {
+        clashes.error(
+            "source-files",
+            "`source-files` cannot be combined with `source-copy-mode`",
+            "one says which files, the other all or none",
+            "remove one of the two",
+        );
+    }
 }
 
 /// A Dockerfile determines everything except the image's name, destination and builder.
 fn dockerfile(clashes: &mut Clashes<'_>) {
-    const BESIDE: [&str; 12] = [
+    const BESIDE: [&str; 14] = [
         "name",
         "registry",
         "builder",
         "platform",
         "labels",
         "tag-format",
+        "also-tag",
         "secret",
         "dockerfile",
         "registry-config",
         "builder-options",
         "cache-from",
         "cache-to",
+        "attest",
     ];
     let places = &clashes.image.places;
     for field in fields::names().filter(|field| places.has(field) && !BESIDE.contains(field)) {

@@ -1,4 +1,5 @@
-//! The files that `graph build` leaves on request: an entry for each image, the timeline, and a summary.
+//! The files that `graph build` leaves on request: an entry for each image, the timeline, and a summary; and those of a step of
+//! GitHub's.
 //!
 //! Written after every run, also if images failed or the user interrupted it. A regular file is replaced as a whole; anything
 //! else (a device, a pipe, `/dev/stdout`) is written to in place. Errors that can be foreseen are reported before anything is
@@ -12,8 +13,9 @@ use clap::Args;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::notifier::Notifier;
 use super::summary::{SummaryArgs, SummaryFile};
-use super::{metadata, output};
+use super::{metadata, output, step};
 use crate::run::{Event, History, Summary};
 use crate::ui::Scene;
 use crate::view::{Drawing, trace};
@@ -59,6 +61,8 @@ pub(super) struct Account {
     metadata: Option<PathBuf>,
     timeline: Option<Timeline>,
     summary: Option<SummaryFile>,
+    /// The outputs of a step.
+    outputs: Option<PathBuf>,
     /// What is drawn; `None` if nothing but metadata is written.
     scene: Option<Scene>,
     history: History,
@@ -70,7 +74,11 @@ const TIMELINE: &str = "timeline";
 
 impl Files {
     /// The account of a run that has not begun; fails if a file could not be written once everything is built.
-    pub(super) fn account(&self, context: &Context) -> Result<Account, Failure> {
+    pub(super) fn account(
+        &self,
+        context: &Context,
+        notifier: &Notifier,
+    ) -> Result<Account, Failure> {
         let metadata = self.metadata_file.as_ref();
         let metadata = metadata.map(|file| context.folder.join(file));
         if let Some(path) = &metadata {
@@ -86,7 +94,8 @@ impl Files {
         Ok(Account {
             metadata,
             timeline,
-            summary: self.summary.file(context)?,
+            summary: self.summary.of_run(context, notifier)?,
+            outputs: step::file(step::OUTPUT, context, notifier),
             scene: None,
             history: History::default(),
             began: (jiff::Timestamp::now(), Instant::now()),
@@ -116,6 +125,9 @@ impl Account {
         let mut failures = Vec::new();
         if let Some(path) = &self.metadata {
             failures.extend(metadata::write(path, summary).err());
+        }
+        if let Some(path) = &self.outputs {
+            failures.extend(step::write_outputs(path, summary).err());
         }
         let Some(scene) = &self.scene else {
             return failures;

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::output;
 use crate::backend::{Artifact, Backend, BuildError, Export};
-use crate::run::Summary;
+use crate::run::{Outcome, Summary};
 use crate::session::{Planned, Session};
 
 /// Where images are written.
@@ -96,7 +96,12 @@ impl Exporter {
             .images
             .iter()
             .filter(|image| self.asked.contains(&image.image));
-        let images: Vec<Artifact> = images.map(|image| image.artifact.clone()).collect();
+        let names = |image: &Outcome| {
+            std::iter::once(image.artifact.clone())
+                .chain(image.also_named())
+                .collect::<Vec<_>>()
+        };
+        let images: Vec<Artifact> = images.flat_map(names).collect();
         match &self.output {
             Output::Layout(folder) => {
                 let written = self.backend.export(&images, Export::Layout(folder));

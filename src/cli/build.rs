@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::account::Files;
+use super::affected::AffectedArgs;
 use super::artifacts::{self, Exporter, Output};
 use super::choice::{Choice, How};
 use super::context::Context;
@@ -13,14 +14,16 @@ use super::options::Selection;
 use super::page::{self, PageArgs};
 use super::plan;
 use crate::plan::Plan;
-use crate::report;
+use crate::report::{self, Declared};
 use crate::run::{Event, Mailbox, Options, Push, Summary};
-use crate::session::Session;
+use crate::session::{Planned, Session};
 
 #[derive(Args)]
 pub(super) struct BuildArgs {
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    affected: AffectedArgs,
     #[command(flatten)]
     choice: Choice,
     #[command(flatten)]
@@ -58,19 +61,34 @@ impl BuildArgs {
             ..self.how.options(&self.choice)
         })
     }
+
+    /// Plans what is selected, and affected if only that is asked for.
+    fn planned(
+        &self,
+        session: &Session,
+        notifier: &Notifier,
+        context: &Context,
+    ) -> Result<Planned, Failure> {
+        let selection = context.selection(session, &self.selection.images);
+        let chosen = self
+            .affected
+            .choose(session, &selection, notifier, context)?;
+        chosen.tell(context);
+        self.choice.plan(session, &chosen.images, notifier)
+    }
 }
 
 pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     if args.dry_run {
-        return plan::dry(&args.choice, &args.selection, &args.files.summary, context);
+        let images = (&args.selection, &args.affected);
+        return plan::dry(&args.choice, images, &args.files.summary, context);
     }
     let options = args.options()?;
-    let mut account = args.files.account(context)?;
+    let notifier = Notifier::new(context);
+    let mut account = args.files.account(context, &notifier)?;
     let elsewhere = args.choice.elsewhere(context)?;
     let session = context.open_elsewhere(args.choice.builder.as_deref(), &elsewhere)?;
-    let notifier = Notifier::new(context);
-    let selection = context.selection(&session, &args.selection.images);
-    let planned = args.choice.plan(&session, &selection, &notifier)?;
+    let planned = args.planned(&session, &notifier, context)?;
     let exporter = args.output.as_ref();
     let exporter = exporter.map(|output| Exporter::new(output, &session, &planned, context));
     let exporter = exporter.transpose()?;
@@ -79,7 +97,8 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     session.verify_allowed(&planned.plan)?;
     session.ready(&planned.plan, notifier.asker())?;
     args.choice.tell_doubts(&session, &planned, &notifier);
-    let mut screen = report::reporter(settings(context, &session, &planned.plan));
+    let settings = settings(context, &session, &planned.plan);
+    let mut screen = report::reporter_of(settings, declared(&session, &planned.plan));
     // Up to here nothing has been started, so a signal may simply end the process.
     let mailbox = Mailbox::default();
     let scene = || page::scene_of(&session, &planned);
@@ -139,5 +158,19 @@ fn settings(context: &Context, session: &Session, plan: &Plan) -> report::Settin
                 .map(|image| session.world.graph.name(image.id)),
         ),
         ..context.screen.settings()
+    }
+}
+
+/// Where the images that are built are declared.
+fn declared(session: &Session, plan: &Plan) -> Declared {
+    let world = &session.world;
+    let place = |id| Some((world.graph.name(id).to_owned(), world.place(id, "")?));
+    Declared {
+        folder: world.workspace.root.clone(),
+        places: plan
+            .images
+            .iter()
+            .filter_map(|image| place(image.id))
+            .collect(),
     }
 }

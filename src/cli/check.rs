@@ -12,7 +12,6 @@ use crate::backend::elsewhere::Elsewhere;
 use crate::check;
 use crate::diagnostic::{self, Severity, lint};
 use crate::report::words::Count;
-use crate::session::{self, Opening};
 use crate::suggest;
 
 #[derive(Args)]
@@ -48,17 +47,9 @@ fn denied(text: &str) -> Result<Denied, String> {
 }
 
 pub(super) fn run(args: &CheckArgs, context: &Context) -> Result<u8, Failure> {
-    let manifest = context.manifest()?;
-    let opening = Opening {
-        manifest: &manifest,
-        overrides: &context.overrides,
-        builder: None,
-        elsewhere: &Elsewhere::default(),
-        env: &context.env(),
-        trust: context.trust,
-    };
+    let examined = context.examine(None, &Elsewhere::default())?;
     // Never dropped: the process is about to exit, and freeing 10,000 images one by one would take a tenth of its time.
-    let mut examined = ManuallyDrop::new(session::examine(&opening, None));
+    let mut examined = ManuallyDrop::new(examined);
     let (workspace, mut found) = match &mut *examined {
         Ok(session) => {
             session.leave_index();

@@ -1,5 +1,7 @@
 //! The flags that `graph build`, `graph plan` and `watch` share: which images are built, and how.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, ValueEnum};
 
 use super::context::Context;
@@ -8,10 +10,11 @@ use super::failure::Failure;
 use super::notifier::Notifier;
 use super::variables;
 use crate::backend::elsewhere::{Builders, Elsewhere};
+use crate::graph::ImageId;
 use crate::plan::{Judgement, WhenUnknown};
 use crate::report::words::{NAMED, first};
 use crate::run::{Options, Push};
-use crate::session::{Planned, Selection, Session, Standby, Wish};
+use crate::session::{Planned, Session, Standby, Wish};
 
 /// How images are built; shared with `watch`.
 #[derive(Args)]
@@ -130,10 +133,9 @@ impl Choice {
     pub(super) fn plan(
         &self,
         session: &Session,
-        selection: &Selection,
+        asked: &BTreeSet<ImageId>,
         notifier: &Notifier,
     ) -> Result<Planned, Failure> {
-        let asked = session.select(selection)?;
         let wish = Wish {
             judgement: self.judgement(),
             push: self.push(),
@@ -141,7 +143,7 @@ impl Choice {
             is_locked: self.locked,
             is_flytekit_known: self.when_unknown.is_none() && variables::fails_fast(),
         };
-        Ok(session.prepare(&asked, wish, notifier.asker())?)
+        Ok(session.prepare(asked, wish, notifier.asker())?)
     }
 
     /// Warns of images that another builder than the default builds, of images whose existence is unknown, with the

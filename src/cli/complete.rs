@@ -39,7 +39,7 @@ pub(super) fn script(shell: &str) -> std::io::Result<Vec<u8>> {
     Ok(script)
 }
 
-/// Completes ids and groups, including after the `!` and `...` of a selection.
+/// Completes ids and groups, including after the `!` and `+` of a selection.
 pub(super) fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
     let loaded = loaded().map(|loaded| loaded.workspace);
     let (images, groups) = loaded.map_or_else(Default::default, |it| (it.images, it.groups));
@@ -51,7 +51,7 @@ pub(super) fn images(typed: &OsStr) -> Vec<CompletionCandidate> {
 /// Those of the words that continue what is typed.
 fn words(typed: &OsStr, words: impl Iterator<Item = String>) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
-    let signs = typed.len() - typed.trim_start_matches(['!', '.']).len();
+    let signs = typed.len() - typed.trim_start_matches(['!', '+']).len();
     words
         .map(|id| format!("{}{id}", &typed[..signs]))
         .filter(|word| word.starts_with(&*typed))

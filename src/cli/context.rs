@@ -4,19 +4,20 @@ use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
+use super::given::{self, Given};
 use super::options::{Global, Progress};
 use super::screen::{Screen, eprint_text};
 use super::signals;
 use crate::backend::elsewhere::Elsewhere;
 use crate::backend::envd;
 use crate::diagnostic::Diagnostic;
-use crate::disk::{Shown, system_words};
-use crate::graph::DEFAULT_GROUP;
+use crate::disk::{Shown, limits, system_words};
+use crate::graph::{DEFAULT_GROUP, located};
 use crate::limits::{Limits, NoTime};
 use crate::manifest::{self, Apart, FILE_NAME, Overrides, Root};
 use crate::report::{self, words::Count};
 use crate::run::Event;
-use crate::session::{Opening, Refusal, Selection, Session, Start, Trust};
+use crate::session::{self, Opening, Refusal, Selection, Session, Start, Trust, Wrong};
 use crate::spec::WorkspacePath;
 
 /// The environment of a command: its directory, manifest, limits and screen.
@@ -78,7 +79,7 @@ impl Context {
     }
 
     /// Returns a lookup of environment variables, in which flags take precedence over the variables they stand for.
-    pub(super) fn env(&self) -> impl Fn(&str) -> Option<String> + Send + use<> {
+    pub(super) fn env(&self) -> impl Fn(&str) -> Option<String> + Send + Sync + use<> {
         let envd_context = self.envd_context.clone();
         move |name| match &envd_context {
             Some(context) if name == envd::CONTEXT => Some(context.clone()),
@@ -86,12 +87,47 @@ impl Context {
         }
     }
 
-    /// Path of the root manifest.
+    /// Path of the root manifest, which is a file.
     pub(super) fn manifest(&self) -> Result<PathBuf, Failure> {
+        if self.is_stdin() {
+            let message = "this command needs a manifest that is a file";
+            return Err(Failure::usage(message, "name one after `-f`"));
+        }
+        self.root_manifest()
+    }
+
+    /// Path of the root manifest. One from standard input has a path too: in the directory that its own paths start at.
+    fn root_manifest(&self) -> Result<PathBuf, Failure> {
         match self.insisted() {
             Some(manifest) => Ok(manifest),
             None => Ok(self.found()?.manifest.clone()),
         }
+    }
+
+    fn is_stdin(&self) -> bool {
+        self.file.as_deref().is_some_and(given::is_stdin)
+    }
+
+    /// Examines the workspace: the manifest found, named by a flag, or read from standard input.
+    pub(super) fn examine(
+        &self,
+        builder: Option<&str>,
+        elsewhere: &Elsewhere,
+    ) -> Result<Result<Session, Box<Wrong>>, Failure> {
+        let manifest = self.root_manifest()?;
+        let opening = Opening {
+            manifest: &manifest,
+            overrides: &self.overrides,
+            builder,
+            elsewhere,
+            env: &self.env(),
+            trust: self.trust,
+        };
+        if !self.is_stdin() {
+            return Ok(session::examine(&opening, None));
+        }
+        let text = Given::stdin().read(limits::MANIFEST)?;
+        Ok(session::examine_text(&opening, &text))
     }
 
     /// Path of the root manifest given by a flag, if any.
@@ -176,16 +212,8 @@ impl Context {
         builder: Option<&str>,
         elsewhere: &Elsewhere,
     ) -> Result<Session, Failure> {
-        let manifest = self.manifest()?;
-        let opening = Opening {
-            manifest: &manifest,
-            overrides: &self.overrides,
-            builder,
-            elsewhere,
-            env: &self.env(),
-            trust: self.trust,
-        };
-        let session = Session::open(&opening).map_err(|refusal| match refusal {
+        let examined = self.examine(builder, elsewhere)?.map_err(Refusal::from);
+        let session = examined.map_err(|refusal| match refusal {
             Refusal::Wrong(mut diagnostics, sources) => {
                 diagnostics.extend(self.apart());
                 Failure::Refused(Refusal::Wrong(diagnostics, sources))
@@ -204,6 +232,11 @@ impl Context {
         if self.insisted().is_some() {
             return WorkspacePath::ROOT;
         }
+        self.here(root)
+    }
+
+    /// The directory, relative to the workspace root, that arguments are relative to.
+    pub(super) fn here(&self, root: &Path) -> WorkspacePath {
         let here = self.folder.canonicalize().ok();
         let inside = here.as_deref().and_then(|it| it.strip_prefix(root).ok());
         let inside = inside.and_then(Path::to_str);
@@ -215,8 +248,9 @@ impl Context {
     /// Builds the selection from the command's arguments; prints a note if the default leaves images out.
     pub(super) fn selection(&self, session: &Session, words: &[String]) -> Selection {
         let workspace = &session.world.workspace;
+        let here = self.here(&workspace.root);
+        let words = words.iter().map(|word| located(word, &here)).collect();
         let below = session.nearest_with_images(&self.below(&workspace.root));
-        let words = words.to_vec();
         let selection = Selection { words, below };
         let is_silent = self.screen.quiet || self.screen.progress == Progress::Json;
         if selection.is_default() && !is_silent {

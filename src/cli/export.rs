@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::affected::AffectedArgs;
 use super::context::Context;
 use super::failure::{Failure, exit};
+use super::notifier::Notifier;
 use super::options::Selection;
 use super::output;
 use super::render::{refuse_what_is_there, unwritten};
@@ -24,6 +26,8 @@ use crate::spec::SecretSource;
 pub(super) struct ExportArgs {
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    affected: AffectedArgs,
     /// What to write
     #[arg(long, value_name = "FORMAT")]
     format: Format,
@@ -53,7 +57,13 @@ enum Format {
 pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(args.builder.as_deref())?;
     session.verify_state()?;
-    let chosen = session.select(&context.selection(&session, &args.selection.images))?;
+    let selection = context.selection(&session, &args.selection.images);
+    let notifier = Notifier::new(context);
+    let chosen = args
+        .affected
+        .choose(&session, &selection, &notifier, context)?;
+    chosen.tell(context);
+    let chosen = chosen.images;
     let graph = &session.world.graph;
     let needed = graph.with_bases(&chosen);
     let order = graph.order().iter().copied();
@@ -210,6 +220,7 @@ fn image(session: &Session, id: ImageId, folder: &Path) -> Result<Build, Failure
     }
     Ok(Build {
         reference,
+        names: session.world.also_named(&session.prints, id),
         described,
         secret_files,
         secret_variables,

@@ -7,6 +7,8 @@ pub(super) enum Failure {
     Refused(Refusal),
     /// Standard output was closed by its reader, which is not an error.
     ClosedPipe,
+    /// A signal ended it, with this exit code.
+    Interrupted(u8),
 }
 
 impl Failure {

@@ -1,6 +1,5 @@
 //! `import`: writes a manifest from an ImageSpec's YAML, a bake file, or a Python file with ImageSpecs.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,12 +7,12 @@ use clap::{Args, ValueEnum};
 
 use super::context::Context;
 use super::failure::{Failure, exit};
+use super::given::Given;
 use super::options::Format;
 use super::output;
 use super::screen::{eprint_text, print_json, print_text};
 use crate::backend::Cancel;
 use crate::diagnostic::Sources;
-use crate::disk::read::{self, Links, Refusal};
 use crate::disk::{FileKind, limits};
 use crate::import::{self, ImportContext, Imported, Input, InputKind, Note, Paths};
 use crate::manifest;
@@ -57,6 +56,9 @@ enum Origin {
     Bake,
     /// A Python file with flytekit's ImageSpecs
     Python,
+    /// ImageSpecs as JSON, from the package `imgspec.flytekit`
+    #[value(hide = true)]
+    Specs,
 }
 
 fn flytekit_version(version: &str) -> Result<String, String> {
@@ -73,14 +75,9 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8, Failure> {
         free(file, args.force)?;
     }
     let mut sources = Sources::default();
-    let is_stdin = is_stdin(&args.source);
-    let shown = if is_stdin {
-        "standard input".to_owned()
-    } else {
-        args.source.display().to_string()
-    };
-    let path = (!is_stdin).then(|| context.folder.join(&args.source));
-    let text = read(path.as_deref(), &shown)?;
+    let source = Given::new(&args.source, &context.folder);
+    let text = source.read(limits::IMPORT)?;
+    let Given { path, shown } = source;
     let kind = kind(args, path.as_deref(), &text, &shown)?;
     let id = sources.add(&shown, text);
     let input = Input {
@@ -122,10 +119,6 @@ fn announce(input: &Input, python: &Path, context: &Context) {
     }
 }
 
-fn is_stdin(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
 /// Fails early if the output file must not or cannot be replaced.
 fn free(file: &Path, force: bool) -> Result<(), Failure> {
     if file.is_dir() {
@@ -154,41 +147,6 @@ fn free(file: &Path, force: bool) -> Result<(), Failure> {
     }
 }
 
-fn read(path: Option<&Path>, shown: &str) -> Result<String, Failure> {
-    let unreadable = |why: &dyn std::fmt::Display, help: &str| {
-        Failure::usage(format!("`{shown}` cannot be read: {why}"), help)
-    };
-    let bytes = match path {
-        Some(path) => read::bytes(path, Links::Follow, limits::IMPORT),
-        None => stdin(limits::IMPORT),
-    };
-    let bytes = bytes.map_err(|refusal| {
-        let help = match refusal {
-            Refusal::Kind(FileKind::Pipe) => "name a file, or `-` for standard input",
-            Refusal::Kind(_) => "name a file",
-            Refusal::TooLarge(_) => "no file of this kind is that large; is it the right one?",
-            _ => "is the name right?",
-        };
-        unreadable(&refusal, help)
-    })?;
-    match String::from_utf8(bytes) {
-        Ok(text) if !text.contains('\0') => Ok(text),
-        _ => Err(unreadable(&"it is not UTF-8 text", "is it the right file?")),
-    }
-}
-
-/// Reads standard input, without a time limit: the user asked for it.
-fn stdin(limit: u64) -> Result<Vec<u8>, Refusal> {
-    let mut bytes = Vec::new();
-    let read = std::io::stdin()
-        .lock()
-        .take(limit + 1)
-        .read_to_end(&mut bytes);
-    read.map_err(Refusal::System)?;
-    read::fits(bytes.len() as u64, limit)?;
-    Ok(bytes)
-}
-
 fn kind(
     args: &ImportArgs,
     path: Option<&Path>,
@@ -199,6 +157,7 @@ fn kind(
         Origin::Yaml => InputKind::Yaml,
         Origin::Bake => InputKind::Bake,
         Origin::Python => InputKind::Python,
+        Origin::Specs => InputKind::Specs,
     });
     said.or_else(|| import::guess(path, text)).ok_or_else(|| {
         let none = format!("`{shown}` contains neither flytekit ImageSpecs nor a bake file");
@@ -252,6 +211,7 @@ fn hand_over(
     if args.format == Format::Json {
         print_json(&serde_json::json!({
             "manifest": text,
+            "images": imported.images.iter().map(|image| &image.id).collect::<Vec<_>>(),
             "files": imported.files,
             "notes": imported.notes,
         }))?;

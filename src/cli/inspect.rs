@@ -201,10 +201,13 @@ fn text(document: &Document<'_>, color: bool) -> String {
     }
     line(Line::of(Style::Plain, facts.join(", ")));
     line(Line::new());
-    for (name, value) in settings(document.config) {
+    let settings = settings(document.config);
+    let names = settings.iter().map(|(name, _)| name.len() + 1);
+    let width = names.max().unwrap_or_default().max(11);
+    for (name, value) in settings {
         line(
             Line::new()
-                .column(Style::Plain, name, 11)
+                .column(Style::Plain, name, width)
                 .add(Style::Plain, value),
         );
     }
@@ -251,6 +254,16 @@ fn settings(config: &crate::backend::ConfigDetails) -> Vec<(&'static str, String
     add("cmd", words(&config.cmd));
     add("user", some(&config.user));
     add("workdir", some(&config.workdir));
+    for port in config.expose.iter().flatten() {
+        add("expose", Some(port.clone()));
+    }
+    for path in config.volume.iter().flatten() {
+        add("volume", Some(path.clone()));
+    }
+    let check = config.healthcheck.as_ref();
+    add("healthcheck", check.map(ToString::to_string));
+    add("stop-signal", some(&config.stop_signal));
+    add("shell", words(&config.shell));
     for pair in config.env.iter().flatten() {
         add("env", Some(pair.clone()));
     }

@@ -56,6 +56,11 @@ impl Loader {
             let place = backend
                 .load(&built.artifact, asker)
                 .map_err(|error| unloaded(&built.image, &error))?;
+            for named in built.also_named() {
+                backend
+                    .load(&named, asker)
+                    .map_err(|error| unloaded(&built.image, &error))?;
+            }
             *loaded.entry(place).or_default() += 1;
         }
         let screen = context.screen;

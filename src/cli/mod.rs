@@ -4,6 +4,7 @@
 //! code or a `Failure`; what commands share lives in files of its own below them, so that no command names this one.
 
 mod account;
+mod affected;
 mod artifacts;
 mod build;
 mod check;
@@ -19,11 +20,13 @@ mod export;
 mod failure;
 mod fmt;
 mod generate;
+mod given;
 mod import;
 mod init;
 mod inspect;
 mod load;
 mod lock;
+mod lsp;
 mod metadata;
 mod notifier;
 mod options;
@@ -32,9 +35,11 @@ mod page;
 mod plan;
 mod pull;
 mod render;
+mod resolve;
 mod screen;
 mod show;
 mod signals;
+mod step;
 mod summary;
 mod tag;
 mod variables;
@@ -51,6 +56,7 @@ use failure::{Failure, exit};
 use options::Global;
 use screen::Screen;
 
+use crate::backend;
 use crate::edit::Change;
 
 /// Builds all container images of a repository from one file: only what changed, bases first, in parallel.
@@ -95,6 +101,8 @@ enum Command {
     Set(edit::EditArgs),
     /// Bring images from their registries, as far as they are there as they would be built now
     Pull(pull::PullArgs),
+    /// Put the references of images into files that name them by id: Compose, Kubernetes, values of Helm
+    Resolve(resolve::ResolveArgs),
     /// Pin outside images, so that builds keep using the same ones
     Lock(lock::LockArgs),
     /// Format the manifests
@@ -115,6 +123,10 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Remove logs, leftover contexts and records of images that no longer exist
     Clean(clean::CleanArgs),
+    /// Serve an editor: errors while typing, completion, definitions (see docs/editors.md)
+    ///
+    /// Speaks the language server protocol on standard input and output. Editors start it.
+    Lsp,
     /// Print a completion script for a shell
     Completions(generate::CompletionsArgs),
     /// Print the manual page
@@ -160,6 +172,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(failure) => return ExitCode::from(screen.tell(failure)),
     };
     let done = run(cli.command, &context);
+    // Nothing of this program is left when it has ended.
+    backend::end_sandboxes();
     ExitCode::from(done.unwrap_or_else(|failure| screen.tell(failure)))
 }
 
@@ -186,6 +200,7 @@ fn run(command: Command, context: &Context) -> Result<u8, Failure> {
         Command::Remove(args) => edit::run(args, Change::Remove, context),
         Command::Set(args) => edit::run(args, Change::Set, context),
         Command::Pull(args) => pull::run(&args, context),
+        Command::Resolve(args) => resolve::run(&args, context),
         Command::Lock(args) => lock::run(&args, context),
         Command::Fmt(args) => fmt::run(&args, context),
         Command::Explain(args) => explain::run(&args, context),
@@ -196,6 +211,7 @@ fn run(command: Command, context: &Context) -> Result<u8, Failure> {
         Command::Import(args) => import::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Clean(args) => clean::run(&args, context),
+        Command::Lsp => lsp::run(context),
         Command::Completions(args) => generate::completions(&args),
         Command::Man => generate::man(Cli::command()),
     }

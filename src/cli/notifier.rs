@@ -23,6 +23,7 @@ impl Notifier {
         let settings = context.screen.settings();
         let progress = match context.screen.progress {
             Progress::Json => report::Progress::Json,
+            Progress::Auto if !report::is_live(settings.progress) => report::Progress::Auto,
             Progress::Auto | Progress::Tty | Progress::Plain => report::Progress::Plain,
         };
         let report = report::reporter(report::Settings {

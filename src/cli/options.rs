@@ -14,7 +14,8 @@ pub(super) struct Global {
     /// Work as if started in this directory
     #[arg(short = 'C', value_name = "DIR", global = true)]
     pub(super) directory: Option<PathBuf>,
-    /// Use this manifest, even if another includes it, instead of searching for the workspace's
+    /// Use this manifest, even if another includes it, instead of searching for the workspace's; `-` is standard input, with
+    /// paths relative to this directory
     #[arg(short = 'f', long = "file", value_name = "FILE", global = true)]
     pub(super) file: Option<PathBuf>,
     /// Use the manifest in this directory, even if another includes it
@@ -58,7 +59,7 @@ pub(super) enum When {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Progress {
-    /// `tty` on a terminal, else `plain`
+    /// `tty` on a terminal, else `plain`, with folds and annotations in a job of GitHub Actions or GitLab
     Auto,
     /// Live lines
     Tty,
@@ -79,7 +80,7 @@ pub(super) enum Format {
 /// The images to work on.
 #[derive(Args, Clone)]
 pub(super) struct Selection {
-    /// Images: ids, groups, globs, `base...` (and all built on it), `...train` (and its bases), `!x` (not x) [default: the group `default`, else all at or below this directory]
+    /// Images: ids, groups, globs, directories, `base+` (and all built on it), `+train` (and its bases), `!x` (not x) [default: the group `default`, else all at or below this directory]
     #[arg(value_name = "IMAGE", add = ArgValueCompleter::new(complete::images))]
     pub(super) images: Vec<String>,
 }

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
+use super::affected::{AffectedArgs, AffectedDocument};
 use super::choice::Choice;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
-use super::options::{Format, Selection};
+use super::options::Selection;
 use super::page;
-use super::screen::{print_json, print_lines};
+use super::screen::{print_json, print_lines, print_text};
 use super::summary::SummaryArgs;
+use crate::export::{self, Job};
 use crate::graph::ImageId;
 use crate::lock::Look;
 use crate::plan::{Action, Plan, Planned, Reason};
@@ -26,6 +28,8 @@ pub(super) struct PlanArgs {
     #[command(flatten)]
     selection: Selection,
     #[command(flatten)]
+    affected: AffectedArgs,
+    #[command(flatten)]
     choice: Choice,
     /// Query registries for locked bases whose tags have moved since
     #[arg(long)]
@@ -35,6 +39,16 @@ pub(super) struct PlanArgs {
     format: Format,
     #[command(flatten)]
     summary: SummaryArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs; see docs/json.md
+    Json,
+    /// One line for `strategy.matrix` of GitHub Actions, with one job for each image that is built or pushed
+    GithubMatrix,
 }
 
 /// How many reasons per image are listed before the rest is only counted.
@@ -47,12 +61,13 @@ pub(super) fn run(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
 /// Shows what a build with these flags would do.
 pub(super) fn dry(
     choice: &Choice,
-    selection: &Selection,
+    (selection, affected): (&Selection, &AffectedArgs),
     summary: &SummaryArgs,
     context: &Context,
 ) -> Result<u8, Failure> {
     let args = PlanArgs {
         selection: selection.clone(),
+        affected: affected.clone(),
         choice: choice.clone(),
         refresh_bases: false,
         format: Format::Text,
@@ -70,7 +85,10 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
     let session = ManuallyDrop::new(session);
     let notifier = Notifier::new(context);
     let selection = context.selection(&session, &args.selection.images);
-    let planned = ManuallyDrop::new(choice.plan(&session, &selection, &notifier)?);
+    let chosen = args
+        .affected
+        .choose(&session, &selection, &notifier, context)?;
+    let planned = ManuallyDrop::new(choice.plan(&session, &chosen.images, &notifier)?);
     choice.tell_doubts(&session, &planned, &notifier);
     let relevant = session.world.graph.with_bases(&planned.asked);
     let floating = session.floating(&relevant);
@@ -84,12 +102,20 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
                 floating: floating.images.keys().map(String::as_str).collect(),
                 floating_packages: floating.packages.iter().map(String::as_str).collect(),
                 bases: looks.as_deref().map(base_documents),
+                affected: chosen.document(&session),
                 ..Document::new(&session, (&planned.plan, &nodes), choice)
             };
             print_json(&document)?;
         }
+        Format::GithubMatrix => print_text(&matrix(&session, &planned.plan, &notifier))?,
         Format::Text => {
-            let mut text = text(&session, (&planned.plan, &nodes), choice, context);
+            let mut text = chosen.text(&session, context);
+            text.push_str(&self::text(
+                &session,
+                (&planned.plan, &nodes),
+                choice,
+                context,
+            ));
             let is_locked = session.world.workspace.lock.is_some();
             text.push_str(&bases(&floating, is_locked, looks.as_deref()));
             print_lines(&text)?;
@@ -101,6 +127,26 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
+/// The images that are built or pushed, as a matrix.
+fn matrix(session: &Session, plan: &Plan, notifier: &Notifier) -> String {
+    let images = plan.images.iter();
+    let images = images.filter(|image| image.action != Action::Fresh);
+    let images: Vec<ImageId> = images.map(|image| image.id).collect();
+    if images.len() > export::MATRIX_LIMIT {
+        let (count, limit) = (images.len(), export::MATRIX_LIMIT);
+        notifier.warn(format!(
+            "the matrix has {count} jobs, and GitHub makes at most {limit} of one; build several images in a job"
+        ));
+    }
+    let job = |id: &ImageId| Job {
+        reference: session.reference(*id),
+        platforms: session.world.recipes[id.index()].platforms.clone(),
+    };
+    let jobs: Vec<Job> = images.iter().map(job).collect();
+    let nodes = export::named(&session.world.graph, &images);
+    export::github_matrix(&nodes, &jobs) + "\n"
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     images: Vec<ImageDocument<'a>>,
@@ -108,6 +154,8 @@ struct Document<'a> {
     floating_packages: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bases: Option<Vec<BaseDocument<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    affected: Option<AffectedDocument<'a>>,
 }
 
 /// The image that an outside image's tag refers to now.
@@ -184,7 +232,7 @@ impl<'a> Document<'a> {
         let graph = &session.world.graph;
         let images = plan.images.iter().map(|image| ImageDocument {
             image: graph.name(image.id),
-            // An image that is only pushed is distinguished by its reason, so that readers that know two actions stay
+            // An image that is only pushed or tagged is distinguished by its reason, so that readers that know two actions stay
             // correct.
             action: if image.action == Action::Fresh {
                 "fresh"
@@ -206,6 +254,7 @@ impl<'a> Document<'a> {
             floating: Vec::new(),
             floating_packages: Vec::new(),
             bases: None,
+            affected: None,
         }
     }
 }
@@ -249,6 +298,7 @@ fn text(
     for image in &plan.images {
         let (word, style) = match image.action {
             Action::Fresh => ("fresh", Style::Dim),
+            Action::Tag => ("tag", Style::Doubtful),
             Action::Push => ("push", Style::Doubtful),
             Action::Build => ("build", Style::Doubtful),
         };
@@ -294,10 +344,17 @@ fn summary(session: &Session, plan: &Plan) -> String {
             .filter(|image| image.action == action)
             .count()
     };
-    let (build, push) = (count(Action::Build), count(Action::Push));
+    let (build, push, tag) = (
+        count(Action::Build),
+        count(Action::Push),
+        count(Action::Tag),
+    );
     let mut parts = vec![format!("{} to build", build)];
     if push > 0 {
         parts.push(format!("{push} to push"));
+    }
+    if tag > 0 {
+        parts.push(format!("{tag} to tag"));
     }
     parts.push(format!("{} fresh", count(Action::Fresh)));
     let mut line = parts.join(", ");

@@ -6,9 +6,9 @@ use super::failure::{Failure, exit};
 use super::options::{Global, Progress, When};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::disk::system_words;
-use crate::report;
 use crate::report::terminal::columns;
 use crate::report::wrap::wrapped;
+use crate::report::{self, Forge};
 
 /// The appearance of standard output and standard error.
 #[derive(Clone, Copy)]
@@ -71,6 +71,7 @@ impl Screen {
     pub(super) fn tell(self, failure: Failure) -> u8 {
         match failure {
             Failure::ClosedPipe => exit::DONE,
+            Failure::Interrupted(code) => code,
             Failure::Refused(refusal) => {
                 let (mistakes, sources) = refusal.into_mistakes();
                 self.show(&mistakes, &sources);
@@ -82,7 +83,17 @@ impl Screen {
     pub(super) fn show(self, diagnostics: &[Diagnostic], sources: &Sources) {
         let width = columns(std::io::stderr());
         let drawn = report::diagnostics::render(diagnostics, sources, self.color, width);
-        eprint_text(&drawn);
+        let Some(forge) = self.forge() else {
+            return eprint_text(&drawn);
+        };
+        let lines = drawn.split('\n').map(|line| forge.harmless(line));
+        let drawn = lines.collect::<Vec<_>>().join("\n");
+        eprint_text(&(drawn + &forge.annotations(diagnostics, sources)));
+    }
+
+    /// The build server whose log standard error is, unless the user chose how progress is shown.
+    pub(super) fn forge(self) -> Option<Forge> {
+        Forge::here(self.settings().progress)
     }
 }
 

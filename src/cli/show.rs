@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::affected::AffectedArgs;
 use super::choice::Choice;
 use super::context::Context;
 use super::failure::{Failure, exit};
@@ -25,6 +26,8 @@ use crate::view::{self, Detail, Direction, Drawing, Label, Look, Page, Tab, Them
 pub(super) struct ShowArgs {
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    affected: AffectedArgs,
     /// Drawing format
     #[arg(long, value_name = "FORMAT", default_value = "tree")]
     format: Format,
@@ -107,16 +110,19 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<u8, Failure> {
     }
     let session = context.open(args.choice.builder.as_deref())?;
     let selection = context.selection(&session, &args.selection.images);
-    let chosen = session.select(&selection)?;
+    let notifier = Notifier::new(context);
+    let chosen = args
+        .affected
+        .choose(&session, &selection, &notifier, context)?;
+    chosen.tell(context);
     let plan = if args.plan {
-        let notifier = Notifier::new(context);
-        let planned = args.choice.plan(&session, &selection, &notifier)?;
+        let planned = args.choice.plan(&session, &chosen.images, &notifier)?;
         args.choice.tell_doubts(&session, &planned, &notifier);
         Some(planned.plan)
     } else {
         None
     };
-    let mut drawn = chosen;
+    let mut drawn = chosen.images;
     drawn.extend(
         plan.iter()
             .flat_map(|plan| plan.builds().map(|image| image.id)),

@@ -67,6 +67,11 @@ impl Listening {
         self.state().end = Some(Arc::new(end));
     }
 
+    /// Reverts [`Self::ask_first`]: the next signal ends the process, because nothing is left to end.
+    pub(super) fn end_at_once(&self) {
+        self.state().end = None;
+    }
+
     /// Registers `again` to be called when the process continues after having been stopped.
     pub(super) fn on_continued(&self, again: impl Fn() + Send + Sync + 'static) {
         self.state().again = Some(Arc::new(again));

@@ -1,6 +1,7 @@
 //! `--summary FILE` of `graph build` and `graph plan`: what was done, for people who read it on a code forge.
 //!
-//! The file of `GITHUB_STEP_SUMMARY` belongs to all commands of a step, so it is added to; any other is replaced.
+//! The file of `GITHUB_STEP_SUMMARY` belongs to all commands of a step, so it is added to; any other is replaced. Builds add to
+//! it without being asked.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,8 @@ use clap::Args;
 
 use super::context::Context;
 use super::failure::Failure;
-use super::output;
+use super::notifier::Notifier;
+use super::{output, step};
 use crate::disk::system_words;
 use crate::run::History;
 use crate::view::{self, Drawing, SUMMARY_LIMIT};
@@ -34,9 +36,23 @@ impl SummaryArgs {
         };
         let path = context.folder.join(file);
         output::refuse_early("summary", &path)?;
-        let of_step = context.env()("GITHUB_STEP_SUMMARY");
+        let of_step = context.env()(step::SUMMARY);
         let is_added = of_step.is_some_and(|step| is_same(&path, Path::new(&step)));
         Ok(Some(SummaryFile { path, is_added }))
+    }
+
+    /// The file to write after a run: the one that was named, else that of a step of GitHub's, if this is one.
+    pub(super) fn of_run(
+        &self,
+        context: &Context,
+        notifier: &Notifier,
+    ) -> Result<Option<SummaryFile>, Failure> {
+        if self.summary.is_some() {
+            return self.file(context);
+        }
+        let path = step::file(step::SUMMARY, context, notifier);
+        let is_added = true;
+        Ok(path.map(|path| SummaryFile { path, is_added }))
     }
 }
 

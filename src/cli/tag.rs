@@ -3,8 +3,10 @@
 use clap::Args;
 use serde::Serialize;
 
+use super::affected::AffectedArgs;
 use super::context::Context;
 use super::failure::{Failure, exit};
+use super::notifier::Notifier;
 use super::options::{Format, Selection};
 use super::screen::{print_json, print_lines, print_text};
 
@@ -12,6 +14,8 @@ use super::screen::{print_json, print_lines, print_text};
 pub(super) struct TagArgs {
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    affected: AffectedArgs,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -22,14 +26,23 @@ struct Tag<'a> {
     image: &'a str,
     reference: String,
     tag: String,
+    /// Its further names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    names: Vec<String>,
     key: String,
     platforms: &'a [String],
 }
 
 pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(None)?;
-    let chosen = session.select(&context.selection(&session, &args.selection.images))?;
+    let selection = context.selection(&session, &args.selection.images);
+    let notifier = Notifier::new(context);
+    let chosen = args
+        .affected
+        .choose(&session, &selection, &notifier, context)?;
+    chosen.tell(context);
     let tags: Vec<Tag<'_>> = chosen
+        .images
         .into_iter()
         .map(|id| {
             let reference = session.reference(id);
@@ -40,6 +53,7 @@ pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
                     .map_or("", |(_, tag)| tag)
                     .to_owned(),
                 reference,
+                names: session.world.also_named(&session.prints, id),
                 key: session.prints.key(id).to_string(),
                 platforms: &session.world.recipes[id.index()].platforms,
             }

@@ -13,6 +13,7 @@ use super::metadata;
 use super::notifier::Notifier;
 use super::options;
 use super::page::{PageArgs, scene};
+use crate::graph::located;
 use crate::limits;
 use crate::plan::Plan;
 use crate::report;
@@ -135,11 +136,11 @@ fn serve(
 fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Request, Failure> {
     let manifest = context.manifest()?;
     let root = manifest.parent().unwrap_or(Path::new("."));
+    let (below, here) = (context.below(root), context.here(root));
+    let words = args.selection.images.iter();
+    let words = words.map(|word| located(word, &here)).collect();
     Ok(Request {
-        selection: Selection {
-            words: args.selection.images.clone(),
-            below: context.below(root),
-        },
+        selection: Selection { words, below },
         manifest,
         overrides: context.overrides.clone(),
         builder: args.choice.builder.clone(),
@@ -179,7 +180,8 @@ fn start(args: &WatchArgs, request: &mut Request, context: &Context) -> Result<S
     }
     let notifier = Notifier::new(context);
     request.selection = context.selection(&session, &args.selection.images);
-    let planned = args.choice.plan(&session, &request.selection, &notifier)?;
+    let asked = session.select(&request.selection)?;
+    let planned = args.choice.plan(&session, &asked, &notifier)?;
     session.verify_allowed(&planned.plan)?;
     let missing = session.missing_backends(&planned.plan, notifier.asker());
     if let Some((why, mend)) = missing.into_iter().next() {

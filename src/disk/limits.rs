@@ -24,6 +24,9 @@ pub(crate) const DOCKERFILE: u64 = 16 * MIB;
 /// Files to import: YAML and bake files, whose parsers need many times their size.
 pub(crate) const IMPORT: u64 = 4 * MIB;
 
+/// Files that name images: what a chart renders for a whole cluster has a few MiB.
+pub(crate) const DEPLOYMENT: u64 = 64 * MIB;
+
 /// Docker's and other container tools' configuration: written by tools; one login per registry.
 pub(crate) const CONFIGURATION: u64 = 16 * MIB;
 

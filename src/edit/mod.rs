@@ -29,7 +29,7 @@ pub use item::{Change, Edit};
 
 use crate::check;
 use crate::diagnostic::{Diagnostic, Sources};
-use crate::manifest::{self, Overrides};
+use crate::manifest::{self, Instead, Overrides};
 use crate::session::{self, Opening, Reading, Refusal};
 use target::Target;
 
@@ -100,8 +100,9 @@ impl Edit {
         }
         let text = splice::spliced(target.text, changed.splices);
         proof::prove(&target, &text, &changed.values)?;
-        let instead = (target.path, text.as_str());
-        let loaded = manifest::load_instead(opening.manifest, &overrides, opening.env, instead);
+        let whole = loaded.workspace.root.join(target.path);
+        let instead = Instead::from([(whole, text.clone())]);
+        let loaded = manifest::load_instead(opening.manifest, &overrides, opening.env, &instead);
         let root = loaded.workspace.root.clone();
         let known = session::backends(&root, opening.env, opening.elsewhere);
         let examined = session::examine_checked(

@@ -222,13 +222,14 @@ fn shape(kind: FieldKind) -> Option<Shape> {
         | FieldKind::Path(_)
         | FieldKind::CopyMode
         | FieldKind::Base => Some(Shape::One),
-        FieldKind::Words(_) | FieldKind::Platforms => Some(Shape::Words),
-        FieldKind::List(_) => Some(Shape::List),
+        FieldKind::Words(_) | FieldKind::Shell(_) | FieldKind::Platforms => Some(Shape::Words),
+        FieldKind::List(_) | FieldKind::Ports(_) => Some(Shape::List),
         FieldKind::Map(..) => Some(Shape::Map),
         FieldKind::Copies
         | FieldKind::Mounts
         | FieldKind::Secrets
         | FieldKind::Steps
+        | FieldKind::Healthcheck
         | FieldKind::Dockerfile => None,
     }
 }

@@ -83,17 +83,19 @@ fn target(node: &Node, build: &Build, nodes: &[Node], builds: &[Build]) -> Value
             .map(|(name, value)| (literal(name), literal(value).into()));
         pairs.collect::<Map<String, Value>>().into()
     };
+    let tags = std::iter::once(&build.reference).chain(&build.names);
     let mut target = json!({
         "context": format!("{}/{}", node.name, Described::CONTEXT),
         // Relative to the context.
         "dockerfile": format!("../{}", Described::DOCKERFILE),
-        "tags": [literal(&build.reference)],
+        "tags": tags.map(|name| literal(name)).collect::<Vec<_>>(),
         "platforms": described.platforms,
         "contexts": contexts,
         "args": pairs(&described.args),
         "labels": pairs(&described.labels),
         "cache-from": literals(&described.cache_from),
         "cache-to": literals(&described.cache_to),
+        "attest": literals(&described.attest),
         "secret": secrets(build),
     });
     if let Some(stage) = &described.target {

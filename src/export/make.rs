@@ -43,6 +43,9 @@ pub fn make(nodes: &[Node], asked: &[usize]) -> String {
 /// its arguments on.
 pub fn script(node: &Node, build: &Build) -> String {
     let mut words = vec!["--tag".to_owned(), quoted(&build.reference)];
+    for name in &build.names {
+        words.extend(["--tag".to_owned(), quoted(name)]);
+    }
     for (id, name) in &build.secret_variables {
         words.extend([
             "--secret".to_owned(),

@@ -20,6 +20,8 @@ pub struct Node {
 pub struct Build {
     /// What the result is called.
     pub reference: String,
+    /// Its further names.
+    pub names: Vec<String>,
     /// Everything about it but its files.
     pub described: Described,
     /// The secrets that come from files: ids and paths; a path may begin with `~/`.

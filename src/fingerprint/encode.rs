@@ -16,9 +16,10 @@ use super::hash::Hash;
 use super::key::Key;
 use super::outside::Outside;
 use crate::recipe::{
-    Conda, Config, ContextSource, CopySource, CopyStep, DockerfileRecipe, FORMAT, Given, Recipe,
-    SecretPlace, Step, StepSecret,
+    Conda, Config, ContextSource, CopySource, CopyStep, DockerfileRecipe, FORMAT, Given,
+    Healthcheck, Recipe, SecretPlace, Step, StepSecret, time_words,
 };
+use crate::spec::HealthTest;
 
 /// Version of the encoding: incremented when its bytes or the contents of file sets change.
 const KEY_FORMAT: u32 = 2;
@@ -288,6 +289,11 @@ impl<S: Sink> Encoder<'_, S> {
             cmd,
             user,
             labels,
+            expose,
+            volumes,
+            healthcheck,
+            stop_signal,
+            shell,
             compression,
         } = config;
         if let Some(entrypoint) = entrypoint {
@@ -302,6 +308,36 @@ impl<S: Sink> Encoder<'_, S> {
         self.pairs("labels", labels);
         if let Some(compression) = compression {
             self.text("compression", compression);
+        }
+        // What these fields do not say adds nothing, so that the keys of images without them stay as they were.
+        if !expose.is_empty() {
+            self.texts("expose", expose);
+        }
+        if !volumes.is_empty() {
+            self.texts("volume", volumes);
+        }
+        if let Some(check) = healthcheck {
+            self.healthcheck(check);
+        }
+        if let Some(signal) = stop_signal {
+            self.text("stop-signal", signal);
+        }
+        if let Some(shell) = shell {
+            self.texts("shell", shell);
+        }
+    }
+
+    fn healthcheck(&mut self, check: &Healthcheck) {
+        match &check.test {
+            HealthTest::Off => self.text("healthcheck", "NONE"),
+            HealthTest::CommandLine(line) => self.text("healthcheck.shell", line),
+            HealthTest::Program(words) => self.texts("healthcheck", words),
+        }
+        for (name, time) in check.times() {
+            self.text(&format!("healthcheck.{name}"), &time_words(time));
+        }
+        if let Some(retries) = check.retries {
+            self.text("healthcheck.retries", &retries.to_string());
         }
     }
 

@@ -20,6 +20,8 @@ const MACHINE: &str = "x86_64";
 pub struct Namer {
     fields: Fields,
     folder: WorkspacePath,
+    /// The loaded modules that are copied, by their paths from the source root.
+    modules: Vec<String>,
     /// Index of its base, if that is an image of the workspace.
     pub(super) base: Option<usize>,
 }
@@ -36,6 +38,7 @@ pub fn namers(images: &[Image]) -> BTreeMap<ImageId, Namer> {
         Some(Namer {
             fields: fields(&image.spec),
             folder: image.folder.clone(),
+            modules: image.spec.source_files.clone(),
             base,
         })
     };
@@ -50,6 +53,9 @@ pub fn flytekit_ids(images: &[Image]) -> Vec<Option<String>> {
     let places = by_id(images);
     let id = |image: &Image| {
         image.spec.flytekit.as_ref()?;
+        if let Some(id) = &image.spec.flytekit_id {
+            return Some(id.clone());
+        }
         // The depth limit ends cycles of bases, which the graph reports.
         nested(image, images, &places, images.len()).map(|spec| spec.id())
     };
@@ -97,7 +103,12 @@ impl Namer {
         let tag = Spec::new(fields, MACHINE).and_then(|spec| {
             let at = self.folder.under(root);
             let folder = Folder::new(root, &at, Order::AsListed)?;
-            spec.tag(&Read { folder, sources })
+            let modules = &self.modules;
+            spec.tag(&Read {
+                folder,
+                sources,
+                modules,
+            })
         });
         tag.map_err(|error| match error {
             Error::Files(error) => error,
@@ -114,6 +125,8 @@ impl Namer {
 struct Read<'a> {
     folder: Folder,
     sources: Option<&'a Files>,
+    /// The loaded modules, as flytekit lists them.
+    modules: &'a [String],
 }
 
 impl Digests for Read<'_> {
@@ -122,6 +135,9 @@ impl Digests for Read<'_> {
     }
 
     fn source(&self, source_root: &str, mode: &CopyMode) -> Result<String, Error> {
+        if *mode == CopyMode::LoadedModules {
+            return self.folder.source_digest(source_root, self.modules);
+        }
         let Some(sources) = self.sources else {
             return self.folder.source(source_root, mode);
         };
@@ -199,10 +215,11 @@ fn fields(spec: &ImageSpec) -> Fields {
         entrypoint: spec.entrypoint.clone(),
         commands: list(&spec.commands),
         tag_format: spec.tag_format.clone(),
-        source_copy_mode: spec.source_copy_mode.map(|mode| match mode {
-            SourceCopyMode::All => CopyMode::All,
-            SourceCopyMode::None => CopyMode::NoCopy,
-        }),
+        source_copy_mode: match spec.source_copy_mode {
+            Some(SourceCopyMode::All) => Some(CopyMode::All),
+            Some(SourceCopyMode::None) => Some(CopyMode::NoCopy),
+            None => (!spec.source_files.is_empty()).then_some(CopyMode::LoadedModules),
+        },
         copy: copies(spec),
         python_exec: text(spec.python_exec.as_deref()),
         builder_options: map(&spec.builder_options),

@@ -23,6 +23,13 @@ pub(crate) struct Read {
     pub(crate) workdirs: Vec<String>,
     pub(crate) entrypoint: Option<Vec<String>>,
     pub(crate) cmd: Option<Vec<String>>,
+    /// Ports as written.
+    pub(crate) expose: Vec<String>,
+    pub(crate) volumes: Vec<String>,
+    /// Flags and command of the health check: a list, or one line.
+    pub(crate) healthcheck: Option<(Vec<String>, Vec<String>)>,
+    pub(crate) stop_signal: Option<String>,
+    pub(crate) shell: Option<Vec<String>>,
     /// The arguments of each RUN instruction.
     pub(crate) runs: Vec<Vec<String>>,
     /// Flags and paths of each COPY instruction.
@@ -95,6 +102,22 @@ impl Read {
             "RUN" => self.runs.push(exec(rest)?),
             "ENTRYPOINT" => self.entrypoint = Some(exec(rest)?),
             "CMD" => self.cmd = Some(exec(rest)?),
+            "EXPOSE" => {
+                let ports: Result<Vec<String>, String> = rest
+                    .split_whitespace()
+                    .map(|port| self.word(port))
+                    .collect();
+                self.expose.extend(ports?);
+            }
+            "VOLUME" => {
+                let paths = exec(rest)?;
+                let paths: Result<Vec<String>, String> =
+                    paths.iter().map(|path| self.word(path)).collect();
+                self.volumes.extend(paths?);
+            }
+            "STOPSIGNAL" => self.stop_signal = Some(self.word(rest)?),
+            "SHELL" => self.shell = Some(exec(rest)?),
+            "HEALTHCHECK" => self.healthcheck = Some((flags, healthcheck(rest)?)),
             "ADD" => self.adds.push(exec(rest)?),
             "COPY" => {
                 let words = exec(rest)?;
@@ -182,6 +205,28 @@ fn flags(text: &str) -> (Vec<String>, &str) {
     (flags, rest)
 }
 
+/// The test of a health check as it stands in the config of an image.
+fn healthcheck(text: &str) -> Result<Vec<String>, String> {
+    let Some(command) = text.strip_prefix("CMD ") else {
+        let is_none = text == "NONE";
+        return is_none
+            .then(|| vec!["NONE".to_owned()])
+            .ok_or("a check of another kind".into());
+    };
+    let mut words = vec!["CMD".to_owned()];
+    match exec(command) {
+        Ok(program) => words.extend(program),
+        Err(_)
+            if command.starts_with('[')
+                && serde_json::from_str::<Vec<serde_json::Value>>(command).is_ok() =>
+        {
+            return Err("a list of other things than texts".into());
+        }
+        Err(_) => words = vec!["CMD-SHELL".to_owned(), command.to_owned()],
+    }
+    Ok(words)
+}
+
 fn exec(text: &str) -> Result<Vec<String>, String> {
     serde_json::from_str(text).map_err(|error| format!("no list of texts: {error}"))
 }
@@ -245,7 +290,9 @@ mod tests {
             "FROM a\nENV A",
             "FROM a\nENV A=\"b",
             "FROM a\nENV A=$b",
-            "FROM a\nSHELL [\"x\"]",
+            "FROM a\nMAINTAINER x",
+            "FROM a\nHEALTHCHECK x",
+            "FROM a\nHEALTHCHECK CMD [1]",
             "FROM a\nARG X",
         ] {
             assert!(read(text, &[]).is_err(), "{text}");

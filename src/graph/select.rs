@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Graph, ImageId};
+use crate::spec::WorkspacePath;
 use crate::suggest::closest;
 
 /// The group that commands without arguments take.
@@ -35,9 +36,9 @@ pub fn plain(selector: &str) -> &str {
 fn parts(selector: &str) -> Parts<'_> {
     let removed = selector.strip_prefix('!');
     let name = removed.unwrap_or(selector);
-    let needs = name.strip_prefix("...");
+    let needs = name.strip_prefix('+');
     let name = needs.unwrap_or(name);
-    let dependents = name.strip_suffix("...");
+    let dependents = name.strip_suffix('+');
     Parts {
         is_removed: removed.is_some(),
         with_bases: needs.is_some(),
@@ -46,9 +47,28 @@ fn parts(selector: &str) -> Parts<'_> {
     }
 }
 
+/// Whether a name is that of a directory: ids and groups have no slashes.
+fn is_folder(name: &str) -> bool {
+    name.contains('/') || matches!(name, "." | "..")
+}
+
+/// A selector as it is from the root: if it names a directory, relative to `here`, it names it from there.
+#[must_use]
+pub fn located(selector: &str, here: &WorkspacePath) -> String {
+    let name = plain(selector);
+    if !is_folder(name) {
+        return selector.to_owned();
+    }
+    match WorkspacePath::resolve(here, name) {
+        Some(path) => selector.replacen(name, &format!("./{}", path.as_str()), 1),
+        // Outside of the workspace, where nothing is found either.
+        None => selector.to_owned(),
+    }
+}
+
 impl Graph {
-    /// Evaluates selectors: ids, groups and globs of ids; `base...` adds all dependents, `...train` all dependencies, `!x`
-    /// removes images. Without selectors, or with only removing ones, the selection starts from `start`. Fails with every
+    /// Evaluates selectors: ids, groups, globs of ids, and directories with what they declare, from the root; `base+` adds
+    /// all dependents, `+train` all dependencies, `!x` removes images. Without selectors, or with only removing ones, the selection starts from `start`. Fails with every
     /// selector that matches no image.
     pub fn select<S: AsRef<str>>(
         &self,
@@ -84,11 +104,21 @@ impl Graph {
         ids.collect()
     }
 
+    /// The images that are declared in a directory or below it.
+    pub(crate) fn below(&self, folder: &WorkspacePath) -> BTreeSet<ImageId> {
+        let is_below = |id: &ImageId| self.folders[id.index()].is_at_or_below(folder);
+        self.ids().filter(is_below).collect()
+    }
+
     /// The images that a selector names; `None` if there are none.
     fn matching(&self, parts: &Parts<'_>) -> Option<BTreeSet<ImageId>> {
         let found = match (self.find(parts.name), self.groups().get(parts.name)) {
             (Some(id), _) => BTreeSet::from([id]),
             (None, Some(group)) => group.clone(),
+            (None, None) if is_folder(parts.name) => {
+                let folder = WorkspacePath::resolve(&WorkspacePath::ROOT, parts.name);
+                folder.map_or_else(BTreeSet::new, |folder| self.below(&folder))
+            }
             (None, None) => self.glob(parts.name),
         };
         if found.is_empty() {
@@ -107,9 +137,14 @@ impl Graph {
     fn unknown(&self, pattern: &str, parts: &Parts<'_>) -> UnknownSelection {
         let groups = self.groups().keys().map(String::as_str);
         let ids = self.ids().map(|id| self.name(id));
+        let name = parts.name.trim_matches('.');
+        let meant = closest(name, ids.chain(groups));
+        // Other tools write `...` for what is `+` here.
+        let sign = |is_there| if is_there { "+" } else { "" };
+        let (before, after) = (parts.name.starts_with("..."), parts.name.ends_with("..."));
         UnknownSelection {
             pattern: pattern.to_owned(),
-            suggestion: closest(parts.name, ids.chain(groups)).map(str::to_owned),
+            suggestion: meant.map(|meant| [sign(before), meant, sign(after)].concat()),
         }
     }
 }
@@ -133,8 +168,11 @@ mod tests {
     fn selections_name_ids_globs_sides_and_what_to_leave_out() {
         let graph = graph();
         assert_eq!(select(&graph, &[]), "os py train serve docs");
-        assert_eq!(select(&graph, &["py..."]), "py train serve");
-        assert_eq!(select(&graph, &["...train"]), "os py train");
+        assert_eq!(select(&graph, &["py+"]), "py train serve");
+        assert_eq!(select(&graph, &["+train"]), "os py train");
+        assert_eq!(select(&graph, &["+py+"]), "os py train serve");
+        assert_eq!(select(&graph, &["+s*"]), "os py serve");
+        assert_eq!(select(&graph, &["*", "!py+"]), "os docs");
         assert_eq!(select(&graph, &["*r*", "!serve"]), "train");
         assert_eq!(select(&graph, &["!docs"]), "os py train serve");
         let unknown = graph.select(BTreeSet::new(), &["trian", "nothing*"]);
@@ -149,7 +187,7 @@ mod tests {
         let services = BTreeSet::from([ImageId(2), ImageId(3)]);
         graph.add_group("services", services);
         assert_eq!(select(&graph, &["services"]), "train serve");
-        assert_eq!(select(&graph, &["...services"]), "os py train serve");
+        assert_eq!(select(&graph, &["+services"]), "os py train serve");
         assert_eq!(select(&graph, &["*", "!services"]), "os py docs");
         // Globs are for ids: a group of this name does not add to them.
         assert_eq!(select(&graph, &["serv*"]), "serve");
@@ -159,8 +197,47 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_names_what_is_declared_in_it() {
+        let mut images = images("os py:os train:py serve:py docs");
+        let at = |path| WorkspacePath::resolve(&WorkspacePath::ROOT, path).unwrap();
+        images[2].folder = at("services/train");
+        images[3].folder = at("services");
+        images[4].folder = at("services2");
+        let graph = Graph::new(&images).unwrap();
+        assert_eq!(select(&graph, &["services/"]), "train serve");
+        assert_eq!(select(&graph, &["./services/train"]), "train");
+        assert_eq!(select(&graph, &["+services/train/"]), "os py train");
+        assert_eq!(select(&graph, &[".", "!./services"]), "os py docs");
+        for nothing in ["..", "services/tr", "/services", "a/../.."] {
+            assert!(
+                graph.select(BTreeSet::new(), &[nothing]).is_err(),
+                "{nothing}"
+            );
+        }
+        let located = |word| located(word, &at("services"));
+        assert_eq!(located("."), "./services");
+        assert_eq!(located("!+../services2/+"), "!+./services2+");
+        assert_eq!(located(".."), "./");
+        assert_eq!(located("../.."), "../..");
+        assert_eq!(located("train+"), "train+");
+    }
+
+    #[test]
+    fn the_signs_of_other_tools_are_answered_with_ours() {
+        let graph = graph();
+        for (word, meant) in [
+            ("py...", "py+"),
+            ("...trian", "+train"),
+            ("!...py...", "+py+"),
+        ] {
+            let unknown = graph.select(BTreeSet::new(), &[word]).unwrap_err();
+            assert_eq!(unknown[0].suggestion.as_deref(), Some(meant));
+        }
+    }
+
+    #[test]
     fn a_selector_is_plain_without_its_signs() {
-        for word in ["a", "!a", "...a", "a...", "!...a..."] {
+        for word in ["a", "!a", "+a", "a+", "!+a+"] {
             assert_eq!(plain(word), "a", "{word}");
         }
     }

@@ -30,8 +30,8 @@ impl Request {
         Self::default()
     }
 
-    /// Requests the images that the selectors match, along with the bases that they need: ids, globs, `base...` (and
-    /// everything built on it), `...train` (and its bases), `!x` (not x). Without selectors, nothing is requested.
+    /// Requests the images that the selectors match, along with the bases that they need: ids, globs, `base+` (and
+    /// everything built on it), `+train` (and its bases), `!x` (not x). Without selectors, nothing is requested.
     pub fn of<T: Into<String>>(images: impl IntoIterator<Item = T>) -> Self {
         Self {
             images: Some(images.into_iter().map(Into::into).collect()),

@@ -3,8 +3,8 @@
 use super::assemble::assemble;
 use crate::spec::fields::{Field, FieldKind};
 use crate::spec::{
-    Base, Copy, Debian, GivenPath, ImageSpec, NamedContext, OwnDockerfile, OwnStep, Secret,
-    SecretStep, SourceCopyMode, Variant, WorkspacePath,
+    Base, Copy, Debian, GivenPath, Healthcheck, ImageSpec, NamedContext, OwnDockerfile, OwnStep,
+    Secret, SecretStep, SourceCopyMode, Variant, WorkspacePath,
 };
 use crate::workspace::{Image, Places};
 
@@ -222,6 +222,23 @@ fn a_suite_of_debian_is_read_as_it_was_said() {
     });
 }
 
+#[test]
+fn every_kind_of_health_check_is_written_so_that_it_means_the_same() {
+    for check in [
+        Healthcheck::off(),
+        Healthcheck::command_line("curl -f http://localhost/ || exit 1").timeout("3s"),
+        Healthcheck::command_line("NONE"),
+        Healthcheck::program(["/bin/check"])
+            .start_period("5s")
+            .start_interval("500ms"),
+        Healthcheck::program(["curl", "-f", ""])
+            .interval("1m30s")
+            .retries("3"),
+    ] {
+        same(&ImageSpec::default().with_healthcheck(check));
+    }
+}
+
 /// A spec with every field set. All parts are listed by name, so that a new one cannot be forgotten.
 fn everything() -> ImageSpec {
     let text = |text: &str| Some(text.to_owned());
@@ -257,6 +274,7 @@ fn everything() -> ImageSpec {
         env: [pair("A", "\"\n\\"), pair("reset", "1")].concat(),
         source_root: Some(GivenPath::new("src")),
         source_copy_mode: Some(SourceCopyMode::All),
+        source_files: list("a.py"),
         copy: given.copy,
         commands: list("make\n\tinstall"),
         entrypoint: Some(Vec::new()),
@@ -267,7 +285,18 @@ fn everything() -> ImageSpec {
         compression: text("zstd"),
         cache_from: list("ghcr.io/acme/train:cache"),
         cache_to: list("auto"),
+        attest: pair("provenance", "max"),
         tag_format: text("{spec_hash}-cpu"),
+        also_tag: list("latest"),
+        expose: list("53/udp"),
+        volume: list("/data"),
+        healthcheck: Some(
+            Healthcheck::program(["/bin/check"])
+                .interval("30s")
+                .retries("3"),
+        ),
+        stop_signal: text("SIGINT"),
+        shell: Some(vec!["/bin/bash".to_owned(), "-c".to_owned()]),
         steps: given.steps,
         dockerfile: Some(Box::new(
             own.with_target("run").with_arg("A", "1").with_context(
@@ -280,6 +309,8 @@ fn everything() -> ImageSpec {
         builder_config: pair("uv-image", "ghcr.io/x/uv:1"),
         registry_config: Some(GivenPath::new("envd.json")),
         flytekit: text("1.16.31"),
+        flytekit_id: text("3kQmFH5d_tZ0aR5b0wF-2A"),
+        flytekit_python: text("3.12"),
     }
 }
 
@@ -289,8 +320,9 @@ fn clear(field: &Field, spec: &mut ImageSpec) {
         FieldKind::Text(slot) => *(slot.get_mut)(spec) = None,
         FieldKind::Flag(slot) => *(slot.get_mut)(spec) = None,
         FieldKind::Path(slot) => *(slot.get_mut)(spec) = None,
-        FieldKind::Words(slot) => *(slot.get_mut)(spec) = None,
-        FieldKind::List(slot) => (slot.get_mut)(spec).clear(),
+        FieldKind::Words(slot) | FieldKind::Shell(slot) => *(slot.get_mut)(spec) = None,
+        FieldKind::List(slot) | FieldKind::Ports(slot) => (slot.get_mut)(spec).clear(),
+        FieldKind::Healthcheck => spec.healthcheck = None,
         FieldKind::Map(slot, _) => (slot.get_mut)(spec).clear(),
         FieldKind::Platforms => spec.platform.clear(),
         FieldKind::CopyMode => spec.source_copy_mode = None,

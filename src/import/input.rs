@@ -18,6 +18,8 @@ pub enum InputKind {
     Bake,
     /// A Python file with flytekit's ImageSpecs.
     Python,
+    /// JSON that the package `imgspec.flytekit` makes of ImageSpecs.
+    Specs,
 }
 
 /// A source to import.

@@ -44,5 +44,6 @@ pub fn import(
         InputKind::Yaml => yaml::import(input, text, context),
         InputKind::Bake => bake::import(input, text, context).map_err(|mistake| vec![*mistake]),
         InputKind::Python => python::import(input, context).map_err(|mistake| vec![*mistake]),
+        InputKind::Specs => python::specs(input, text, context).map_err(|mistake| vec![*mistake]),
     }
 }

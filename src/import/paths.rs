@@ -30,6 +30,11 @@ impl Paths {
         }
     }
 
+    /// The same, with source paths relative to another directory.
+    pub(super) fn starting_at(&self, from: &Path) -> Self {
+        Self::new(&self.from.join(from), &self.to)
+    }
+
     fn locate(&self, given: &str) -> Location {
         let path = clean(&self.from.join(given));
         let inside = path.strip_prefix(&self.to).map(Path::to_path_buf);

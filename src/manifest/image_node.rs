@@ -5,8 +5,8 @@ use super::write::{self, NewNode, NodeWriter};
 use crate::diagnostic::quoted;
 use crate::spec::fields::{self, Field, FieldKind};
 use crate::spec::{
-    Base, Copy, CopyFrom, Debian, ImageSpec, NamedContext, OwnDockerfile, OwnStep, PipSecretMount,
-    Secret, SecretFile, SecretSource, Variant, WorkspacePath,
+    Base, Copy, CopyFrom, Debian, HealthTest, Healthcheck, ImageSpec, NamedContext, OwnDockerfile,
+    OwnStep, PipSecretMount, Secret, SecretFile, SecretSource, Variant, WorkspacePath,
 };
 use crate::workspace::Image;
 
@@ -40,9 +40,14 @@ fn field_nodes(field: &Field, spec: &ImageSpec) -> Vec<NewNode> {
         FieldKind::Path(slot) => (slot.get)(spec)
             .as_ref()
             .map(|it| NewNode::new(name, at_root(&it.path, &it.given))),
-        FieldKind::Words(slot) => (slot.get)(spec).clone().map(|it| NewNode::words(name, it)),
+        FieldKind::Words(slot) | FieldKind::Shell(slot) => {
+            (slot.get)(spec).clone().map(|it| NewNode::words(name, it))
+        }
+        FieldKind::Healthcheck => spec.healthcheck.as_ref().map(|it| healthcheck(name, it)),
         FieldKind::Platforms => some(&spec.platform).map(|it| NewNode::words(name, it)),
-        FieldKind::List(slot) => some((slot.get)(spec)).map(|it| NewNode::list(name, it)),
+        FieldKind::List(slot) | FieldKind::Ports(slot) => {
+            some((slot.get)(spec)).map(|it| NewNode::list(name, it))
+        }
         FieldKind::Map(slot, _) => some((slot.get)(spec)).map(|it| NewNode::map(name, it)),
         FieldKind::Base => spec.base_image.as_ref().map(|it| base(name, it)),
         FieldKind::Steps => some(&spec.steps).map(|steps| NewNode {
@@ -55,6 +60,22 @@ fn field_nodes(field: &Field, spec: &ImageSpec) -> Vec<NewNode> {
         FieldKind::Secrets => return spec.secrets.iter().map(secret).collect(),
     };
     one.into_iter().collect()
+}
+
+fn healthcheck(name: &str, check: &Healthcheck) -> NewNode {
+    let node = match &check.test {
+        HealthTest::Off => NewNode::new(name, "NONE"),
+        HealthTest::CommandLine(line) if line == "NONE" => {
+            NewNode::new(name, line).with("shell", "true")
+        }
+        HealthTest::CommandLine(line) => NewNode::new(name, line),
+        HealthTest::Program(words) if words.len() == 1 => {
+            NewNode::words(name, words.clone()).with("shell", "false")
+        }
+        HealthTest::Program(words) => NewNode::words(name, words.clone()),
+    };
+    let settings = check.settings();
+    settings.fold(node, |node, (part, value)| node.with(part, value))
 }
 
 fn some<T: Clone>(values: &[T]) -> Option<Vec<T>> {

@@ -24,10 +24,11 @@ pub(crate) mod write;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use decode::inside;
 pub(crate) use image_node::{image_node, image_text};
 pub use inherit::Overrides;
 pub use load::{Apart, FILE_NAME, Root, Unsure, find, load};
-pub(crate) use load::{load_instead, load_nodes};
+pub(crate) use load::{Instead, find_instead, load_instead, load_nodes, load_with_names};
 pub(crate) use syntax::{Data, Node, Token, TokenKind, Value, parse, same, tokens};
 
 use crate::disk::read::{self, Links};

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::diagnostic::{Diagnostic, Place, SourceId, Sources, in_order};
+use crate::diagnostic::{Diagnostic, Place, SourceId, Sources, Spanned, in_order};
 use crate::spec::rules::Mistake;
+use crate::workspace::{DeclaredName, Meaning, NamedImage, Names};
 
 /// The maximum number of mistakes to report; further ones are only counted.
 const MISTAKE_LIMIT: usize = 1000;
@@ -21,6 +22,8 @@ pub(super) struct Notes {
     pub incomplete: bool,
     /// Places of declared variables and templates that are used.
     used: BTreeSet<(SourceId, usize)>,
+    /// What names refer to, if somebody wants to know.
+    pub names: Option<Names>,
     untold: usize,
     spent: usize,
 }
@@ -69,9 +72,34 @@ impl Notes {
         self.spent <= TEXT_LIMIT
     }
 
-    /// Records that the declaration at a place is used.
-    pub(super) fn use_of(&mut self, declared: &Place) {
+    /// Records that the declaration at a place is used, and by what.
+    pub(super) fn use_of(&mut self, declared: &Place, by: &Place) {
         self.used.insert((declared.source, declared.start()));
+        if let Some(names) = &mut self.names {
+            names.uses.insert(*by, *declared);
+        }
+    }
+
+    /// Records a declaration; `meaning` is only called if somebody wants to know.
+    pub(super) fn declare(&mut self, name: &Spanned, meaning: impl FnOnce() -> Meaning) {
+        if let Some(names) = &mut self.names {
+            let declared = DeclaredName {
+                name: name.text.clone(),
+                meaning: meaning(),
+            };
+            names.declared.insert(name.place, declared);
+        }
+    }
+
+    /// Records that a value names an image of the workspace.
+    pub(super) fn image_named(&mut self, id: &Spanned) {
+        if let Some(names) = &mut self.names {
+            names.images.insert(NamedImage {
+                place: id.place,
+                id: id.text.clone(),
+                is_plain: id.plain,
+            });
+        }
     }
 
     pub(super) fn is_used(&self, declared: &Place) -> bool {

@@ -11,9 +11,12 @@ pub(crate) const WIDTH: usize = 100;
 
 const ORDER: &[&str] = &[
     "flytekit",
+    "flytekit-id",
+    "flytekit-python",
     "registry",
     "name",
     "tag-format",
+    "also-tag",
     "builder",
     "builder-options",
     "builder-config",
@@ -40,16 +43,23 @@ const ORDER: &[&str] = &[
     "env",
     "source-root",
     "source-copy-mode",
+    "source-files",
     "copy",
+    "shell",
     "commands",
     "user",
     "workdir",
     "entrypoint",
     "cmd",
+    "expose",
+    "volume",
+    "healthcheck",
+    "stop-signal",
     "labels",
     "compression",
     "cache-from",
     "cache-to",
+    "attest",
 ];
 
 /// The usual position of a field among the others.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use super::{Facts, Push};
+use super::{Facts, Name, Push};
 use crate::asking::Asker;
 use crate::backend::{Existence, StoreKind, Wanted};
 use crate::fingerprint::{self, Change, Fingerprints};
@@ -61,10 +61,16 @@ pub fn of(
             RecordState::Unreadable(why) => facts.unreadable = Some(why),
             RecordState::Missing => {}
         }
-        if let Some(local) = found.remove(&(*id, StoreKind::Local)) {
+        let own = world.reference(prints, *id);
+        if let Some(local) = found.remove(&(*id, own.clone(), StoreKind::Local)) {
             facts.local = local;
         }
-        facts.registry = found.remove(&(*id, StoreKind::Registry));
+        facts.registry = found.remove(&(*id, own, StoreKind::Registry));
+        for name in &mut facts.names {
+            let mut find = |place| found.remove(&(*id, name.reference.clone(), place));
+            name.local = find(StoreKind::Local).unwrap_or(Existence::Absent);
+            name.registry = find(StoreKind::Registry);
+        }
         (*id, facts)
     };
     images.iter().zip(records).map(facts).collect()
@@ -72,12 +78,19 @@ pub fn of(
 
 /// The facts of an image that was not looked up: no record, nothing in any store.
 pub fn nothing(world: &World, prints: &Fingerprints, id: ImageId) -> Facts {
+    let names = world.also_named(prints, id).into_iter();
+    let names = names.map(|reference| Name {
+        reference,
+        local: Existence::Absent,
+        registry: None,
+    });
     Facts {
         key: prints.key(id),
         record: None,
         unreadable: None,
         local: Existence::Absent,
         registry: None,
+        names: names.collect(),
         is_flytekit: world.spec(id).flytekit.is_some(),
         changes: Vec::new(),
     }
@@ -103,38 +116,60 @@ pub fn changes(
     Some(fingerprint::diff(&old, &new))
 }
 
+/// A question about an image: under which name it is looked up, and where.
+type Question = (ImageId, String, StoreKind);
+
+/// The questions about an image: whether it exists, and what its further names point to.
+fn questions(
+    world: &World,
+    prints: &Fingerprints,
+    id: ImageId,
+    push: Push,
+) -> impl Iterator<Item = Question> {
+    let pushes = push.wants(world.spec(id));
+    let own = (world.reference(prints, id), pushes);
+    let also = world.also_named(prints, id).into_iter();
+    let also = also.map(move |name| {
+        let is_pushed = pushes && world.is_pushed(id, &name);
+        (name, is_pushed)
+    });
+    std::iter::once(own)
+        .chain(also)
+        .flat_map(move |(name, is_pushed)| {
+            let local = (id, name.clone(), StoreKind::Local);
+            let registry = is_pushed.then_some((id, name, StoreKind::Registry));
+            std::iter::once(local).chain(registry)
+        })
+}
+
 fn existences(
     world: &World,
     prints: &Fingerprints,
     images: &BTreeSet<ImageId>,
     push: Push,
     asker: Asker<'_>,
-) -> BTreeMap<(ImageId, StoreKind), Existence> {
-    let mut by_backend: BTreeMap<&str, Vec<(ImageId, StoreKind)>> = BTreeMap::new();
+) -> BTreeMap<Question, Existence> {
+    let mut by_backend: BTreeMap<&str, Vec<Question>> = BTreeMap::new();
     for id in images {
         let wanted = by_backend
             .entry(world.backends[id.index()].name())
             .or_default();
-        wanted.push((*id, StoreKind::Local));
-        if push.wants(world.spec(*id)) {
-            wanted.push((*id, StoreKind::Registry));
-        }
+        wanted.extend(questions(world, prints, *id, push));
     }
     let mut found = BTreeMap::new();
     for wanted in by_backend.into_values() {
         let backend = &world.backends[wanted[0].0.index()];
-        let references = wanted.iter().map(|(id, _)| world.reference(prints, *id));
-        let references: Vec<String> = references.collect();
         let questions: Vec<Wanted<'_>> = wanted
             .iter()
-            .zip(&references)
-            .map(|((id, place), reference)| Wanted {
+            .map(|(id, reference, place)| Wanted {
                 reference,
                 place: *place,
                 platforms: &world.recipes[id.index()].platforms,
             })
             .collect();
-        found.extend(wanted.into_iter().zip(backend.exists(&questions, asker)));
+        let answers = backend.exists(&questions, asker);
+        drop(questions);
+        found.extend(wanted.into_iter().zip(answers));
     }
     found
 }

@@ -97,6 +97,8 @@ impl Judging<'_> {
             (Action::Build, self.build_reasons(id, is_built))
         } else if asked && needs_push(own) {
             (Action::Push, vec![push_reason(own)])
+        } else if asked && own.misnamed().next().is_some() {
+            (Action::Tag, name_reasons(own))
         } else {
             (Action::Fresh, Vec::new())
         };
@@ -210,6 +212,13 @@ fn push_reason(facts: &Facts) -> Reason {
             place: "registry".to_owned(),
         },
     }
+}
+
+fn name_reasons(facts: &Facts) -> Vec<Reason> {
+    let mut names: Vec<&str> = facts.misnamed().map(|(name, _)| name).collect();
+    names.dedup();
+    let names = names.into_iter().map(str::to_owned);
+    names.map(|name| Reason::NameElsewhere { name }).collect()
 }
 
 fn needs_push(facts: &Facts) -> bool {

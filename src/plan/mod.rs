@@ -12,4 +12,4 @@ mod model;
 
 pub use doubt::{Doubt, doubts, unknown};
 pub(crate) use judging::Judging;
-pub use model::{Action, Facts, Judgement, Plan, Planned, Push, Reason, WhenUnknown};
+pub use model::{Action, Facts, Judgement, Name, Plan, Planned, Push, Reason, WhenUnknown};

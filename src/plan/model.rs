@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::backend::Existence;
+use crate::backend::{Existence, StoreKind};
 use crate::fingerprint::{Change, Key};
 use crate::graph::{Graph, ImageId};
 use crate::spec::ImageSpec;
@@ -21,10 +21,23 @@ pub struct Facts {
     pub local: Existence,
     /// What its registry has; `None` unless a push is requested.
     pub registry: Option<Existence>,
+    /// The image's further names.
+    pub names: Vec<Name>,
     /// Whether the image uses flytekit's naming, so that flytekit's environment variables apply to it.
     pub is_flytekit: bool,
     /// Changed inputs, if the recorded key differs from `key`.
     pub changes: Vec<Change>,
+}
+
+/// A further name of an image, and what it points to.
+#[derive(Debug, Clone)]
+pub struct Name {
+    /// The name, as a reference.
+    pub reference: String,
+    /// What the local store has under it.
+    pub local: Existence,
+    /// What its registry has; `None` unless it is to be pushed.
+    pub registry: Option<Existence>,
 }
 
 /// What to do about an image.
@@ -32,6 +45,8 @@ pub struct Facts {
 pub enum Action {
     /// Nothing: it exists.
     Fresh,
+    /// Give it its further names: it is where it must be.
+    Tag,
     /// Push it: it is built, but not yet in its registry.
     Push,
     /// Build it, and push it if requested.
@@ -70,6 +85,12 @@ pub enum Reason {
         /// Where it is missing, such as `local store` or `registry`.
         #[serde(rename = "input")]
         place: String,
+    },
+    /// A further name of it does not exist, or names another image.
+    NameElsewhere {
+        /// The name, as a reference.
+        #[serde(rename = "input")]
+        name: String,
     },
     /// `--force`, or flytekit's variable for it.
     Forced {
@@ -144,6 +165,38 @@ impl Facts {
     pub(super) fn is_there(&self) -> bool {
         let is_this = |found: &Existence| found.has(&self.key);
         is_this(&self.local) || self.registry.as_ref().is_some_and(is_this)
+    }
+
+    /// The further names that are not names of the existing image yet, and where.
+    pub(crate) fn misnamed(&self) -> impl Iterator<Item = (&str, StoreKind)> {
+        self.names.iter().flat_map(|name| {
+            let places = [
+                (Some(&self.local), Some(&name.local), StoreKind::Local),
+                (
+                    self.registry.as_ref(),
+                    name.registry.as_ref(),
+                    StoreKind::Registry,
+                ),
+            ];
+            places.into_iter().filter_map(|(image, named, place)| {
+                let (image, named) = (image?, named?);
+                let is_wrong = image.has(&self.key) && !named.is_same(image);
+                is_wrong.then_some((name.reference.as_str(), place))
+            })
+        })
+    }
+
+    /// Takes note that the further names point to the image in this place.
+    pub(crate) fn note_named(&mut self, place: StoreKind) {
+        for name in &mut self.names {
+            match (place, &self.registry) {
+                (StoreKind::Local, _) => name.local = self.local.clone(),
+                (StoreKind::Registry, Some(image)) if name.registry.is_some() => {
+                    name.registry = Some(image.clone());
+                }
+                (StoreKind::Registry, _) => {}
+            }
+        }
     }
 
     /// Why the image's existence could not be determined; `None` if it is known to exist or to be absent.
@@ -323,6 +376,7 @@ impl std::fmt::Display for Reason {
             .fmt(out),
             Self::BaseRebuilt { base } => write!(out, "`{base}` is rebuilt"),
             Self::ArtifactGone { place } => write!(out, "not in the {place}"),
+            Self::NameElsewhere { name } => write!(out, "`{name}` is not this image"),
             Self::Forced { exists: false } => write!(out, "forced"),
             Self::Forced { exists: true } => write!(out, "forced, although it exists"),
             Self::Unknown { why } => write!(out, "could not determine whether it exists: {why}"),

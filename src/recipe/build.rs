@@ -93,6 +93,8 @@ pub struct Wishes {
     pub cache_from: Vec<String>,
     /// Caches to write and to read, as the spec has them.
     pub cache_to: Vec<String>,
+    /// Attestations to make, as kinds and details.
+    pub attest: Vec<(String, String)>,
     /// A file with registry settings.
     pub registry_config: Option<WorkspacePath>,
     /// Whether unknown options are ignored, as in flytekit, rather than being an error.

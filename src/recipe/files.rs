@@ -30,10 +30,12 @@ pub enum FileSet {
         /// The file.
         path: WorkspacePath,
     },
-    /// A source directory, filtered by flytekit's ignore rules.
+    /// A source directory, filtered by flytekit's ignore rules, or certain files of it.
     Source {
         /// The directory.
         path: WorkspacePath,
+        /// These files, relative to the directory; if empty, all.
+        only: Vec<String>,
     },
     /// A single file, regardless of ignore rules.
     File {
@@ -110,7 +112,7 @@ impl FileSet {
             Self::Tree { path, .. }
             | Self::Requirements { path }
             | Self::Project { path }
-            | Self::Source { path }
+            | Self::Source { path, .. }
             | Self::File { path }
             | Self::Whole { path }
             | Self::Context { path, .. } => path,

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use super::build::Wishes;
 use super::files::Own;
-use super::model::{Config, Recipe, Step};
+use super::model::{Recipe, Step};
 use crate::spec::{Base, DEFAULT_PLATFORM, ImageSpec, OwnStep, WorkspacePath};
 use crate::workspace::{Image, LOCK_FILE, Workspace};
 pub(crate) use build::secrets;
@@ -116,6 +116,7 @@ impl Lowering<'_> {
             registry: _,
             builder: _,
             tag_format: _,
+            also_tag: _,
             // See `finish`.
             platform: _,
             base_image: _,
@@ -125,9 +126,15 @@ impl Lowering<'_> {
             cmd: _,
             user: _,
             labels: _,
+            expose: _,
+            volume: _,
+            healthcheck: _,
+            stop_signal: _,
+            shell: _,
             compression: _,
             cache_from: _,
             cache_to: _,
+            attest: _,
             secrets: _,
             pip_secret_mounts: _,
             dockerfile: _,
@@ -135,6 +142,9 @@ impl Lowering<'_> {
             builder_config: _,
             registry_config: _,
             flytekit: _,
+            flytekit_id: _,
+            flytekit_python: _,
+            python_version: _,
             // See `own_steps`.
             steps: _,
             // See `conda`, `python_packages`, `sources`.
@@ -145,10 +155,10 @@ impl Lowering<'_> {
             python_bytecode: _,
             python_exec: _,
             source_copy_mode: _,
+            source_files: _,
             runtime_packages: _,
             apt_packages,
             conda_packages,
-            python_version,
             packages,
             requirements,
             env,
@@ -168,7 +178,7 @@ impl Lowering<'_> {
         }
         if !conda_packages.is_empty() {
             self.conda(conda_packages);
-        } else if let (Some(version), None) = (python_version, &self.spec.python_exec) {
+        } else if let (Some(version), None) = (self.spec.python(), &self.spec.python_exec) {
             let version = version.clone();
             self.steps.push(Step::Python { version });
         }
@@ -229,13 +239,7 @@ impl Lowering<'_> {
             base,
             base_file,
             steps: self.steps,
-            config: Config {
-                entrypoint: spec.entrypoint.clone(),
-                cmd: spec.cmd.clone(),
-                user: spec.user.clone(),
-                labels: sorted(&spec.labels),
-                compression: spec.compression.clone().filter(|it| it != "gzip"),
-            },
+            config: build::config(spec),
             helpers: helpers(spec),
             secrets: secrets(spec),
             dockerfile,
@@ -243,6 +247,7 @@ impl Lowering<'_> {
                 options: sorted(&spec.builder_options),
                 cache_from: spec.cache_from.clone(),
                 cache_to: spec.cache_to.clone(),
+                attest: spec.attest.clone(),
                 registry_config: spec.registry_config.as_ref().map(|it| it.path.clone()),
                 is_lenient: spec.flytekit.is_some(),
             },

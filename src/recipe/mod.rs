@@ -25,8 +25,10 @@ pub use froms::{Froms, OutsideImage, familiar, froms};
 pub(crate) use lower::asks_for;
 pub use lower::lower;
 pub(crate) use lower::secrets;
+pub(crate) use model::time_words;
 pub use model::{
-    Conda, Config, CopySource, CopyStep, Interpreter, Lock, LockTool, Pip, Recipe, Step,
+    Conda, Config, CopySource, CopyStep, Healthcheck, Interpreter, Lock, LockTool, Pip, Recipe,
+    Step,
 };
 pub use outside::repository;
 pub use python::{BaseFile, PythonOf, PythonSource};

@@ -1,8 +1,10 @@
 //! The data model of a recipe: an image as steps and configuration.
 
+use std::time::Duration;
+
 use super::build::{ContextSource, DockerfileRecipe, Helpers, SecretPlace, StepSecret, Wishes};
 use super::files::FileSet;
-use crate::spec::{Base, DEFAULT_PLATFORM, SecretStep};
+use crate::spec::{Base, DEFAULT_PLATFORM, HealthTest, SecretStep};
 
 /// An image as ordered, backend-neutral steps and configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +63,7 @@ pub enum Step {
     Workdir(String),
     /// Copies files into the image.
     Copy(Box<CopyStep>),
-    /// Runs a command with `/bin/sh -c`.
+    /// Runs a command with the shell of the [`Config`].
     Run {
         /// The command, as the user wrote it.
         command: String,
@@ -180,8 +182,71 @@ pub struct Config {
     pub user: Option<String>,
     /// Labels, sorted by name.
     pub labels: Vec<(String, String)>,
+    /// Ports in Docker's notation with their protocols, such as `8000-8010/tcp`, sorted; added to the base's.
+    pub expose: Vec<String>,
+    /// Mount points of volumes, sorted; added to the base's.
+    pub volumes: Vec<String>,
+    /// How containers are checked; `None` keeps the base's.
+    pub healthcheck: Option<Healthcheck>,
+    /// The signal that asks containers to stop; `None` keeps the base's.
+    pub stop_signal: Option<String>,
+    /// What runs command lines: those of this image's steps, of its health check, and of Dockerfiles built on it. `None` keeps
+    /// the base's for the latter two.
+    pub shell: Option<Vec<String>>,
     /// How layers are compressed, if not in the usual way.
     pub compression: Option<String>,
+}
+
+/// How containers are checked: what is not set is the container engine's choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Healthcheck {
+    /// What is run.
+    pub test: HealthTest,
+    /// The time between two checks.
+    pub interval: Option<Duration>,
+    /// The time after which a check counts as failed.
+    pub timeout: Option<Duration>,
+    /// The time that a container has to start.
+    pub start_period: Option<Duration>,
+    /// The time between two checks while a container starts.
+    pub start_interval: Option<Duration>,
+    /// How many checks must fail in a row.
+    pub retries: Option<u32>,
+}
+
+impl Config {
+    /// The arguments that run a command of the user.
+    pub fn run(&self, command: &str) -> Vec<String> {
+        let usual = || ["/bin/sh", "-c"].map(str::to_owned).to_vec();
+        let mut words = self.shell.clone().unwrap_or_else(usual);
+        words.push(command.to_owned());
+        words
+    }
+}
+
+/// A time in Go's notation, which a Dockerfile and a manifest have, in the largest unit that leaves no rest.
+pub(crate) fn time_words(time: Duration) -> String {
+    let nanoseconds = time.as_nanos();
+    let units = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
+    let whole = units
+        .into_iter()
+        .find(|(_, size)| nanoseconds.is_multiple_of(*size));
+    let (unit, size) = whole.unwrap_or(("ns", 1));
+    format!("{}{unit}", nanoseconds / size)
+}
+
+impl Healthcheck {
+    /// The times, by the names that they have in a manifest.
+    pub(crate) fn times(&self) -> impl Iterator<Item = (&'static str, Duration)> {
+        let all = [
+            ("interval", self.interval),
+            ("timeout", self.timeout),
+            ("start-period", self.start_period),
+            ("start-interval", self.start_interval),
+        ];
+        all.into_iter()
+            .filter_map(|(name, time)| Some((name, time?)))
+    }
 }
 
 impl Default for Recipe {

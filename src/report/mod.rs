@@ -1,10 +1,12 @@
 //! Shows events on stderr, to people and to programs.
 //!
-//! A reporter only receives events; it never queries anything. There are three: live terminal, plain lines and JSON
-//! lines. Plain lines are not a mode of the terminal reporter because indicatif prints nothing at all without a
-//! terminal. All write to stderr: stdout is for results. A closed pipe ends the output, never the run.
+//! A reporter only receives events; it never queries anything. There are four: live terminal, plain lines, these with the
+//! folds of a build server, and JSON lines. Plain lines are not a mode of the terminal reporter because indicatif prints
+//! nothing at all without a terminal. All write to stderr: stdout is for results. A closed pipe ends the output, never the run.
 
 pub mod diagnostics;
+pub mod folded;
+pub mod forge;
 pub mod json;
 pub mod line;
 mod output;
@@ -20,10 +22,12 @@ pub mod wrap;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::columns;
 
+pub use folded::Declared;
+pub use forge::Forge;
 pub use output::Report;
 pub use settings::{Clock, Progress, Settings, Verbosity};
 
@@ -34,6 +38,11 @@ pub fn widest<'a>(names: impl IntoIterator<Item = &'a str>) -> usize {
 
 /// Creates the reporter for these settings, writing to stderr.
 pub fn reporter(settings: Settings) -> Box<dyn Report> {
+    reporter_of(settings, Declared::default())
+}
+
+/// Like [`reporter`], for a run of images that are declared there.
+pub fn reporter_of(settings: Settings, declared: Declared) -> Box<dyn Report> {
     match (here(settings.progress), settings.verbosity) {
         (Progress::Json, _) => Box::new(json::Json::new(Box::new(std::io::stderr()))),
         (Progress::Tty, Verbosity::Normal | Verbosity::Verbose) => {
@@ -45,9 +54,24 @@ pub fn reporter(settings: Settings) -> Box<dyn Report> {
         (_, verbosity) => {
             let plain = plain::Plain::new(Box::new(std::io::stderr()), verbosity);
             let columns = terminal::columns(std::io::stderr());
-            Box::new(plain.colored(settings.color).wrapped_to(columns))
+            let plain = plain.colored(settings.color).wrapped_to(columns);
+            match Forge::here(settings.progress) {
+                Some(forge) => Box::new(folded::Folded::new(
+                    plain,
+                    forge,
+                    verbosity,
+                    declared,
+                    Arc::new(time_of_day),
+                )),
+                None => Box::new(plain),
+            }
         }
     }
+}
+
+fn time_of_day() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs())
 }
 
 /// Whether progress is shown live in this process.

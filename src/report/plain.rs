@@ -5,6 +5,7 @@
 
 use std::io::Write;
 
+use super::forge::Forge;
 use super::line::Line;
 use super::output::{Output, Report};
 use super::settings::Verbosity;
@@ -23,6 +24,8 @@ pub struct Plain {
     color: bool,
     /// Width in columns if the stream is a terminal.
     columns: Option<usize>,
+    /// What reads the stream and could take a line for a command.
+    forge: Option<Forge>,
 }
 
 impl Plain {
@@ -34,7 +37,15 @@ impl Plain {
             fresh: Vec::new(),
             color: false,
             columns: None,
+            forge: None,
         }
+    }
+
+    /// Makes lines harmless to a forge that reads them.
+    #[must_use]
+    pub fn guarded(mut self, forge: Forge) -> Self {
+        self.forge = Some(forge);
+        self
     }
 
     /// Breaks longer lines between words to fit this many columns; `None` disables wrapping.
@@ -51,15 +62,27 @@ impl Plain {
         self
     }
 
+    /// Writes lines as they are.
+    pub(super) fn raw(&mut self, text: &str) {
+        self.output.line(text);
+    }
+
     fn say(&mut self, text: &str) {
-        self.output.line(&wrapped(&clean(text), self.columns));
+        self.line(&clean(text));
     }
 
     fn say_all(&mut self, lines: &[Line]) {
         for line in lines {
-            let line = line.paint(false);
-            self.output.line(&wrapped(&line, self.columns));
+            self.line(&line.paint(false));
         }
+    }
+
+    fn line(&mut self, line: &str) {
+        let line = match self.forge {
+            Some(forge) => forge.harmless(line),
+            None => line.into(),
+        };
+        self.output.line(&wrapped(&line, self.columns));
     }
 
     /// Prints the fresh images collected so far. They come first and are shown together, so they are held back until
@@ -142,7 +165,7 @@ impl Report for Plain {
 }
 
 /// The image and a description of its progress. `None` for events that are not about the progress of one image.
-fn progress(event: &Event) -> Option<(&str, String)> {
+pub(super) fn progress(event: &Event) -> Option<(&str, String)> {
     Some(match event {
         Event::ImageStarted {
             image,
@@ -185,6 +208,7 @@ fn progress(event: &Event) -> Option<(&str, String)> {
             image,
             format!("pushed in {}: {reference}", Seconds(*seconds)),
         ),
+        Event::ImageTagged { image, names, .. } => (image, format!("tagged {}", names.join(", "))),
         Event::ImagePulled {
             image,
             reference,
@@ -234,6 +258,7 @@ mod tests {
         python: step 1/2 apt-get install git
         python: built in 3.2s: ghcr.io/acme/python:0123456789abcdef0123456789abcdef
         python: pushed in 0.8s: ghcr.io/acme/python:0123456789abcdef0123456789abcdef
+        python: tagged ghcr.io/acme/python:latest
         tools: pulled in 1.5s: ghcr.io/acme/tools:0123456789abcdef0123456789abcdef
         train: started with docker: `src/train.py` changed
         train: attempt 2 of 4 in 1.5s: the registry answered 503

@@ -71,6 +71,11 @@ pub(crate) fn story() -> Vec<Event> {
             reference: reference("python"),
             seconds: 0.8,
         },
+        Event::ImageTagged {
+            image: "python".into(),
+            names: vec!["ghcr.io/acme/python:latest".into()],
+            seconds: None,
+        },
         Event::ImagePulled {
             image: "tools".into(),
             reference: reference("tools"),

@@ -36,13 +36,13 @@ pub(crate) enum Standing {
     Fresh,
     /// Ready to be built.
     Ready,
-    /// Ready to be pushed.
+    /// Ready to be pushed, or to get further names.
     ReadyToPush,
     /// Built, but pushed only once everything else is built.
     Withheld,
     /// Being built, or its files are about to be read again.
     Busy,
-    /// Being pushed.
+    /// Being pushed or named.
     Pushing,
     /// Being built by another runner; keeps no worker.
     Postponed,
@@ -52,7 +52,7 @@ pub(crate) enum Standing {
     Blocked(Vec<ImageId>),
     /// It failed, and nothing changed since.
     Failed,
-    /// Built, but the push failed.
+    /// Built, but the push failed, or a further name could not be given.
     PushFailed,
     /// Its files cannot be read.
     Unreadable,
@@ -107,7 +107,7 @@ impl Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Next {
     pub(super) id: ImageId,
-    /// Already built; only the push remains.
+    /// Already built; only the push or names remain.
     pub(super) is_push: bool,
 }
 
@@ -271,9 +271,9 @@ impl Board {
         let has_failed = known.failed.contains(&id);
         let standing = match image.action {
             Action::Fresh => Standing::Fresh,
-            Action::Push if known.pushing.contains(&id) => Standing::Pushing,
-            Action::Push if has_failed => Standing::PushFailed,
-            Action::Push => Standing::ReadyToPush,
+            Action::Push | Action::Tag if known.pushing.contains(&id) => Standing::Pushing,
+            Action::Push | Action::Tag if has_failed => Standing::PushFailed,
+            Action::Push | Action::Tag => Standing::ReadyToPush,
             Action::Build if has_failed => Standing::Failed,
             Action::Build if known.no_bases && !image.asked => Standing::Forbidden,
             Action::Build if known.postponed.contains(&id) => Standing::Postponed,

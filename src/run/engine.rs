@@ -13,8 +13,8 @@ use super::log::JobError;
 use super::mailbox::{Ended, Reporter};
 use super::state::{Rules, State};
 use super::wave::{Outcome, Wave};
-use super::worker::{Built, Done};
-use crate::backend::BuildError;
+use super::worker::{Built, Done, TaskKind};
+use crate::backend::{BuildError, StoreKind};
 use crate::graph::ImageId;
 use crate::plan::{Facts, Plan, Reason, WhenUnknown};
 use crate::world::View;
@@ -200,7 +200,11 @@ impl<'r> Engine<'r> {
             Ok(Done::Built(built)) => self.built(&image, &job, built, seconds),
             Ok(Done::Postponed(watched)) => self.postpone(image, job, *watched),
             _ if job.is_superseded => {}
-            Ok(Done::Pushed(digest)) => self.pushed(image, &job, digest, seconds),
+            Ok(Done::Pushed(digest)) => self.pushed(&image, &job, digest, seconds),
+            Ok(Done::Tagged) => {
+                self.state.note_tagged(&image, &job);
+                self.tagged(&image, Some(seconds));
+            }
             Err(trouble) => return self.not_done(image, job, trouble, seconds),
         }
         None
@@ -226,27 +230,46 @@ impl<'r> Engine<'r> {
                 seconds,
             },
         });
+        // Names of an image that another runner has pushed are that one's to give.
+        if found != Some(StoreKind::Registry) && !self.state.will_be_pushed(image) {
+            self.tagged(image, None);
+        }
         if let Some(wave) = self.wave.as_mut().filter(|_| !job.is_superseded) {
             wave.build(Outcome {
                 image: image.to_owned(),
                 key: job.is.key,
                 artifact,
+                names: Vec::new(),
                 seconds,
                 pushed: None,
             });
         }
     }
 
-    fn pushed(&mut self, image: String, job: &Job, digest: Option<String>, seconds: f64) {
-        self.state.note_pushed(&image, job, digest);
+    fn pushed(&mut self, image: &str, job: &Job, digest: Option<String>, seconds: f64) {
+        self.state.note_pushed(image, job, digest);
         if let Some(wave) = &mut self.wave {
-            wave.pushed.insert(image.clone());
+            wave.pushed.insert(image.to_owned());
         }
         self.emit(Event::ImagePushed {
-            image,
+            image: image.to_owned(),
             reference: job.reference.clone(),
             seconds,
         });
+        self.tagged(image, None);
+    }
+
+    /// Reports the further names that an image now has.
+    fn tagged(&self, image: &str, seconds: Option<f64>) {
+        let id = self.state.find(image);
+        let names = id.map(|id| self.state.view.also_named(id));
+        if let Some(names) = names.filter(|names| !names.is_empty()) {
+            self.emit(Event::ImageTagged {
+                image: image.to_owned(),
+                names,
+                seconds,
+            });
+        }
     }
 
     fn not_done(
@@ -258,7 +281,7 @@ impl<'r> Engine<'r> {
     ) -> Option<Moved> {
         match &trouble.error {
             BuildError::Cancelled => self.cancelled(image, &job),
-            BuildError::Moved { path } if !job.is_push => {
+            BuildError::Moved { path } if job.task == TaskKind::Build => {
                 return Some(Moved {
                     path: path.clone(),
                     image,
@@ -273,7 +296,7 @@ impl<'r> Engine<'r> {
     }
 
     pub(super) fn cancelled(&mut self, image: String, job: &Job) {
-        if self.state.rules.manner.is_halt_final() && !job.is_push {
+        if self.state.rules.manner.is_halt_final() && job.task == TaskKind::Build {
             self.stop_for_good(&image);
         }
         self.emit(Event::ImageCancelled { image });
@@ -290,10 +313,10 @@ impl<'r> Engine<'r> {
     }
 
     pub(super) fn failed(&mut self, image: &str, job: Job, trouble: JobError, seconds: f64) {
-        let before = if job.is_push {
-            "it is built, but could not be pushed: "
-        } else {
-            ""
+        let before = match job.task {
+            TaskKind::Build => "",
+            TaskKind::Push => "it is built, but could not be pushed: ",
+            TaskKind::Tag => "it is built, but ",
         };
         self.state.note_failed(image, job.is);
         self.report_failure(image, trouble, seconds, before);

@@ -92,6 +92,15 @@ pub enum Event {
         reference: String,
         seconds: f64,
     },
+    /// An image has its further names: in the local store or, if it is pushed, in its registry.
+    ImageTagged {
+        image: String,
+        /// The names, as references.
+        names: Vec<String>,
+        /// How long that took; `None` as part of a build or push.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seconds: Option<f64>,
+    },
     /// An image was brought from its registry.
     ImagePulled {
         image: String,

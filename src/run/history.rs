@@ -70,6 +70,7 @@ impl History {
             Event::ImageFresh { .. }
             | Event::ImageBuilt { .. }
             | Event::ImagePushed { .. }
+            | Event::ImageTagged { .. }
             | Event::ImageFailed { .. }
             | Event::ImageSkipped { .. }
             | Event::ImageCancelled { .. }
@@ -174,6 +175,7 @@ impl History {
             Event::ImageFresh { image, .. } => (image, ImageState::Fresh, None),
             Event::ImageBuilt { image, .. } => (image, ImageState::Built, None),
             Event::ImagePushed { image, .. } => (image, ImageState::Pushed, None),
+            Event::ImageTagged { image, .. } => (image, self.tagged(image), None),
             Event::ImageFailed { image, error, .. } => {
                 (image, ImageState::Failed, Some(harmless(error)))
             }
@@ -304,6 +306,14 @@ impl History {
 
     fn row(&mut self, image: &str) -> &mut Row {
         self.images.entry(image.to_owned()).or_default()
+    }
+
+    /// The state of an image that has its further names: as before, or fresh if nothing else was done about it.
+    fn tagged(&mut self, image: &str) -> ImageState {
+        match self.row(image).state {
+            state @ (ImageState::Built | ImageState::Pushed) => state,
+            _ => ImageState::Fresh,
+        }
     }
 
     fn turn(&mut self, at: f64, image: &str, state: ImageState, note: Option<String>) -> &mut Row {

@@ -13,7 +13,7 @@ use super::claims::Claims;
 use super::log::Emit;
 use super::mailbox::{Ended, Message};
 use super::memory::Records;
-use super::worker::{Identity, Work};
+use super::worker::{Identity, TaskKind, Work};
 use crate::cancel::Cancel;
 use crate::store::Store;
 
@@ -40,7 +40,7 @@ pub(crate) struct Job {
     /// The image's identity when the job was started.
     pub(crate) is: Identity,
     pub(crate) reference: String,
-    pub(crate) is_push: bool,
+    pub(crate) task: TaskKind,
     /// The result is no longer wanted.
     pub(crate) is_superseded: bool,
     cancel: Cancel,
@@ -105,7 +105,7 @@ impl Jobs {
         let job = Job {
             is: work.is.clone(),
             reference: work.view.reference(work.id),
-            is_push: work.push.is_some(),
+            task: work.task.kind(),
             is_superseded: false,
             cancel: work.cancel.clone(),
         };

@@ -9,7 +9,7 @@ use super::board::{Board, Known};
 use super::claims::Left;
 use super::jobs::{Job, Jobs};
 use super::manner::Manner;
-use super::worker::{Built, Identity, Work};
+use super::worker::{Built, Identity, Task, TaskKind, Work};
 use crate::backend::{Artifact, Existence, StoreKind};
 use crate::cancel::Cancel;
 use crate::graph::{Graph, ImageId};
@@ -160,13 +160,14 @@ impl State {
     }
 
     fn known(&self, jobs: &Jobs) -> Known<'_> {
-        let on = |is_push: bool| {
-            let jobs = jobs.iter().filter(move |(_, job)| job.is_push == is_push);
+        let on = |builds: bool| {
+            let is_it = move |job: &Job| (job.task == TaskKind::Build) == builds;
+            let jobs = jobs.iter().filter(move |(_, job)| is_it(job));
             jobs.filter_map(|(name, _)| self.find(name)).collect()
         };
         Known {
-            building: on(false),
-            pushing: on(true),
+            building: on(true),
+            pushing: on(false),
             postponed: self.ids(self.postponed.keys()),
             failed: Cow::Borrowed(&self.failed),
             unreadable: self.view.unreadable.keys().copied().collect(),
@@ -237,7 +238,39 @@ impl State {
             .unwrap_or_default()
     }
 
+    /// What a worker does about an image: builds it, or what is left to be done about it where it exists.
+    fn task(&self, id: ImageId, is_build: bool) -> Task {
+        let action = self.plan.get(id).map(|image| image.action);
+        match action {
+            _ if is_build => Task::Build,
+            Some(Action::Tag) => Task::Tag(self.artifact(id)),
+            _ => Task::Push(self.artifact(id)),
+        }
+    }
+
+    /// The further names that a worker gives with this task, each with the place: after a build those in the local store, after a push
+    /// those in registries, otherwise those that are wrong.
+    fn names_to_give(&self, id: ImageId, task: &Task) -> Vec<(String, StoreKind)> {
+        let facts = &self.facts[id.index()];
+        let owned = |(name, place): (&str, StoreKind)| (name.to_owned(), place);
+        let names = facts.names.iter();
+        let all = |place| names.map(move |name| (name.reference.as_str(), place));
+        match task {
+            Task::Build => all(StoreKind::Local).map(owned).collect(),
+            Task::Tag(_) => facts.misnamed().map(owned).collect(),
+            Task::Push(_) => {
+                let world = &self.view.world;
+                let wrong = facts.misnamed();
+                let wrong = wrong.filter(|(_, place)| *place == StoreKind::Local);
+                let pushed = all(StoreKind::Registry);
+                let pushed = pushed.filter(|(name, _)| world.is_pushed(id, name));
+                wrong.chain(pushed).map(owned).collect()
+            }
+        }
+    }
+
     pub(super) fn work(&self, id: ImageId, is_push: bool, jobs: &Jobs) -> Work {
+        let task = self.task(id, !is_push);
         let bases = self.graph().bases(id).iter();
         let mut dependents = self.graph().dependents(id).iter();
         Work {
@@ -251,7 +284,8 @@ impl State {
             no_cache: self.forced.contains(self.view.name(id)),
             is_base: dependents.any(|dependent| self.plan.builds_it(*dependent)),
             attempts: self.rules.options.attempts.max(1),
-            push: is_push.then(|| self.artifact(id)),
+            names: self.names_to_give(id, &task),
+            task,
             claims: jobs.claims.clone().filter(|_| self.is_shared(id)),
             left: self.returned.get(self.view.name(id)).copied(),
             store: jobs.store.clone(),
@@ -315,6 +349,7 @@ impl State {
             }
             facts.local = present;
             facts.registry = pushes.then_some(Existence::Absent);
+            facts.note_named(StoreKind::Local);
             let is_asked = self.view.asked.contains(&id);
             let left = if pushes && is_asked {
                 Action::Push
@@ -332,8 +367,26 @@ impl State {
             let (key, digest) = (Some(job.is.key.to_string()), digest.unwrap_or_default());
             let size = None;
             facts.registry = Some(Existence::Present { key, digest, size });
+            facts.note_named(StoreKind::Local);
+            facts.note_named(StoreKind::Registry);
             self.plan.settle(id, Action::Fresh);
         }
+    }
+
+    pub(super) fn note_tagged(&mut self, image: &str, job: &Job) {
+        let Some(id) = self.find(image) else { return };
+        let facts = &mut self.facts[id.index()];
+        if facts.key == job.is.key {
+            facts.note_named(StoreKind::Local);
+            facts.note_named(StoreKind::Registry);
+            self.plan.settle(id, Action::Fresh);
+        }
+    }
+
+    /// Whether an image is going to be pushed.
+    pub(super) fn will_be_pushed(&self, image: &str) -> bool {
+        let planned = self.find(image).and_then(|id| self.plan.get(id));
+        planned.is_some_and(|planned| planned.action == Action::Push)
     }
 
     /// The digest of an image in its registry; `None` if unknown.

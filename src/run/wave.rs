@@ -33,10 +33,22 @@ pub struct Outcome {
     pub key: Key,
     /// The image that was built or found.
     pub artifact: Artifact,
+    /// Its further names, as references.
+    pub names: Vec<String>,
     /// Duration of its build in seconds; `None` if it was fresh.
     pub seconds: Option<f64>,
     /// Its digest in the registry; `None` if no push was requested, or if the digest is not known.
     pub pushed: Option<String>,
+}
+
+impl Outcome {
+    /// The same image under its further names.
+    pub(crate) fn also_named(&self) -> impl Iterator<Item = Artifact> {
+        self.names.iter().map(|name| Artifact {
+            reference: name.clone(),
+            ..self.artifact.clone()
+        })
+    }
 }
 
 #[derive(Debug)]

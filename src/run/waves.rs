@@ -168,6 +168,7 @@ impl Engine<'_> {
                 image: name.clone(),
                 key: self.state.view.prints.key(id),
                 artifact: self.state.artifact(id),
+                names: Vec::new(),
                 seconds: None,
                 pushed: None,
             })
@@ -180,6 +181,9 @@ impl Engine<'_> {
         let mut all: Vec<Outcome> = wave.built.values().chain(fresh).cloned().collect();
         for outcome in &mut all {
             outcome.pushed = self.state.pushed_digest(&outcome.image);
+            let id = self.state.find(&outcome.image);
+            let names = id.map(|id| self.state.view.also_named(id));
+            outcome.names = names.unwrap_or_default();
         }
         all.sort_by_key(|outcome| {
             let id = self.state.find(&outcome.image);

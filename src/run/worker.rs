@@ -46,8 +46,9 @@ pub(super) struct Work {
     pub(super) is_base: bool,
     /// Maximum number of attempts, at least 1.
     pub(super) attempts: u32,
-    /// The artifact to push; `None` to build.
-    pub(super) push: Option<Artifact>,
+    pub(super) task: Task,
+    /// The further names to give, each with the place.
+    pub(super) names: Vec<(String, StoreKind)>,
     /// The claims of the run; `None` if nobody else builds this image.
     pub(super) claims: Option<Arc<Claims>>,
     /// Why another runner, to which the image was left, is no longer waited for.
@@ -57,6 +58,33 @@ pub(super) struct Work {
     pub(super) records: Arc<Records>,
     pub(super) emit: Emit,
     pub(super) cancel: Cancel,
+}
+
+/// What a worker does about an image.
+pub(super) enum Task {
+    Build,
+    /// Pushes the artifact.
+    Push(Artifact),
+    /// Gives the artifact its further names.
+    Tag(Artifact),
+}
+
+/// A [`Task`] without its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TaskKind {
+    Build,
+    Push,
+    Tag,
+}
+
+impl Task {
+    pub(super) fn kind(&self) -> TaskKind {
+        match self {
+            Self::Build => TaskKind::Build,
+            Self::Push(_) => TaskKind::Push,
+            Self::Tag(_) => TaskKind::Tag,
+        }
+    }
 }
 
 /// An image version: a failure recorded for one identity says nothing about another.
@@ -80,15 +108,21 @@ pub(super) enum Done {
     Postponed(Box<Watched>),
     /// With the image's digest in the registry, if known.
     Pushed(Option<String>),
+    /// It has its further names.
+    Tagged,
 }
 
 impl Work {
     /// Builds or pushes the image. Also returns the duration in seconds.
     pub(super) fn carry_out(&self) -> (Result<Done, JobError>, f64) {
         let started = Instant::now();
-        let result = guarded(|| match &self.push {
-            None => self.build_in_turn(),
-            Some(artifact) => self.push(artifact).map(Done::Pushed),
+        let result = guarded(|| match &self.task {
+            Task::Build => self.build_in_turn(),
+            Task::Push(artifact) => self.push(artifact).map(Done::Pushed),
+            Task::Tag(artifact) => {
+                let log = self.log(&format!("{}.tag", self.image()))?;
+                self.give_names(artifact, &log).map(|()| Done::Tagged)
+            }
         });
         // The claim on an image that this run built lasts until it is pushed.
         let is_kept = matches!(&result, Ok(Done::Built(built)) if built.found.is_none());
@@ -112,9 +146,11 @@ impl Work {
 
     fn push(&self, artifact: &Artifact) -> Result<Option<String>, JobError> {
         let log = self.log(&format!("{}.push", self.image()))?;
-        let pushed = self.try_often(&log, |job, notes| {
+        let reference = self.view.reference(self.id);
+        let pushed = self.try_often(&reference, &log, |job, notes| {
             self.backend().push(job, artifact, notes, &self.cancel)
         })?;
+        self.give_names(artifact, &log)?;
         let pushed_image = Pushed {
             view: &self.view,
             id: self.id,
@@ -144,6 +180,8 @@ impl Work {
             })?
             .ok_or_else(cancelled)?;
         if let Some(record) = self.built_meanwhile() {
+            let log = self.log(&format!("{}.tag", self.image()))?;
+            self.give_names(&record.artifact, &log)?;
             return Ok(Done::Built(Built {
                 artifact: record.artifact.clone(),
                 record: Some(record),
@@ -163,15 +201,32 @@ impl Work {
         }
         let log = self.log(self.image())?;
         let started = Instant::now();
-        let artifact = self.try_often(&log, |job, notes| {
+        let reference = self.view.reference(self.id);
+        let artifact = self.try_often(&reference, &log, |job, notes| {
             self.backend().build(job, notes, &self.cancel)
         })?;
         let record = self.record(&artifact, started.elapsed().as_secs_f64());
+        // The image is built whatever becomes of its names: the next run only gives these.
+        self.give_names(&artifact, &log)?;
         Ok(Done::Built(Built {
             artifact,
             record,
             found: None,
         }))
+    }
+
+    /// Gives an image that exists its further names.
+    fn give_names(&self, artifact: &Artifact, log: &Log<'_>) -> Result<(), JobError> {
+        for (name, place) in &self.names {
+            self.try_often(name, log, |job, notes| {
+                let backend = self.backend();
+                let given = backend.also_name(job, artifact, *place, notes, &self.cancel);
+                given.map_err(|error| {
+                    error.reworded(|why| format!("the name `{name}` could not be given: {why}"))
+                })
+            })?;
+        }
+        Ok(())
     }
 
     /// Reports an activity that is not a step of the builder.
@@ -226,11 +281,11 @@ impl Work {
 
     fn try_often<T>(
         &self,
+        reference: &str,
         log: &Log<'_>,
         work: impl Fn(&Job<'_>, &dyn Notes) -> Result<T, BuildError>,
     ) -> Result<T, JobError> {
-        let reference = self.view.reference(self.id);
-        let job = self.job(&reference);
+        let job = self.job(reference);
         let (mut attempt, mut before) = (1, String::new());
         loop {
             match work(&job, log) {

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::backend::leaving::{ids, local_only};
+use crate::backend::oci::reference::Reference;
 use crate::diagnostic::Diagnostic;
 use crate::fingerprint::Fingerprints;
 use crate::graph::ImageId;
+use crate::reference;
 use crate::spec::Base;
 use crate::world::World;
 
@@ -23,6 +25,39 @@ pub(super) fn stuck(
             .chain(local(world, prints, id))
     });
     each.collect()
+}
+
+/// The further names of these images that cannot be given where images leave through their registries: the layers are in the image's
+/// registry only.
+pub(super) fn unnameable(
+    world: &World,
+    prints: &Fingerprints,
+    images: impl Iterator<Item = ImageId>,
+) -> Vec<Diagnostic> {
+    let mut mistakes = Vec::new();
+    for id in images.filter(|id| world.backends[id.index()].leaves()) {
+        let image = &world.workspace.images[id.index()];
+        let host = |name: &str| Reference::read(name).map(|name| name.host);
+        let own = host(&world.reference(prints, id));
+        for (at, name) in image.spec.also_tag.iter().enumerate() {
+            let whole = reference::whole(image, name);
+            if host(&whole) == own {
+                continue;
+            }
+            let (id, builder) = (&image.id, world.backends[id.index()].name());
+            let message = format!(
+                "image `{id}` cannot be called `{whole}`: `{builder}` builds it elsewhere, from where it goes to its own registry only"
+            );
+            let mistake = Diagnostic::error("unreachable-name", message)
+                .help("a further name has to be in the registry of the image");
+            let place = image.places.get(&format!("also-tag[{at}]"));
+            mistakes.push(match place {
+                Some(place) => mistake.at(*place, ""),
+                None => mistake,
+            });
+        }
+    }
+    mistakes
 }
 
 /// An image without a registry would be nowhere.

@@ -2,6 +2,7 @@
 //!
 //! Opening a session starts no process and writes no file. Planning queries what exists; only running builds.
 
+mod affected;
 mod choice;
 mod job;
 mod leaving;
@@ -12,6 +13,7 @@ mod mistakes;
 mod nodes;
 mod packages;
 mod prepare;
+mod published;
 mod pull;
 mod refusal;
 mod select;
@@ -23,9 +25,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use crate::backend::table::all as backends;
+pub use affected::{Affected, Cause, Revision, Since};
 pub use locked::{Floating, look_words, remark};
 pub use memory::Recorded;
 pub use prepare::{Obstacle, Wish};
+pub use published::Unpublished;
 pub use pull::PullState;
 pub use refusal::Refusal;
 pub(crate) use select::unselectable;
@@ -43,8 +47,8 @@ pub use crate::fingerprint::Trust;
 use crate::fingerprint::files::Trail;
 use crate::fingerprint::{BadSet, FileReader, Fingerprints};
 use crate::graph::ImageId;
-use crate::manifest::Overrides;
-use crate::plan::{self, Facts, Judgement, Plan, facts};
+use crate::manifest::{self, Instead, Overrides};
+use crate::plan::{self, Action, Facts, Judgement, Plan, facts};
 use crate::process;
 use crate::recipe::Recipe;
 use crate::run::{self, Event, Mailbox, Options, Push, Summary};
@@ -153,7 +157,27 @@ pub struct Kept {
 /// Loads, checks and fingerprints a workspace, reusing `kept` from an earlier examination of the same root. Reports all
 /// errors in the manifests and in the files they name at once, together with the workspace.
 pub fn examine(opening: &Opening<'_>, kept: Option<&Kept>) -> Result<Session, Box<Wrong>> {
-    let mut checked = check::check(opening.manifest, opening.overrides, opening.env);
+    let checked = check::check(opening.manifest, opening.overrides, opening.env);
+    examine_opened(checked, opening, kept)
+}
+
+/// Like [`examine`], with this text as the root manifest: its path in `opening` is where it would be, and need not exist.
+pub fn examine_text(opening: &Opening<'_>, text: &str) -> Result<Session, Box<Wrong>> {
+    let folder = opening.manifest.parent().map(Path::canonicalize);
+    let path = match (folder, opening.manifest.file_name()) {
+        (Some(Ok(folder)), Some(name)) => folder.join(name),
+        _ => opening.manifest.to_owned(),
+    };
+    let instead = Instead::from([(path, text.to_owned())]);
+    let loaded = manifest::load_instead(opening.manifest, opening.overrides, opening.env, &instead);
+    examine_opened(check::loaded(loaded), opening, None)
+}
+
+fn examine_opened(
+    mut checked: Checked,
+    opening: &Opening<'_>,
+    kept: Option<&Kept>,
+) -> Result<Session, Box<Wrong>> {
     let is_other = |kept: &Kept| kept.builder_instance != checked.workspace.builder_instance;
     if kept.is_some_and(is_other) && !checked.diagnostics.iter().any(Diagnostic::is_error) {
         checked.diagnostics.push(mistakes::other_instance());
@@ -313,7 +337,7 @@ impl Session {
         let needed = plan
             .images
             .iter()
-            .filter(|image| image.action != crate::plan::Action::Fresh);
+            .filter(|image| image.action != Action::Fresh);
         let backends = needed
             .map(|image| &self.world.backends[image.id.index()])
             .filter(|backend| names.insert(backend.name()));
@@ -337,6 +361,10 @@ impl Session {
         let builds = || plan.builds().map(|image| image.id);
         let mut forbidden = self.forbidden(builds());
         forbidden.extend(leaving::stuck(&self.world, &self.prints, builds()));
+        let named = plan.images.iter();
+        let named = named.filter(|image| image.action != Action::Fresh);
+        let named = named.map(|image| image.id);
+        forbidden.extend(leaving::unnameable(&self.world, &self.prints, named));
         if forbidden.is_empty() {
             return Ok(());
         }

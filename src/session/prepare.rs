@@ -85,7 +85,8 @@ impl Session {
     ) -> Result<Planned, Obstacle> {
         let spec = |id: ImageId| self.world.spec(id);
         let is_wanted = matches!(wish.push, Push::Each | Push::AllOrNothing);
-        if is_wanted && !asked.iter().any(|id| spec(*id).registry.is_some()) {
+        let has_registry = asked.iter().any(|id| spec(*id).registry.is_some());
+        if is_wanted && !asked.is_empty() && !has_registry {
             return Err(Obstacle::NoRegistry);
         }
         if wish.is_locked {

@@ -268,7 +268,7 @@ fn stand(facts: &Facts) -> Option<PullState> {
 }
 
 /// The digest of an image that its registry has with its current key.
-fn there(facts: &Facts) -> Option<&str> {
+pub(super) fn there(facts: &Facts) -> Option<&str> {
     match &facts.registry {
         Some(found @ Existence::Present { digest, .. }) if found.has(&facts.key) => Some(digest),
         _ => None,

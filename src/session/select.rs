@@ -9,7 +9,7 @@ use crate::spec::WorkspacePath;
 /// The images that a command is to work on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Ids, groups, globs, `base...`, `...train`, `!x`. If empty or only exclusions, they apply to the default selection.
+    /// Ids, groups, globs, directories from the root, `base+`, `+train`, `!x`. If empty or only exclusions, they apply to the default selection.
     pub words: Vec<String>,
     /// The directory whose images, including those of its subdirectories, are the default selection. At the root it is the
     /// group `default`, if there is one.
@@ -48,7 +48,7 @@ impl Session {
         let start = match self.start(selection) {
             Start::All => self.world.graph.ids().collect(),
             Start::Group => self.world.graph.groups()[DEFAULT_GROUP].clone(),
-            Start::Folder(folder) => self.below(&folder),
+            Start::Folder(folder) => self.world.graph.below(&folder),
         };
         let chosen = self.world.graph.select(start, &selection.words);
         chosen.map_err(|unknown| {
@@ -69,18 +69,10 @@ impl Session {
         }
     }
 
-    /// The images declared in a directory or below it.
-    fn below(&self, folder: &WorkspacePath) -> BTreeSet<ImageId> {
-        let images = &self.world.workspace.images;
-        let ids = self.world.graph.ids();
-        ids.filter(|id| images[id.index()].folder.is_at_or_below(folder))
-            .collect()
-    }
-
     /// The directory, or its nearest ancestor, that has images in it or below it.
     pub fn nearest_with_images(&self, folder: &WorkspacePath) -> WorkspacePath {
         let mut folder = folder.clone();
-        while folder != WorkspacePath::ROOT && self.below(&folder).is_empty() {
+        while folder != WorkspacePath::ROOT && self.world.graph.below(&folder).is_empty() {
             folder = folder.parent();
         }
         folder

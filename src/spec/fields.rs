@@ -7,7 +7,7 @@ use super::ImageSpec;
 use super::path::GivenPath;
 use super::rules::{self, Refused, ValueRule};
 use crate::suggest::closest;
-use FieldKind::{List, Map, Path, Text, Words};
+use FieldKind::{List, Map, Path, Ports, Shell, Text, Words};
 use rules::any;
 
 pub(crate) struct Field {
@@ -28,8 +28,14 @@ pub(crate) enum FieldKind {
     Path(Slot<Option<GivenPath>>),
     /// A list given as one value, possibly empty; replaces.
     Words(Slot<Option<Vec<String>>>),
+    /// A list given as one value, not empty; replaces.
+    Shell(Slot<Option<Vec<String>>>),
+    /// How containers are checked; replaces.
+    Healthcheck,
     /// A list of strings; appends.
     List(Slot<Vec<String>>),
+    /// A list of ports, which may be written as numbers; appends.
+    Ports(Slot<Vec<String>>),
     /// A map from names to strings, with the rule for its values; merges.
     Map(Slot<Vec<(String, String)>>, ValueRule),
     /// At least one platform; replaces.
@@ -92,7 +98,7 @@ impl FieldKind {
     pub(crate) fn appends(self) -> bool {
         matches!(
             self,
-            Self::List(_) | Self::Copies | Self::Mounts | Self::Steps
+            Self::List(_) | Self::Ports(_) | Self::Copies | Self::Mounts | Self::Steps
         )
     }
 }
@@ -144,21 +150,31 @@ static FIELDS: &[Field] = &[
     field("user", Text(slot!(user)), rules::user, &[]),
     field("workdir", Text(slot!(workdir)), rules::absolute, &["working-dir", "workingdir"]),
     field("labels", Map(slot!(labels), any), rules::label_name, &["label"]),
+    field("expose", Ports(slot!(expose)), rules::ports, &["ports", "port"]),
+    field("volume", List(slot!(volume)), rules::volume, &["volumes"]),
+    field("healthcheck", FieldKind::Healthcheck, rules::health_line, &["health", "health-check"]),
+    field("stop-signal", Text(slot!(stop_signal)), rules::stop_signal, &["stopsignal"]),
+    field("shell", Shell(slot!(shell)), rules::shell_word, &[]),
     field("tag-format", Text(slot!(tag_format)), rules::check_tag_format, &["tag"]),
+    field("also-tag", List(slot!(also_tag)), rules::also_tag, &["tags", "also-tags"]),
     field("compression", Text(slot!(compression)), rules::compression, &[]),
     field("cache-from", List(slot!(cache_from)), rules::build_cache, &[]),
     field("cache-to", List(slot!(cache_to)), rules::build_cache, &["cache"]),
+    field("attest", Map(slot!(attest), rules::attestation), rules::attestation_kind, &["attestations"]),
     field("conda-packages", List(slot!(conda_packages)), rules::conda_package, &["conda"]),
     field("conda-channels", List(slot!(conda_channels)), rules::conda_channel, &["channels"]),
     field("cuda", Text(slot!(cuda)), rules::number, &[]),
     field("cudnn", Text(slot!(cudnn)), rules::number, &[]),
     field("source-root", Path(slot!(source_root)), any, &["source"]),
     field("source-copy-mode", FieldKind::CopyMode, rules::copy_mode, &["copy-mode"]),
+    field("source-files", List(slot!(source_files)), rules::file_below, &[]),
     field("pip-secret-mounts", FieldKind::Mounts, rules::line, &[]),
     field("secret", FieldKind::Secrets, rules::secret_id, &["secrets"]),
     field("steps", FieldKind::Steps, any, &[]),
     field("dockerfile", FieldKind::Dockerfile, rules::line, &["build"]),
     field("flytekit", Text(slot!(flytekit)), rules::flytekit_version, &[]),
+    field("flytekit-id", Text(slot!(flytekit_id)), rules::flytekit_id, &[]),
+    field("flytekit-python", Text(slot!(flytekit_python)), rules::python_version, &[]),
     field("runtime-packages", List(slot!(runtime_packages)), rules::requirement, &[]),
     field("registry-config", Path(slot!(registry_config)), any, &[]),
     field("builder-options", Map(slot!(builder_options), any), rules::option_name, &["options"]),

@@ -5,6 +5,7 @@
 
 use super::ImageSpec;
 use super::build::{OwnDockerfile, OwnStep, PipSecretMount, Secret, SecretFile, put, put_secret};
+use super::health::Healthcheck;
 use super::parts::{Base, Copy, Debian, SourceCopyMode};
 use super::path::GivenPath;
 
@@ -99,10 +100,16 @@ impl ImageSpec {
         with_workdir: workdir;
         /// Sets the format of the tag; `{spec_hash}` stands for the tag derived from the image's key.
         with_tag_format: tag_format;
+        /// Sets the signal that asks containers to stop, such as `SIGINT`.
+        with_stop_signal: stop_signal;
         /// Sets how layers are compressed: `gzip`, `gzip-single` or `zstd`.
         with_compression: compression;
         /// Makes the image compatible with this version of flytekit: sets its tag, user and environment.
         with_flytekit: flytekit;
+        /// Sets flytekit's id of the spec, if it is not the one that imgspec computes.
+        with_flytekit_id: flytekit_id;
+        /// Installs this version of Python, which flytekit's tag does not include.
+        with_flytekit_python: flytekit_python;
     }
 
     lists! {
@@ -120,10 +127,18 @@ impl ImageSpec {
         with_pip_extra_index_urls: pip_extra_index_url;
         /// Adds shell commands.
         with_commands: commands;
+        /// Adds ports that containers listen on, such as `8080`, `53/udp` or `8000-8010`.
+        with_expose: expose;
+        /// Adds mount points of volumes.
+        with_volumes: volume;
+        /// Adds further names: tags of the image's own repository, or whole references.
+        with_also_tags: also_tag;
         /// Adds caches of build steps to read: references in registries, or `auto` for the one in the image's repository.
         with_cache_from: cache_from;
         /// Adds caches of build steps to write and to read.
         with_cache_to: cache_to;
+        /// Copies only these files of the source root.
+        with_source_files: source_files;
         /// Adds packages that flytekit installs when a container starts.
         with_runtime_packages: runtime_packages;
     }
@@ -133,6 +148,8 @@ impl ImageSpec {
         with_env: env;
         /// Sets a label.
         with_label: labels;
+        /// Asks for an attestation, `provenance` (`min` or `max`) or `sbom` (`default`, or the image of a scanner).
+        with_attestation: attest;
         /// Sets an option of the builder.
         with_builder_option: builder_options;
         /// Sets a helper image, `uv-image` or `micromamba-image`.
@@ -238,6 +255,18 @@ impl ImageSpec {
     /// Sets the default command; an empty one clears the base's.
     pub fn with_cmd<T: Into<String>>(mut self, words: impl IntoIterator<Item = T>) -> Self {
         self.cmd = Some(words.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets what runs command lines: commands are appended to these words.
+    pub fn with_shell<T: Into<String>>(mut self, words: impl IntoIterator<Item = T>) -> Self {
+        self.shell = Some(words.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Sets how running containers are checked.
+    pub fn with_healthcheck(mut self, check: Healthcheck) -> Self {
+        self.healthcheck = Some(check);
         self
     }
 

@@ -17,7 +17,8 @@ impl Drawing {
             let planned = graph.find(&node.name).and_then(|id| plan.get(id));
             let action = planned.map_or(Action::Fresh, |planned| planned.action);
             node.state = Some(match action {
-                Action::Fresh => State::Fresh,
+                // What it lacks is only names, which its note tells.
+                Action::Fresh | Action::Tag => State::Fresh,
                 Action::Push => State::Push,
                 Action::Build => State::Build,
             });

@@ -58,9 +58,7 @@ impl Bench {
     /// Builds an image whose `/mark` contains this word; returns its id. The label makes the image this test's alone:
     /// tests that run at the same time would otherwise share one id, and no test could remove it.
     fn make(&self, reference: &str, content: &str, more: &[&str]) -> String {
-        let text = format!(
-            "FROM busybox:1.36\nLABEL of={reference}\nRUN echo {content} > /mark\n"
-        );
+        let text = format!("FROM busybox:1.36\nLABEL of={reference}\nRUN echo {content} > /mark\n");
         self.sandbox.write("../make/Dockerfile", &text);
         let folder = self.sandbox.path("../make").display().to_string();
         let head = [

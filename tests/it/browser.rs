@@ -37,7 +37,7 @@ pub(crate) fn in_graphviz(drawing: &str) -> Option<Result<String, String>> {
 }
 
 /// The output of a program that gets this input, or its errors: Graphviz also warns of what it does not understand.
-fn fed(command: &mut Command, input: &str) -> Result<String, String> {
+pub(crate) fn fed(command: &mut Command, input: &str) -> Result<String, String> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -12,7 +12,7 @@ image "x" { base-image "scratch" }
 image "y" { base-image image="x" }
 "#;
 
-fn events(ran: &Ran) -> Vec<serde_json::Value> {
+pub(crate) fn events(ran: &Ran) -> Vec<serde_json::Value> {
     ran.stderr
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
@@ -225,4 +225,36 @@ fn jobs_are_at_most_what_was_asked_for() {
         most = most.max(running);
     }
     assert_eq!(most, 3);
+}
+
+#[test]
+fn only_the_named_files_of_a_source_root_are_copied() {
+    let sandbox = Sandbox::with(&[
+        (
+            "imgspec.kdl",
+            "image \"app\" { source-root \"src\"; source-files \"a.py\" \"lib/c.py\" }\n",
+        ),
+        (".dockerignore", "**/c.py\n"),
+        ("src/a.py", "the first"),
+        ("src/b.py", "the second"),
+        ("src/lib/c.py", "the third"),
+    ]);
+    let received = sandbox.path("received").to_string_lossy().into_owned();
+    let sandbox = sandbox.env("IMGSPEC_FAKE_RECEIVED", &received);
+    sandbox.build(&[]).success();
+    let received = sandbox.read("received");
+    assert!(
+        received.contains("the first") && received.contains("the third"),
+        "{received}"
+    );
+    assert!(!received.contains("the second"), "{received}");
+    sandbox.write("src/b.py", "another second");
+    assert_eq!(sandbox.plan(&[]), ["app fresh"]);
+    sandbox.write("src/lib/c.py", "another third");
+    assert!(sandbox.plan(&[])[0].contains("src/lib/c.py"), "a named one");
+    let missing = sandbox
+        .read("imgspec.kdl")
+        .replace("lib/c.py", "nowhere.py");
+    sandbox.write("imgspec.kdl", &missing);
+    sandbox.run(&["check"]).code(2).says("src/nowhere.py");
 }

@@ -41,7 +41,7 @@ fn shells_complete_images_and_fields_from_the_manifest() {
             "{shell}"
         );
         assert_eq!(completed(&["set", "a"]), ["app"]);
-        assert_eq!(completed(&["tag", "...b"]), ["...base"]);
+        assert_eq!(completed(&["tag", "+b"]), ["+base"]);
         assert_eq!(completed(&["explain", ""])[..2], ["base", "app"]);
         assert_eq!(completed(&["-C", "deep", "explain", "b"]), ["base"]);
         assert_eq!(completed(&["-C", "other", "explain", "o"]), ["over-there"]);

@@ -47,7 +47,7 @@ fn a_group_is_selected_where_ids_are() {
     assert_eq!(sandbox.built(), ["base", "serve-a", "serve-b"]);
     assert_eq!(tagged(&sandbox, &["services"]), ["serve-a", "serve-b"]);
     assert_eq!(
-        tagged(&sandbox, &["...services"]),
+        tagged(&sandbox, &["+services"]),
         ["base", "serve-a", "serve-b"]
     );
     assert_eq!(
@@ -122,4 +122,40 @@ fn the_lock_of_a_group_is_renewed() {
     let ran = sandbox.run(&["lock", "--update", "services", "--builder", "fake"]);
     assert!(!ran.stderr.contains("no image matches"), "{}", ran.stderr);
     assert!(!ran.stderr.contains("`services`"), "{}", ran.stderr);
+}
+
+#[test]
+fn directories_and_both_sides_of_an_image_are_selected_from_wherever_one_is() {
+    let sandbox = workspace();
+    sandbox.write("docs/deep/x", "");
+    assert_eq!(tagged(&sandbox, &["docs/"]), ["docs"]);
+    assert_eq!(tagged(&sandbox, &["-C", "docs", "."]), ["docs"]);
+    assert_eq!(
+        tagged(&sandbox, &["-C", "docs/deep", "../..", "!../", "!serve-*"]),
+        ["base", "train"]
+    );
+    assert_eq!(tagged(&sandbox, &["+train"]), ["base", "train"]);
+    assert_eq!(
+        tagged(&sandbox, &["base+", "!+train"]),
+        ["serve-a", "serve-b"]
+    );
+    for (outside, said) in [
+        ("docs/none/", "./docs/none"),
+        ("../..", "../.."),
+        ("/tmp", "/tmp"),
+    ] {
+        sandbox
+            .run(&["tag", outside])
+            .code(2)
+            .says(&format!("no image matches `{said}`"));
+    }
+    sandbox
+        .run(&["tag", "base..."])
+        .code(2)
+        .says("did you mean `base+`?");
+    sandbox.write(
+        "docs/imgspec.kdl",
+        "image \"docs\" { base-image \"debian:bookworm-slim\"; }\ngroup \"written\" { images \".\" \"+train\"; }\n",
+    );
+    assert_eq!(tagged(&sandbox, &["written"]), ["base", "train", "docs"]);
 }

@@ -103,6 +103,15 @@ impl Sandbox {
         ran
     }
 
+    /// Runs a command with this text as its standard input.
+    #[track_caller]
+    pub(crate) fn fed(&self, text: &str, arguments: &[&str]) -> Ran {
+        let file = self.folder.path().join("standard-input");
+        std::fs::write(&file, text).expect("a file");
+        let input = std::fs::File::open(&file).expect("a file");
+        Ran::of(self.command(arguments).stdin(input))
+    }
+
     /// For commands that must not wait: killed, failing the test, if they take long.
     #[track_caller]
     pub(crate) fn run_soon(&self, arguments: &[&str]) -> Ran {

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::sandbox::{SandboxError, Status};
-use super::stage::{Stage, everyone};
+use super::stage::{Stage, builder, everyone, told_to_builder};
 use crate::cancel::Cancel;
 use crate::process::Stream;
 
@@ -110,8 +110,7 @@ fn a_cancel_ends_it_at_once(stage: &mut Stage) {
 }
 
 fn the_death_of_the_builder_ends_it(stage: &mut Stage) {
-    const TURN: &str = "IMGSPEC_TEST_BUILDER";
-    if let Some(cache) = std::env::var_os(TURN) {
+    if let Some(cache) = told_to_builder() {
         stage.mounts.push(super::sandbox::Mount::Cache {
             directory: cache.into(),
             target: "/cache".into(),
@@ -121,14 +120,7 @@ fn the_death_of_the_builder_ends_it(stage: &mut Stage) {
     }
     let cache = stage.path("cache");
     fs::create_dir(&cache).unwrap();
-    // This very test once more, as a builder that is killed.
-    let name = std::thread::current().name().unwrap().to_owned();
-    let mut builder = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([&name, "--exact"])
-        .env(TURN, &cache)
-        .env("TMPDIR", stage.path("."))
-        .spawn()
-        .unwrap();
+    let mut builder = builder(stage, &cache).spawn().unwrap();
     let beat = || fs::read_to_string(cache.join("beat")).unwrap_or_default();
     let until = Instant::now() + Duration::from_secs(30);
     while beat().is_empty() && Instant::now() < until {

@@ -28,6 +28,8 @@ mod backend {
     mod forbidden;
     #[path = "../../tests/sandbox/isolation.rs"]
     mod isolation;
+    #[path = "../../tests/sandbox/nursery.rs"]
+    mod nursery;
     #[path = "../../tests/sandbox/overlay.rs"]
     mod overlay;
     #[path = "../../tests/sandbox/owners.rs"]
@@ -68,7 +70,7 @@ fn each_end_and_each_escape_is_a_row_of_the_page_about_reliability() {
             .map(str::to_owned)
             .collect::<std::collections::BTreeSet<_>>()
     };
-    for file in ["ends", "escapes"] {
+    for file in ["ends", "escapes", "nursery"] {
         let text = read(&format!("tests/sandbox/{file}.rs"));
         let tests = text.lines().filter_map(|line| {
             let name = line

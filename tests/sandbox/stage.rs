@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::sandbox::{self, Bounds, Exit, Ids, Mount, Network, Run, SandboxError, Status};
 use crate::cancel::Cancel;
@@ -46,6 +47,55 @@ pub(super) fn as_root(test: fn(&mut Stage)) {
     } else {
         eprintln!("SKIPPED: only root can see what root can do");
     }
+}
+
+/// Says to a test that its process is the builder.
+const BUILDER: &str = "IMGSPEC_TEST_BUILDER";
+
+/// What a test was told if its process is a builder that it started itself.
+pub(super) fn told_to_builder() -> Option<std::ffi::OsString> {
+    std::env::var_os(BUILDER)
+}
+
+/// This very test once more, in a process of its own, which is told something.
+pub(super) fn builder(stage: &Stage, told: impl AsRef<std::ffi::OsStr>) -> Command {
+    let name = std::thread::current().name().unwrap().to_owned();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args([&name, "--exact", "--nocapture"])
+        .env(BUILDER, told)
+        .env("TMPDIR", stage.path("."));
+    command
+}
+
+/// The processes that a process has started and that have not ended, by number.
+pub(super) fn children(parent: u32) -> Vec<u32> {
+    let numbers = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let name = entry.unwrap().file_name();
+        name.to_str()?.parse::<u32>().ok()
+    });
+    numbers
+        .filter(|it| state(*it).is_some_and(|(state, of)| of == parent && state != 'Z'))
+        .collect()
+}
+
+/// The state of a process, and who has started it.
+fn state(process: u32) -> Option<(char, u32)> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // After the name, which may have anything in it.
+    let (_, rest) = text.rsplit_once(") ")?;
+    let mut words = rest.split(' ');
+    Some((words.next()?.chars().next()?, words.next()?.parse().ok()?))
+}
+
+/// Waits until a process has ended; `false` if that takes more than a second.
+pub(super) fn has_ended(process: u32) -> bool {
+    let until = Instant::now() + Duration::from_secs(1);
+    let is_there = || state(process).is_some_and(|(state, _)| state != 'Z');
+    while is_there() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    !is_there()
 }
 
 /// Runs a test in this process if it is its turn, else starts it once more as an ordinary user.

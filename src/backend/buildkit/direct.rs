@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bollard_buildkit_proto::moby::buildkit::v1::{Exporter, SolveRequest};
 
+use super::attest;
 use super::caches::Caches;
 use super::connection::random;
 use super::options;
@@ -151,6 +152,7 @@ fn attributes(request: &Request<'_>, proxies: &[(String, String)]) -> HashMap<St
             attributes.insert(name.to_owned(), value);
         }
     }
+    attributes.extend(attest::attributes(&recipe.wishes));
     attributes
 }
 

@@ -4,6 +4,7 @@
 //! runs.
 
 pub(crate) mod address;
+pub(crate) mod attest;
 pub(crate) mod caches;
 mod client;
 mod connection;

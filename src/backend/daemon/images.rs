@@ -8,7 +8,7 @@ use crate::asking::Asker;
 use crate::backend::buildkit::passing;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::registry;
-use crate::backend::{Artifact, BuildError, Job};
+use crate::backend::{Artifact, BuildError, Job, StoreKind};
 use crate::cancel::Cancel;
 use crate::process::{Output, Stream};
 
@@ -126,6 +126,29 @@ impl Daemon {
         let why = said.err.trim().to_owned();
         let is_transient = passing::is_passing(&why);
         Err(BuildError::of(why, is_transient))
+    }
+
+    /// Gives an image of the local store, or of a registry, the further name that the job has.
+    pub(crate) fn also_name(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        place: StoreKind,
+        asker: Asker<'_>,
+    ) -> Result<(), BuildError> {
+        let name = job.reference;
+        if place == StoreKind::Registry {
+            let names = (artifact.reference.as_str(), name);
+            let given = registry::retag(names, &self.registries(), asker.cancel());
+            if given.map_err(|error| error.of_image(name))? {
+                return Ok(());
+            }
+        }
+        self.name(&artifact.digest, name, asker)?;
+        if place == StoreKind::Registry {
+            self.push(name, asker)?;
+        }
+        Ok(())
     }
 
     /// Removes a name; the image stays if it has another.

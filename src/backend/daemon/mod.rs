@@ -149,10 +149,21 @@ impl Daemon {
 
     /// Why its builds cannot leave their steps in caches of registries; `None` if they can, or if it does not answer.
     pub(crate) fn keeps_no_caches(&self) -> Option<String> {
+        self.has_classic_store("cannot write caches to registries (it can read them)")
+    }
+
+    /// Why its images have no attestations; `None` if they can have some, or if it does not answer.
+    pub(crate) fn keeps_no_attestations(&self) -> Option<String> {
+        self.has_classic_store("keeps no attestations")
+    }
+
+    fn has_classic_store(&self, lacks: &str) -> Option<String> {
         let engine = self.engine(Asker::silent()).ok()?;
-        let why = "Docker's classic image store cannot write caches to registries (it can read them): switch the daemon to the containerd \
-            image store (`\"features\": {\"containerd-snapshotter\": true}` in daemon.json)";
-        (!engine.info.containerd_store).then(|| why.to_owned())
+        let why = format!(
+            "Docker's classic image store {lacks}: switch the daemon to the containerd image store \
+             (`\"features\": {{\"containerd-snapshotter\": true}}` in daemon.json)"
+        );
+        (!engine.info.containerd_store).then_some(why)
     }
 
     /// What is known about the daemon, queried once. Only success is remembered: a daemon may be starting up.

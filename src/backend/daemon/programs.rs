@@ -9,9 +9,9 @@ use std::process::Command;
 
 use super::engine::{Buildx, EngineInfo, NoEngine};
 use super::{Daemon, broken_off};
-use crate::backend::buildkit::failure;
 use crate::backend::buildkit::progress::{Form, Progress};
 use crate::backend::buildkit::request::Request;
+use crate::backend::buildkit::{attest, failure};
 use crate::backend::dockerfile::Described;
 use crate::backend::dockerfile::stage::stage;
 use crate::backend::oci::name::Digest;
@@ -111,8 +111,10 @@ impl Daemon {
                 Form::Plain => "--progress=plain",
             });
         if buildx.has_attestations() {
-            // Attestations contain times, so the same image would get another digest with every build (moby#48391).
-            command.args(["--provenance=false", "--sbom=false"]);
+            // Attestations contain times, so the same image would get another digest with every build (moby#48391):
+            // none is made that nobody asked for.
+            let unasked = attest::unasked(&job.recipe.wishes);
+            command.args(unasked.map(|kind| format!("--{kind}=false")));
         }
         if std::env::var_os("GOGC").is_none() {
             // It runs for a single build: less garbage collection saves a fifth of its time.

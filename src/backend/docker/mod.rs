@@ -6,14 +6,14 @@ mod way;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::buildkit::options;
+use super::buildkit::{attest, options};
 use super::daemon::{DOCKER, locked_digests};
 pub use super::dockerfile::Described;
 use super::dockerfile::{self, Called, stage::stage};
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, Claimant, CleanUp, Cleaned, DEBIAN,
-    Existence, Job, Memory, Notes, Outsider, Resolved, Unplaced, Unresolved, Unsupported, Wanted,
-    context, labels,
+    Existence, Job, Memory, Notes, Outsider, Resolved, StoreKind, Unplaced, Unresolved,
+    Unsupported, Wanted, context, labels,
 };
 use crate::asking::Asker;
 use crate::cancel::Cancel;
@@ -75,7 +75,9 @@ impl Backend for Docker {
             field: "cache-to".to_owned(),
             why,
         });
-        refused.into_iter().collect()
+        let attestations = self.attests_nothing(recipe);
+        let attestations = attestations.and_then(|why| attest::refused(&recipe.wishes, &why));
+        refused.into_iter().chain(attestations).collect()
     }
 
     /// Refers to bases of the workspace by their references; a build uses private names of the same images instead.
@@ -150,6 +152,21 @@ impl Backend for Docker {
         context::drop_scratch(job);
         let (digest, size) = built?;
         Ok(job.artifact(self.name(), digest, size))
+    }
+
+    fn also_name(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        place: StoreKind,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        let asker = Asker::build(notes, cancel);
+        if self.is_leaving() {
+            return self.leaving.also_name(job, artifact, asker);
+        }
+        self.daemon.also_name(job, artifact, place, asker)
     }
 
     fn push(

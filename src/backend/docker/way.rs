@@ -11,6 +11,7 @@ use crate::backend::daemon::{Daemon, Instance, NoEngine};
 use crate::backend::elsewhere::{Builders, Elsewhere};
 use crate::backend::leaving::{self, Leaving};
 use crate::backend::{Artifact, BuildError, Job};
+use crate::recipe::Recipe;
 
 /// The backend that builds with Docker.
 #[derive(Debug)]
@@ -106,6 +107,24 @@ impl Docker {
             Way::Daemon => false,
             Way::Pool(_) => true,
             Way::Instance(_) | Way::Nowhere(_) => self.elsewhere.pushes,
+        }
+    }
+
+    /// Why no attestations of this build can be kept; `None` if they can, or if none are asked for.
+    pub(super) fn attests_nothing(&self, recipe: &Recipe) -> Option<String> {
+        if recipe.wishes.attest.is_empty() {
+            return None;
+        }
+        match self.way() {
+            Way::Daemon => self.daemon.keeps_no_attestations(),
+            Way::Pool(pool) => pool.joins(recipe).then(|| {
+                "what several nodes build for several platforms is joined without attestations: name one node, or one platform"
+                    .to_owned()
+            }),
+            Way::Instance(_) if !self.is_leaving() => Some(
+                "an image that a builder of buildx hands to the daemon loses them: push it (`--push`)".to_owned(),
+            ),
+            Way::Instance(_) | Way::Nowhere(_) => None,
         }
     }
 

@@ -7,7 +7,7 @@ use super::stage::{CONTEXT, DOCKERFILE, named_context};
 use super::{Dockerfile, quote};
 use crate::backend::Job;
 use crate::backend::buildkit::caches::Caches;
-use crate::backend::buildkit::options;
+use crate::backend::buildkit::{attest, options};
 use crate::recipe::StepSecret;
 
 /// A build of a Dockerfile whose files have been written, as `docker build` and bake files describe it.
@@ -31,6 +31,8 @@ pub struct Described {
     pub cache_from: Vec<String>,
     /// The caches in registries that it writes.
     pub cache_to: Vec<String>,
+    /// The attestations that it makes, as buildx describes them.
+    pub attest: Vec<String>,
     /// The secrets that its steps receive.
     pub secrets: Vec<StepSecret>,
 }
@@ -61,6 +63,7 @@ impl Described {
             options: job.recipe.wishes.options.clone(),
             cache_from: caches.reads().collect(),
             cache_to: caches.writes().collect(),
+            attest: attest::described(&job.recipe.wishes),
             secrets: job.recipe.secrets.clone(),
         }
     }
@@ -104,6 +107,9 @@ impl Described {
         }
         for cache in &self.cache_to {
             words.extend(["--cache-to".into(), cache.into()]);
+        }
+        for attestation in &self.attest {
+            words.extend(["--attest".into(), attestation.into()]);
         }
         words.extend(["--file".into(), directory.join(DOCKERFILE).into()]);
         words.push(directory.join(CONTEXT).into());

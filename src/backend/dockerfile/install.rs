@@ -11,7 +11,7 @@ pub(super) use python::{PYTHON_PATH, PYTHON_SOURCES, VENV_PATH, lock, locked, pi
 
 use crate::backend::conda;
 use crate::backend::steps::{ACCOUNT_SCRIPT, APT_CACHES, apt_script};
-use crate::recipe::{CONDA_HOME, Conda};
+use crate::recipe::{CONDA_HOME, Conda, Config};
 pub(super) use run::Run;
 use run::cache;
 
@@ -29,8 +29,8 @@ pub(super) fn account(name: &str) -> Run {
     Run::script(ACCOUNT_SCRIPT, "account", [name])
 }
 
-pub(super) fn command(command: &str) -> Run {
-    Run::new(["/bin/sh", "-c", command])
+pub(super) fn command(command: &str, config: &Config) -> Run {
+    Run::new(config.run(command))
 }
 
 /// Puts conda's commands first in PATH, whatever PATH the base has.

@@ -16,9 +16,10 @@ use crate::backend::steps::{StepName, base_name, cache_scope, main_file, one_lin
 use crate::backend::{BuildError, Job, context, labels, pinned};
 use crate::fingerprint::Files;
 use crate::recipe::{
-    ContextSource, CopySource, CopyStep, DockerfileRecipe, Recipe, Step, familiar,
+    ContextSource, CopySource, CopyStep, DockerfileRecipe, Healthcheck, Recipe, Step, familiar,
+    time_words,
 };
-use crate::spec::{Base, SecretStep};
+use crate::spec::{Base, HealthTest, SecretStep};
 pub(crate) use called::Called;
 pub use described::Described;
 
@@ -259,7 +260,7 @@ impl<'a> Writer<'a> {
             Step::Copy(copy) => self.copy(copy),
             Step::Run { command } => {
                 self.numbered(format!("commands: {}", one_line(command)), false);
-                let run = install::command(command).given(recipe, SecretStep::Run);
+                let run = install::command(command, &recipe.config).given(recipe, SecretStep::Run);
                 self.line(run.line());
             }
         }
@@ -306,9 +307,30 @@ impl<'a> Writer<'a> {
         if let Some(user) = &config.user {
             self.line(format!("USER {}", quote::word(user)));
         }
+        self.runtime();
         for (name, value) in labels::of(self.job) {
             let (name, value) = (quote::word(&name), quote::word(&value));
             self.line(format!("LABEL {name}={value}"));
+        }
+    }
+
+    /// Ports, volumes and the like; what is written unquoted has passed rules that leave nothing to quote.
+    fn runtime(&mut self) {
+        let config = &self.job.recipe.config;
+        if !config.expose.is_empty() {
+            self.line(format!("EXPOSE {}", config.expose.join(" ")));
+        }
+        if !config.volumes.is_empty() {
+            self.line(format!("VOLUME {}", quote::paths(&config.volumes)));
+        }
+        if let Some(signal) = &config.stop_signal {
+            self.line(format!("STOPSIGNAL {signal}"));
+        }
+        if let Some(shell) = &config.shell {
+            self.line(format!("SHELL {}", quote::exec(shell)));
+        }
+        if let Some(check) = &config.healthcheck {
+            self.line(healthcheck(check));
         }
     }
 
@@ -320,6 +342,21 @@ impl<'a> Writer<'a> {
 
     fn platforms(&self) -> String {
         self.job.recipe.platforms.join("-").replace('/', "-")
+    }
+}
+
+fn healthcheck(check: &Healthcheck) -> String {
+    let mut line = "HEALTHCHECK".to_owned();
+    for (name, time) in check.times() {
+        let _ = write!(line, " --{name}={}", time_words(time));
+    }
+    if let Some(retries) = check.retries {
+        let _ = write!(line, " --retries={retries}");
+    }
+    match &check.test {
+        HealthTest::Off => line + " NONE",
+        HealthTest::CommandLine(text) => format!("{line} CMD {text}"),
+        HealthTest::Program(words) => format!("{line} CMD {}", quote::exec(words)),
     }
 }
 

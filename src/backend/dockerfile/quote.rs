@@ -38,7 +38,7 @@ pub(crate) fn needs_newline(text: &str) -> bool {
     text.contains('\n')
 }
 
-/// The JSON form of RUN, CMD and ENTRYPOINT, which takes every argument literally.
+/// The JSON form of RUN, CMD, ENTRYPOINT, SHELL and HEALTHCHECK, which takes every argument literally.
 pub(crate) fn exec<S: AsRef<str>>(arguments: impl IntoIterator<Item = S>) -> String {
     let arguments = arguments
         .into_iter()
@@ -49,6 +49,11 @@ pub(crate) fn exec<S: AsRef<str>>(arguments: impl IntoIterator<Item = S>) -> Str
 /// The JSON form of COPY, whose paths are expanded as words; the source is also a pattern.
 pub(crate) fn copy(source: &str, target: &str) -> String {
     exec([expanded(&pattern(source)), expanded(target)])
+}
+
+/// The JSON form of VOLUME, whose paths are expanded as words.
+pub(crate) fn paths(paths: &[String]) -> String {
+    exec(paths.iter().map(|path| expanded(path)))
 }
 
 /// Escapes a text so that word expansion restores it.

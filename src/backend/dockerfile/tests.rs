@@ -142,7 +142,7 @@ fn every_step_has_its_instruction_and_its_words() {
         cmd: Some(Vec::new()),
         user: Some("app".into()),
         labels: vec![("org.opencontainers.image.title".into(), "Train".into())],
-        compression: None,
+        ..Config::default()
     };
     let sets = [
         files(false, Some("requirements.txt"), "requirements.txt"),
@@ -420,7 +420,7 @@ fn no_value_can_become_an_instruction() {
         cmd: Some(vec![evil.into()]),
         user: Some(evil.into()),
         labels: vec![(evil.into(), evil.into())],
-        compression: None,
+        ..Config::default()
     };
     let sets = [files(true, None, "x\nRUN touch /pwned\n")];
     let dockerfile = rendered(&recipe(Base::Registry("a:1".into()), steps, config), &sets);

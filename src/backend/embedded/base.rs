@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::common::{LARGEST, at_once, failed, passing, stored};
 use super::config::Config;
+use super::sealed;
 use crate::asking::Asker;
 use crate::backend::oci::layer::{self, Contents, Index, Node, NodeKind};
 use crate::backend::oci::manifest::{CONFIG, Descriptor, MANIFEST, Manifest};
@@ -93,13 +94,11 @@ impl Image {
 /// What is in a layer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LayerNote {
-    /// Which texts the index keeps.
-    #[serde(default)]
+    /// How notes are written, and which texts the index keeps.
     format: u32,
     pub(super) diff_id: String,
-    /// The size of the tar in bytes; older notes do not have it.
-    #[serde(default)]
-    pub(super) size: Option<u64>,
+    /// The size of the tar in bytes.
+    pub(super) size: u64,
     pub(super) index: Index,
 }
 
@@ -107,14 +106,14 @@ impl LayerNote {
     /// How the names of these notes begin; the layer's digest follows.
     pub(super) const START: &str = "layer-";
 
-    /// Raised when indexes keep more; older notes are made again.
-    const FORMAT: u32 = 2;
+    /// Raised when notes change; older ones are made again.
+    const FORMAT: u32 = 3;
 
     pub(super) fn new(contents: Contents) -> Self {
         Self {
             format: Self::FORMAT,
             diff_id: contents.diff_id.to_string(),
-            size: Some(contents.size),
+            size: contents.size,
             index: contents.index,
         }
     }
@@ -126,13 +125,13 @@ impl LayerNote {
     pub(super) fn read(store: &Store, layer: Digest) -> Result<Option<Self>, BuildError> {
         let note = store.note(&Self::name(layer)).map_err(failed)?;
         // A damaged note is made again.
-        let note: Option<Self> = note.and_then(|note| serde_json::from_slice(&note).ok());
+        let note: Option<Self> = note.and_then(|note| sealed::open(&note));
         Ok(note.filter(|note| note.format == Self::FORMAT))
     }
 
     pub(super) fn keep(&self, store: &Store, layer: Digest) -> Result<(), BuildError> {
-        let text = serde_json::to_vec(self).expect("texts and numbers are JSON");
-        store.keep_note(&Self::name(layer), &text).map_err(failed)
+        let note = sealed::seal(self);
+        store.keep_note(&Self::name(layer), &note).map_err(failed)
     }
 }
 
@@ -414,15 +413,7 @@ pub(super) fn of_platform(
 
 /// A failed transfer of an image in words.
 pub(super) fn told(error: TransferError, reference: &str) -> BuildError {
-    match error {
-        TransferError::Absent => {
-            BuildError::Failed(format!("the registry does not have `{reference}`"))
-        }
-        TransferError::Passing(why) => passing(format!("`{reference}`: {why}")),
-        TransferError::Final(why) => BuildError::Failed(format!("`{reference}`: {why}")),
-        TransferError::Lost(why) | TransferError::Store(why) => BuildError::Failed(why),
-        TransferError::Cancelled => BuildError::Cancelled,
-    }
+    error.of_image(reference)
 }
 
 #[cfg(test)]

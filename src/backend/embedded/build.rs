@@ -339,6 +339,7 @@ impl<'a> Building<'a> {
         if let Some(user) = &wanted.user {
             config.set("User", user.as_str());
         }
+        config.set_runtime(wanted);
         config.retain_labels(|name| !labels::is_reserved(name));
         for (name, value) in labels::of(self.job) {
             config.set_label(&name, &value);

@@ -2,6 +2,7 @@
 
 use super::commands::{self, NETWORK};
 use super::python::arguments;
+use crate::backend::buildkit::attest;
 use crate::backend::{Unsupported, refused_caches};
 use crate::recipe::{Recipe, Step, Wishes};
 
@@ -40,9 +41,13 @@ pub(super) fn check(recipe: &Recipe) -> Vec<Unsupported> {
     });
     let runs = commands::refused(recipe);
     let caches = refused_caches(wishes, "its layers are kept in a store of its own");
+    let attestations = attest::refused(wishes, "attestations are made by BuildKit");
     let wishes = refused_wishes(wishes);
     let all = own.into_iter().chain(steps).chain(runs);
-    all.chain(wishes).chain(caches).collect()
+    all.chain(wishes)
+        .chain(caches)
+        .chain(attestations)
+        .collect()
 }
 
 fn refused_wishes(wishes: &Wishes) -> Vec<Unsupported> {

@@ -33,7 +33,7 @@ cd /
 export PYTHONHASHSEED=0
 \"$0\" -s -m compileall -q -j 1 --invalidation-mode unchecked-hash \"$@\" || [ $? = 1 ]";
 
-/// What runs commands.
+/// What runs our own scripts.
 const SHELL: &str = "/bin/sh";
 
 /// What the steps of an image have in common on a platform.
@@ -59,7 +59,7 @@ impl Commands<'_> {
     /// The layer of a command of the user.
     pub(super) fn command(&self, command: &str, image: &Image) -> Result<Made, BuildError> {
         let words = words(command);
-        let argv = [SHELL, "-c", command].map(str::to_owned);
+        let argv = self.job.recipe.config.run(command);
         self.layer(&words, &argv, Some(SecretStep::Run), image)
     }
 

@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::backend::oci::name::Digest;
 use crate::backend::platform::Platform;
+use crate::backend::runtime;
+use crate::recipe;
 
 /// When everything was made: the time of the files in the layers.
 const CREATED: &str = "1980-01-01T00:00:00Z";
@@ -92,6 +94,11 @@ impl Config {
 
     pub(super) fn set(&mut self, name: &str, value: impl Into<Value>) {
         self.config().insert(name.to_owned(), value.into());
+    }
+
+    /// Sets what containers start with besides program and user.
+    pub(super) fn set_runtime(&mut self, wanted: &recipe::Config) {
+        runtime::apply(wanted, self.config());
     }
 
     pub(super) fn unset(&mut self, name: &str) {

@@ -62,7 +62,7 @@ impl<'a> Layers<'a> {
     pub(super) fn place(&self, path: &str) -> Result<Place, String> {
         let of = |nodes: &'_ [Node], path: &str| {
             let is_it = |node: &&Node| {
-                node.path == path && !matches!(node.kind, NodeKind::Whiteout | NodeKind::Opaque)
+                *node.path == *path && !matches!(node.kind, NodeKind::Whiteout | NodeKind::Opaque)
             };
             nodes.iter().rev().find(is_it).map(|node| node.kind.clone())
         };

@@ -219,7 +219,7 @@ impl<'a, 't> Items<'a, 't> {
 
 fn kept(node: &Node) -> Item<'static> {
     Item {
-        path: node.path.clone(),
+        path: node.path.to_string(),
         from: Copied::Folder,
         mode: node.mode,
         owner: Owner {

@@ -4,7 +4,7 @@
 //! blobs. Formats: <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>,
 //! <https://github.com/moby/docker-image-spec/blob/main/v1.2.md>.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -96,7 +96,7 @@ fn head(kind: EntryType, mode: u32, size: u64) -> Header {
 
 fn contents(store: &Store, images: &[Artifact]) -> Result<Contents, BuildError> {
     let mut blobs = BTreeSet::new();
-    let (mut index, mut list) = (Vec::new(), Vec::new());
+    let (mut index, mut list) = (Vec::new(), BTreeMap::new());
     for image in images {
         let digest = Digest::read(&image.digest)
             .ok_or_else(|| failed(format!("`{}` is no digest", image.digest)))?;
@@ -116,11 +116,21 @@ fn contents(store: &Store, images: &[Artifact]) -> Result<Contents, BuildError> 
             add(&own, &mut blobs);
         }
         add(&manifest, &mut blobs);
-        // `docker save`'s list has no platforms.
+        // `docker save`'s list has no platforms, and one entry for all names of an image.
         if manifest.manifests.is_empty() {
-            list.push(entry(&manifest, &image.reference));
+            let at = list.len();
+            let (_, _, names) = list
+                .entry(digest)
+                .or_insert_with(|| (at, manifest, Vec::new()));
+            names.push(image.reference.as_str());
         }
     }
+    let mut list: Vec<_> = list.into_values().collect();
+    list.sort_by_key(|(at, ..)| *at);
+    let list = list.iter();
+    let list: Vec<Value> = list
+        .map(|(_, manifest, names)| entry(manifest, names))
+        .collect();
     let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": index });
     Ok(Contents {
         index: serde_json::to_vec(&index).map_err(failed)?,
@@ -143,11 +153,11 @@ fn names(reference: &str) -> Value {
     json!({ "io.containerd.image.name": whole, "org.opencontainers.image.ref.name": tag })
 }
 
-fn entry(manifest: &Manifest, reference: &str) -> Value {
+fn entry(manifest: &Manifest, references: &[&str]) -> Value {
     let paths = manifest.blobs.iter();
     let mut paths = paths.map(|blob| format!("{BLOBS}/{}", blob.digest.hex()));
     let config = paths.next();
-    json!({ "Config": config, "RepoTags": [reference], "Layers": paths.collect::<Vec<_>>() })
+    json!({ "Config": config, "RepoTags": references, "Layers": paths.collect::<Vec<_>>() })
 }
 
 fn replace(folder: &Dir, name: &str, text: &[u8]) -> Result<(), BuildError> {

@@ -52,7 +52,7 @@ pub(super) fn measure(store: &Store, details: &mut Details) {
     for layer in &mut details.layers {
         let digest = Digest::read(&layer.digest);
         let note = digest.and_then(|digest| LayerNote::read(store, digest).ok().flatten());
-        layer.unpacked = note.and_then(|note| note.size);
+        layer.unpacked = note.map(|note| note.size);
     }
 }
 

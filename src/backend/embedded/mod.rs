@@ -36,6 +36,7 @@ mod pull;
 mod python;
 mod render;
 mod sdists;
+mod sealed;
 mod taken;
 #[cfg(test)]
 mod tests;
@@ -366,6 +367,27 @@ impl Backend for Embedded {
             Export::Layout(folder) => export::layout(&store, images, folder),
             Export::Archive(stream) => export::archive(&store, images, stream),
         }
+    }
+
+    fn also_name(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        place: StoreKind,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        if place == StoreKind::Registry {
+            let names = (artifact.reference.as_str(), job.reference);
+            let given = registry::retag(names, &self.access, cancel);
+            if given.map_err(|error| told(error, job.reference))? {
+                return Ok(());
+            }
+            return self.push(job, artifact, notes, cancel).map(drop);
+        }
+        let digest = Digest::read(&artifact.digest)
+            .ok_or_else(|| failed(format!("`{}` is no digest", artifact.digest)))?;
+        named(job, digest, &self.store(cancel)?).map(drop)
     }
 
     fn push(

@@ -87,7 +87,12 @@ fn send(
         drop(turn);
         Ok(())
     };
-    at_once(blobs, bring).map(drop)
+    // What the repository may lack first: it takes longer than a look at what it has.
+    let mut order: Vec<&Descriptor> = blobs.iter().collect();
+    order.sort_by_cached_key(|blob| {
+        sent_to(&sent(blob.digest, of), source).is_ok_and(|it| it.is_some())
+    });
+    at_once(&order, |blob| bring(blob)).map(drop)
 }
 
 /// The repository that has got a blob, by the note about it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::common::failed;
-use crate::backend::{BuildError, Job, context, labels};
+use crate::backend::{BuildError, Job, context, labels, runtime};
 use crate::disk::dir::Dir;
 use crate::recipe::Step;
 use crate::spec::Base;
@@ -24,7 +24,7 @@ pub(super) fn render(job: &Job<'_>, to: &Dir) -> Result<(), BuildError> {
     };
     let config = &job.recipe.config;
     let labels: BTreeMap<String, String> = labels::of(job).into_iter().collect();
-    let image = json!({
+    let mut image = json!({
         "reference": job.reference,
         "platforms": job.recipe.platforms,
         "base": base,
@@ -34,6 +34,11 @@ pub(super) fn render(job: &Job<'_>, to: &Dir) -> Result<(), BuildError> {
         "user": config.user,
         "labels": labels,
     });
+    let mut runtime = serde_json::Map::new();
+    runtime::apply(config, &mut runtime);
+    if !runtime.is_empty() {
+        image["config"] = runtime.into();
+    }
     let text = serde_json::to_string_pretty(&image).expect("JSON is JSON") + "\n";
     to.write(SCRIPT, text.as_bytes()).map_err(failed)?;
     for (at, files) in job.files.iter().enumerate() {

@@ -13,7 +13,7 @@ fn tree(words: &str) -> Tree {
             _ => (word, NodeKind::File(None), 0o644, 0),
         };
         Node {
-            path: path.to_owned(),
+            path: path.into(),
             kind,
             mode,
             uid,
@@ -51,7 +51,7 @@ fn files(words: &str, single: bool) -> Files {
             _ => (word, file(false)),
         };
         Entry {
-            path: path.to_owned(),
+            path: path.into(),
             kind,
         }
     };

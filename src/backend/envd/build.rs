@@ -190,7 +190,7 @@ pub(super) fn script(
         base,
         base_words,
         folder,
-        entrypoint: job.recipe.config.entrypoint.as_deref(),
+        config: &job.recipe.config,
         pinned: &locked,
     }))
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::layout::{self, PYTHON_PATH};
 use crate::backend::daemon::LocalImage;
+use crate::backend::runtime;
 use crate::backend::steps::join_path;
 use crate::recipe::{Config, Recipe, Step};
 
@@ -62,6 +63,7 @@ pub(super) fn config(recipe: &Recipe, base: &LocalImage, own: &[(&str, String)])
     if let Some(arguments) = &recipe.config.cmd {
         config.insert("Cmd".to_owned(), json!(arguments));
     }
+    runtime::apply(&recipe.config, &mut config);
     let platform = &base.platform;
     let mut whole = json!({
         "os": platform.os,
@@ -105,7 +107,7 @@ pub(super) fn as_recipe(config: &str, result: &LocalImage) -> Recipe {
             cmd: texts("Cmd"),
             user: Some(config["User"].as_str().unwrap_or("0").to_owned()),
             labels: labels.into_iter().collect(),
-            compression: None,
+            ..runtime::read(config)
         },
         ..Recipe::default()
     }

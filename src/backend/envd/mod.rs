@@ -25,12 +25,13 @@ pub use offer::REGISTRY;
 use program::INSTALL;
 pub use program::{CONTEXT, Envd};
 
+use super::buildkit::attest;
 use super::daemon::DOCKER;
 use super::oci::store::Store;
 use super::{
     Artifact, Availability, Backend, BuildError, COMPRESSION, Cancel, Claimant, CleanUp, Cleaned,
-    Existence, Job, Memory, Notes, Outsider, Resolved, Unresolved, Unsupported, Wanted, context,
-    refused_caches,
+    Existence, Job, Memory, Notes, Outsider, Resolved, StoreKind, Unresolved, Unsupported, Wanted,
+    context, refused_caches,
 };
 use crate::asking::Asker;
 use crate::process;
@@ -152,6 +153,10 @@ impl Backend for Envd {
                 why: build::WRONG_BUILDKIT.to_owned(),
             });
         }
+        unsupported.extend(attest::refused(
+            wishes,
+            "it makes its images of layers that BuildKit has left already",
+        ));
         unsupported.extend(refused_caches(
             wishes,
             "its BuildKit keeps its steps itself",
@@ -225,6 +230,18 @@ impl Backend for Envd {
         let built = Build { envd, job, asker }.run();
         context::drop_scratch(job);
         built
+    }
+
+    fn also_name(
+        &self,
+        job: &Job<'_>,
+        artifact: &Artifact,
+        place: StoreKind,
+        notes: &dyn Notes,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        let asker = Asker::build(notes, cancel);
+        self.daemon.also_name(job, artifact, place, asker)
     }
 
     fn push(

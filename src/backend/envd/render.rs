@@ -103,7 +103,7 @@ impl Writer<'_> {
             let map = quote::map(&source.layout.environment);
             self.line(format!("runtime.environ(env={map})"));
         }
-        if let Some(arguments) = source.entrypoint {
+        if let Some(arguments) = &source.config.entrypoint {
             self.line(format!(
                 "config.entrypoint(args={})",
                 quote::list(arguments)

@@ -16,6 +16,7 @@ mod mirrors;
 mod pull;
 mod records;
 mod resolve;
+mod retag;
 mod round;
 mod transfer;
 
@@ -34,6 +35,7 @@ pub(in crate::backend) use pull::Pull;
 pub use records::Memory;
 pub(crate) use records::{Memo, Recall};
 pub(crate) use resolve::resolve;
+pub(in crate::backend) use retag::retag;
 use round::ask_all;
 pub(in crate::backend) use transfer::Transfer;
 

@@ -1,6 +1,8 @@
 //! The files of an image as its layers leave them: where a path really leads, and who owns it. Nothing is unpacked.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
 
 use super::layer::{Index, Node, NodeKind};
 
@@ -9,7 +11,7 @@ const LINKS: usize = 40;
 
 /// The files of an image, by path without slashes at its ends.
 #[derive(Debug, Clone, Default)]
-pub(in crate::backend) struct Tree(BTreeMap<String, Node>);
+pub(in crate::backend) struct Tree(BTreeMap<Arc<str>, Node>);
 
 /// A path that cannot be followed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +30,7 @@ impl Tree {
         for node in &layer.nodes {
             match &node.kind {
                 NodeKind::Whiteout => {
-                    self.0.remove(&node.path);
+                    self.0.remove(&*node.path);
                     self.remove_below(&node.path);
                 }
                 NodeKind::Opaque => self.remove_below(&node.path),
@@ -51,12 +53,18 @@ impl Tree {
         } else {
             format!("{path}/")
         };
-        let gone = self.0.range(below.clone()..);
+        let gone = self.from(&below);
         let gone = gone.take_while(|(path, _)| path.starts_with(&below));
-        let gone: Vec<String> = gone.map(|(path, _)| path.clone()).collect();
+        let gone: Vec<Arc<str>> = gone.map(|(path, _)| path.clone()).collect();
         for path in gone {
             self.0.remove(&path);
         }
+    }
+
+    /// What has this path or one after it, in order.
+    fn from<'a>(&'a self, path: &str) -> impl Iterator<Item = (&'a Arc<str>, &'a Node)> + use<'a> {
+        self.0
+            .range::<str, _>((Bound::Included(path), Bound::Unbounded))
     }
 
     pub(in crate::backend) fn get(&self, path: &str) -> Option<&Node> {
@@ -87,7 +95,7 @@ impl Tree {
             "" => String::new(),
             folder => format!("{folder}/"),
         };
-        let inside = self.0.range(above.clone()..);
+        let inside = self.from(&above);
         let inside = inside.map_while(|(path, _)| path.strip_prefix(&above));
         inside.filter_map(|path| path.split('/').next()).collect()
     }
@@ -101,7 +109,7 @@ impl Tree {
             "" => String::new(),
             folder => format!("{folder}/"),
         };
-        let inside = self.0.range(above.clone()..);
+        let inside = self.from(&above);
         let inside = inside.map_while(move |(path, node)| Some((path.strip_prefix(&above)?, node)));
         inside.filter(|(path, _)| !path.is_empty())
     }
@@ -160,7 +168,7 @@ impl Tree {
     /// An image of these files, root's, by path and text.
     pub(in crate::backend) fn of_texts(files: &[(&str, &str)]) -> Self {
         let nodes = files.iter().map(|(path, text)| Node {
-            path: (*path).to_owned(),
+            path: (*path).into(),
             kind: NodeKind::File(Some((*text).to_owned())),
             mode: 0o644,
             uid: 0,
@@ -193,7 +201,7 @@ mod tests {
                 (word, NodeKind::File(None))
             };
             Node {
-                path: path.to_owned(),
+                path: path.into(),
                 kind,
                 mode: 0o755,
                 uid: 0,
@@ -214,7 +222,7 @@ mod tests {
     }
 
     fn paths(tree: &Tree) -> Vec<&str> {
-        tree.0.keys().map(String::as_str).collect()
+        tree.0.keys().map(|path| &**path).collect()
     }
 
     #[test]

@@ -18,6 +18,7 @@ use ureq::{Agent, Body};
 
 use super::name::Digest;
 use super::store::{Store, StoreError};
+use crate::backend::BuildError;
 use crate::cancel::Cancel;
 use crate::disk::system_words;
 use crate::limits::Limits;
@@ -52,6 +53,19 @@ pub(in crate::backend) enum TransferError {
     Store(String),
     #[error("interrupted")]
     Cancelled,
+}
+
+impl TransferError {
+    /// A failed transfer of an image in words.
+    pub(in crate::backend) fn of_image(self, reference: &str) -> BuildError {
+        match self {
+            Self::Absent => BuildError::Failed(format!("the registry does not have `{reference}`")),
+            Self::Passing(why) => BuildError::Transient(format!("`{reference}`: {why}")),
+            Self::Final(why) => BuildError::Failed(format!("`{reference}`: {why}")),
+            Self::Lost(why) | Self::Store(why) => BuildError::Failed(why),
+            Self::Cancelled => BuildError::Cancelled,
+        }
+    }
 }
 
 impl From<StoreError> for TransferError {

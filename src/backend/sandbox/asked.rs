@@ -7,8 +7,8 @@ use super::plan::{Bounds, Device, Ids, Network, Owner, Status};
 /// How many layers a sandbox can be given; the kernel's limit for an overlay.
 pub(in crate::backend) const MOST_LAYERS: usize = 500;
 
-/// The first argument with which the program starts as a sandbox.
-pub(super) const ARGUMENT: &str = "__sandbox";
+/// The first argument with which the program starts as the nursery that sandboxes are forked from.
+pub(super) const ARGUMENT: &str = "__nursery";
 
 /// One program to run over layers.
 #[derive(Debug, Clone, Copy)]

@@ -1,13 +1,13 @@
 //! The file systems of the system inside a sandbox: `/proc`, `/sys` and `/dev`, with what Docker hides of them hidden.
 
 use std::fs;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::CWD;
+use rustix::fs::{AtFlags, CWD, FileType, Mode as FileMode, mkdirat, mknodat, statat, symlinkat};
 use rustix::io::Errno;
-use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use super::mounts::{PLAIN, READ_ONLY, attach, fresh, place};
 use super::plan::{At, Mode, Plan, Trouble};
@@ -18,37 +18,30 @@ const NODES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
 /// Links in `/dev`.
 const LINKS: [(&str, &str); 5] = [
-    ("/proc/self/fd", "/dev/fd"),
-    ("/proc/self/fd/0", "/dev/stdin"),
-    ("/proc/self/fd/1", "/dev/stdout"),
-    ("/proc/self/fd/2", "/dev/stderr"),
-    ("pts/ptmx", "/dev/ptmx"),
+    ("/proc/self/fd", "fd"),
+    ("/proc/self/fd/0", "stdin"),
+    ("/proc/self/fd/1", "stdout"),
+    ("/proc/self/fd/2", "stderr"),
+    ("pts/ptmx", "ptmx"),
 ];
 
-/// What tells of the machine or changes it, and is not there inside: the list of Docker and runc.
-const MASKED: [&str; 12] = [
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
+/// What tells of the machine or changes it, and is not there inside: the list of Docker and runc. In `/proc`, and in `/sys`.
+const HIDDEN: [&str; 10] = [
+    "acpi",
+    "asound",
+    "interrupts",
+    "kcore",
+    "keys",
+    "latency_stats",
+    "sched_debug",
+    "scsi",
+    "timer_list",
+    "timer_stats",
 ];
+const HIDDEN_IN_SYS: [&str; 2] = ["firmware", "devices/virtual/powercap"];
 
-/// What can only be read inside.
-const READ_ONLY_PATHS: [&str; 5] = [
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-];
+/// What of `/proc` can only be read inside.
+const PROTECTED: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
 /// apt switches to a user of its own for its downloads, and looks whether that worked; with a single id it cannot.
 const APT: (&str, &str) = ("/dev/apt.conf", "APT::Sandbox::User \"root\";\n");
@@ -79,12 +72,9 @@ impl System {
         }
         let all = PLAIN | NOEXEC;
         let nodes = NODES.iter().map(|name| {
-            let node = clone(
-                &Path::new("/dev").join(name),
-                false,
-                libc::MOUNT_ATTR_NOSUID,
-            );
-            Ok((*name, node.at(format!("open /dev/{name}"))?))
+            let path = format!("/dev/{name}");
+            let node = clone(CWD, &path, false, libc::MOUNT_ATTR_NOSUID);
+            Ok((*name, node.at(format!("open {path}"))?))
         });
         let shm = [("mode", "1777"), ("size", "64m")];
         let dev = [("mode", "0755"), ("size", "1m")];
@@ -107,82 +97,90 @@ impl System {
             ("/sys", &self.sys),
             ("/dev", &self.dev),
         ] {
-            attach_at(target, true, mount, made).at(format!("mount {target}"))?;
+            let step = || format!("mount {target}");
+            let at = place(Path::new(target), true, made).at(step())?;
+            attach(mount.as_fd(), at.as_fd()).at(step())?;
         }
-        // Below `/dev` nothing that is made lasts.
-        let mut passing = Vec::new();
-        for (target, mount) in [
-            ("/dev/pts", &self.pts),
-            ("/dev/shm", &self.shm),
-            ("/dev/mqueue", &self.queues),
-        ] {
-            attach_at(target, true, mount, &mut passing).at(format!("mount {target}"))?;
-        }
-        for (name, node) in &self.nodes {
-            let target = format!("/dev/{name}");
-            attach_at(&target, false, node, &mut passing).at(format!("mount {target}"))?;
-        }
-        for (leads, link) in LINKS {
-            symlink(leads, link).at(format!("make {link}"))?;
-        }
+        self.fill().at("fill /dev")?;
         if self.mode == Mode::Single {
             fs::write(APT.0, APT.1).at(format!("write {}", APT.0))?;
         }
         Ok(())
     }
+
+    /// Puts into `/dev` what belongs there. Nobody else has been in these trees, so names lead nowhere else.
+    fn fill(&self) -> Result<(), Errno> {
+        let trees = [
+            ("pts", &self.pts),
+            ("shm", &self.shm),
+            ("mqueue", &self.queues),
+        ];
+        for (name, tree) in trees {
+            mkdirat(&self.dev, name, FileMode::from_raw_mode(0o755))?;
+            attach_below(tree, &self.dev, name)?;
+        }
+        for (name, node) in &self.nodes {
+            let mode = FileMode::from_raw_mode(0o644);
+            mknodat(&self.dev, *name, FileType::RegularFile, mode, 0)?;
+            attach_below(node, &self.dev, name)?;
+        }
+        for (leads, name) in LINKS {
+            symlinkat(leads, &self.dev, name)?;
+        }
+        Ok(())
+    }
+
+    /// Hides what must not be seen and protects what must not be changed.
+    pub(super) fn mask(&self) -> Result<(), Trouble> {
+        for name in PROTECTED {
+            let step = || format!("protect /proc/{name}");
+            match clone(&self.proc, name, true, PLAIN | NOEXEC | READ_ONLY) {
+                // Not every kernel has all of them.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                cloned => attach_below(&cloned.at(step())?, &self.proc, name).at(step())?,
+            }
+        }
+        let hidden = HIDDEN.map(|name| ("/proc", &self.proc, name));
+        let hidden_in_sys = HIDDEN_IN_SYS.map(|name| ("/sys", &self.sys, name));
+        for (place, tree, name) in hidden.into_iter().chain(hidden_in_sys) {
+            let step = || format!("hide {place}/{name}");
+            let Ok(found) = statat(tree, name, AtFlags::empty()) else {
+                continue;
+            };
+            let mount = if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
+                fresh("tmpfs", &[("mode", "0555")], PLAIN | NOEXEC | READ_ONLY).at(step())?
+            } else {
+                clone(&self.dev, "null", false, 0).at(step())?
+            };
+            attach_below(&mount, tree, name).at(step())?;
+        }
+        Ok(())
+    }
 }
 
-fn attach_at(
-    target: &str,
-    is_directory: bool,
-    mount: &OwnedFd,
-    made: &mut Vec<PathBuf>,
-) -> Result<(), Errno> {
-    let at = place(Path::new(target), is_directory, made)?;
-    attach(mount.as_fd(), at.as_fd())
+/// Attaches a detached mount to a name in a tree.
+fn attach_below(mount: &OwnedFd, tree: &OwnedFd, name: &str) -> Result<(), Errno> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(mount, "", tree, name, flags)
 }
 
 /// The kernel's own tree. A user namespace that shares the network may not make a new one and gets the machine's.
-fn system_tree(attributes: u64) -> std::io::Result<OwnedFd> {
+fn system_tree(attributes: u64) -> io::Result<OwnedFd> {
     match fresh("sysfs", &[], attributes) {
-        Err(Errno::PERM) => clone(Path::new("/sys"), true, attributes),
+        Err(Errno::PERM) => clone(CWD, "/sys", true, attributes),
         made => Ok(made?),
     }
 }
 
-fn clone(path: &Path, all: bool, attributes: u64) -> std::io::Result<OwnedFd> {
+/// A copy of the mount of a path, attached nowhere, with all below it if `all`.
+fn clone(from: impl AsFd, path: &str, all: bool, attributes: u64) -> io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if all {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    let mount = open_tree(CWD, path, flags)?;
-    sys::set_attributes(mount.as_fd(), attributes, all)?;
+    let mount = open_tree(from, path, flags)?;
+    if attributes != 0 {
+        sys::set_attributes(mount.as_fd(), attributes, all)?;
+    }
     Ok(mount)
-}
-
-/// Hides what must not be seen and protects what must not be changed.
-pub(super) fn mask() -> Result<(), Trouble> {
-    let mut none = Vec::new();
-    for path in READ_ONLY_PATHS.map(Path::new) {
-        if path.exists() {
-            let step = || format!("protect {}", path.display());
-            let mount = clone(path, true, PLAIN | NOEXEC | READ_ONLY).at(step())?;
-            let at = place(path, false, &mut none).at(step())?;
-            attach(mount.as_fd(), at.as_fd()).at(step())?;
-        }
-    }
-    for path in MASKED.map(Path::new) {
-        let step = || format!("hide {}", path.display());
-        let Ok(kind) = fs::metadata(path) else {
-            continue;
-        };
-        let mount = if kind.is_dir() {
-            fresh("tmpfs", &[("mode", "0555")], PLAIN | NOEXEC | READ_ONLY).at(step())?
-        } else {
-            clone(Path::new("/dev/null"), false, 0).at(step())?
-        };
-        let at = place(path, false, &mut none).at(step())?;
-        attach(mount.as_fd(), at.as_fd()).at(step())?;
-    }
-    Ok(())
 }

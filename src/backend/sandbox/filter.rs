@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -106,15 +107,56 @@ const NAMESPACES: [i32; 7] = [
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
+/// All filters as programs of the kernel.
+struct Filters {
+    pretended: BpfProgram,
+    refused: BpfProgram,
+    unknown: BpfProgram,
+    /// What is answered by another process with a single id, and with several ones.
+    answered: [BpfProgram; 2],
+}
+
+static FILTERS: OnceLock<Filters> = OnceLock::new();
+
+/// Compiles the filters, once: it takes a millisecond, which every process that is forked afterwards saves.
+pub(super) fn compile() -> io::Result<()> {
+    filters().map(drop)
+}
+
+fn filters() -> io::Result<&'static Filters> {
+    if let Some(filters) = FILTERS.get() {
+        return Ok(filters);
+    }
+    let all = |calls: &[i64]| calls.iter().map(|call| (*call, Vec::new())).collect();
+    let filters = Filters {
+        pretended: program(all(PRETENDED), errno(0))?,
+        refused: program(refused()?, errno(libc::EPERM))?,
+        unknown: without_x32(program(all(UNKNOWN), errno(libc::ENOSYS))?),
+        answered: [answered(OWNERS)?, answered(&[])?],
+    };
+    Ok(FILTERS.get_or_init(|| filters))
+}
+
 /// Installs the filters in this process, for all that it starts.
 pub(super) fn install(mode: Mode) -> io::Result<()> {
+    let filters = filters()?;
     if mode == Mode::Single {
-        let pretended = PRETENDED.iter().map(|call| (*call, Vec::new())).collect();
-        sys::filter(&compile(pretended, errno(0))?)?;
+        sys::filter(&filters.pretended)?;
     }
-    sys::filter(&compile(refused()?, errno(libc::EPERM))?)?;
-    let unknown = UNKNOWN.iter().map(|call| (*call, Vec::new())).collect();
-    sys::filter(&without_x32(compile(unknown, errno(libc::ENOSYS))?))
+    sys::filter(&filters.refused)?;
+    sys::filter(&filters.unknown)
+}
+
+/// Makes the calls of this process, and of all that it starts, that need more rights than it has wait for an answer from whoever has
+/// the returned file.
+pub(super) fn listen(mode: Mode) -> io::Result<OwnedFd> {
+    let [single, several] = &filters()?.answered;
+    let program = if mode == Mode::Single {
+        single
+    } else {
+        several
+    };
+    sys::filter_with_listener(program)
 }
 
 fn refused() -> io::Result<Rules> {
@@ -129,13 +171,9 @@ fn refused() -> io::Result<Rules> {
     Ok(rules)
 }
 
-/// Makes the calls of this process, and of all that it starts, that need more rights than it has wait for an answer from whoever has
-/// the returned file.
-pub(super) fn listen(mode: Mode) -> io::Result<OwnedFd> {
-    let mut rules = Rules::new();
-    if mode == Mode::Single {
-        rules.extend(OWNERS.iter().map(|call| (*call, Vec::new())));
-    }
+/// The filter of calls that wait for an answer: these, and those that make device files.
+fn answered(calls: &[i64]) -> io::Result<BpfProgram> {
+    let mut rules: Rules = calls.iter().map(|call| (*call, Vec::new())).collect();
     // Device nodes only: anyone may make pipes.
     let kinds = u64::from(libc::S_IFMT);
     let devices = |argument| -> io::Result<Vec<SeccompRule>> {
@@ -148,14 +186,14 @@ pub(super) fn listen(mode: Mode) -> io::Result<OwnedFd> {
     #[cfg(target_arch = "x86_64")]
     rules.insert(libc::SYS_mknod, devices(1)?);
     // The library does not know this answer: another one takes its place until here.
-    let mut program = compile(rules, SeccompAction::Trace(0))?;
+    let mut program = program(rules, SeccompAction::Trace(0))?;
     for instruction in &mut program {
         if u32::from(instruction.code) == libc::BPF_RET && instruction.k == libc::SECCOMP_RET_TRACE
         {
             instruction.k = libc::SECCOMP_RET_USER_NOTIF;
         }
     }
-    sys::filter_with_listener(&program)
+    Ok(program)
 }
 
 /// A call whose argument is this.
@@ -169,7 +207,7 @@ fn errno(number: i32) -> SeccompAction {
     SeccompAction::Errno(number.cast_unsigned())
 }
 
-fn compile(rules: Rules, found: SeccompAction) -> io::Result<BpfProgram> {
+fn program(rules: Rules, found: SeccompAction) -> io::Result<BpfProgram> {
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, found, arch);
     let program = filter.and_then(BpfProgram::try_from);

@@ -5,15 +5,10 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::exit;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode as FileMode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{
-    DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus, set_dumpable_behavior,
-    set_parent_process_death_signal, umask, wait,
-};
+use rustix::process::{Pid, WaitOptions, WaitStatus, umask, wait};
 
 use super::frames::send;
 use super::mounts::Sources;
@@ -26,9 +21,7 @@ pub(super) fn run(
     wire: &mut UnixStream,
     plan: &Plan,
     secrets: &[Vec<u8>],
-    alive: &OwnedFd,
 ) -> Result<Report, Trouble> {
-    outlive_nobody(alive).at("tie it to its outer process")?;
     umask(FileMode::WGRP | FileMode::WOTH);
     // Before it is hidden by the overlay.
     let upper = overlay::open_root(&plan.upper).at("open the upper directory")?;
@@ -109,22 +102,6 @@ fn ended(status: Status, made: Vec<std::path::PathBuf>) -> Report {
     }
 }
 
-/// Ends this process with the outer one, also if that is gone already.
-fn outlive_nobody(alive: &OwnedFd) -> io::Result<()> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    let mut end = [PollFd::new(alive, PollFlags::IN)];
-    let now = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    if poll(&mut end, Some(&now))? > 0 {
-        exit(1);
-    }
-    // Neither its memory, which holds secrets, nor its root and files are for the program, though it may have the same user.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    Ok(())
-}
-
 /// Returns the mount points that had to be made in `upper`.
 fn build_root(plan: &Plan, secrets: &[Vec<u8>]) -> Result<Vec<std::path::PathBuf>, Trouble> {
     mounts::make_private()?;
@@ -136,7 +113,7 @@ fn build_root(plan: &Plan, secrets: &[Vec<u8>]) -> Result<Vec<std::path::PathBuf
     system.attach(&mut made)?;
     sources.attach(&mut made)?;
     restrict::limit_processes(plan)?;
-    devices::mask()?;
+    system.mask()?;
     rustix::system::sethostname(plan.hostname.as_bytes()).at("set the host name")?;
     if plan.network == Network::None {
         network::start_loopback().at("start the loopback interface")?;
@@ -151,7 +128,7 @@ fn start(wire: &mut UnixStream, plan: &Plan, answers: &UnixStream) -> ! {
         Err(trouble) => trouble,
     };
     let _ = send(wire, &Report::NotStarted(trouble));
-    exit(127)
+    sys::end(127)
 }
 
 /// Waits for the program, and on the way for whatever lost its parent. Then ends what the program left behind, which could go on

@@ -1,8 +1,9 @@
 //! Runs one program over directories of unpacked layers, isolated from the machine, and says how it ended.
 //!
-//! It knows nothing about images, recipes and registries. A sandbox is this program once more, started with a hidden first
-//! argument ([`serve`]) and a plan on a socket, because namespaces can only be entered by a process without other threads; so
-//! nothing has to be installed, and nothing runs as a daemon. What is isolated, and from what: `docs/design/sandbox.md`.
+//! It knows nothing about images, recipes and registries. A sandbox is this program once more, because namespaces can only be entered by a
+//! process without other threads; so nothing has to be installed, and nothing runs as a daemon. It is forked from a process that was
+//! started with a hidden first argument ([`serve`]), and gets its plan on a socket. What is isolated, and from what:
+//! `docs/design/sandbox.md`.
 
 mod asked;
 mod error;
@@ -35,9 +36,13 @@ mod mounts;
 #[cfg(target_os = "linux")]
 mod network;
 #[cfg(target_os = "linux")]
+mod nursery;
+#[cfg(target_os = "linux")]
 mod overlay;
 #[cfg(target_os = "linux")]
 mod owners;
+#[cfg(target_os = "linux")]
+mod passing;
 #[cfg(target_os = "linux")]
 mod restrict;
 #[cfg(target_os = "linux")]
@@ -74,12 +79,17 @@ pub(in crate::backend) fn run(
     supervise::supervise(run, mode, cancel, output)
 }
 
-/// Makes this process a sandbox if it was started as one, and then does not return. Must be called before this process has threads;
-/// once it was, this program is the one that sandboxes are started from.
+/// Makes this process the nursery that sandboxes are forked from if it was started as that, and then does not return. Must be called before this
+/// process has threads; once it was, this program is the one that sandboxes are started from.
 pub(in crate::backend) fn serve() {
     #[cfg(target_os = "linux")]
     if std::env::args_os().nth(1).is_some_and(|it| it == ARGUMENT) {
-        inside::enter();
+        nursery::serve();
     }
     start::this_program_serves();
+}
+
+/// Ends the process that sandboxes are forked from, if there is one, and waits for its end.
+pub(in crate::backend) fn end() {
+    start::end();
 }

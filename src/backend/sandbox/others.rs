@@ -8,7 +8,8 @@ use std::path::Path;
 use super::error::SandboxError;
 use super::frames::{receive, send, send_bytes};
 use super::plan::{Errand, Mode, Report, Task};
-use super::{start, supervise};
+use super::start::{self, Sandbox};
+use super::supervise;
 
 /// An entry of a directory that belongs to others than 0:0, or has capabilities.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +79,9 @@ fn errand(
     errand: Errand,
     then: &dyn Fn(&UnixStream) -> io::Result<()>,
 ) -> Result<Option<String>, SandboxError> {
-    let (mut started, mut wire) = start::spawn()?;
+    let Sandbox {
+        mut wire, process, ..
+    } = start::spawn(mode)?;
     let task = Task::Errand {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         mode,
@@ -89,7 +92,7 @@ fn errand(
     let told = loop {
         match receive(&mut wire)? {
             Report::Unshared => {
-                supervise::give_ids(&mut wire, mode, started.child.id())?;
+                supervise::give_ids(&mut wire, mode, process.pid)?;
                 // It may have ended, and then says why.
                 let _ = then(&wire);
             }
@@ -99,6 +102,6 @@ fn errand(
         }
     };
     drop(wire);
-    started.wait()?;
+    process.wait(None)?;
     told
 }

@@ -49,11 +49,11 @@ const ENOSYS: i32 = 38;
 /// Names what forbids a sandbox.
 pub(super) fn explain(trouble: &Trouble, facts: &Facts) -> Forbidden {
     let (why, mend) = match (trouble.errno.unwrap_or_default(), trouble.step.as_str()) {
-        (ENOSPC, "enter a user namespace" | "enter namespaces") if facts.none_allowed => (
+        (ENOSPC, "enter namespaces") if facts.none_allowed => (
             "user namespaces are forbidden (`user.max_user_namespaces` is 0)".to_owned(),
             "allow them (`sysctl user.max_user_namespaces=10000`), or run as root".to_owned(),
         ),
-        (ENOSPC, "enter a user namespace" | "enter namespaces") => (
+        (ENOSPC, "enter namespaces") => (
             "there are as many namespaces as the machine allows".to_owned(),
             "raise `user.max_user_namespaces`".to_owned(),
         ),
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn each_setting_that_forbids_it_is_named() {
         let none = Facts::default();
-        let user = "enter a user namespace";
+        let user = "enter namespaces";
         let facts = |set: fn(&mut Facts)| {
             let mut facts = Facts::default();
             set(&mut facts);

@@ -1,33 +1,25 @@
-//! The builder's side of a sandbox: starts it, gives it its plan, passes on output, and sees to its end. The sandbox ends when the socket
-//! closes, so also when the builder is killed.
+//! The builder's side of a sandbox: starts it, gives it its plan, passes on output, and sees to its end.
 
-use std::io::{self, Read};
-use std::net::Shutdown;
-use std::os::fd::AsFd;
+use std::io::{self, PipeReader, Read};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::Signal;
 
 use super::asked::{Exit, Mount, Run};
 use super::error::SandboxError;
 use super::frames::{receive, send, send_bytes};
 use super::plan::{Kind, Mode, Place, Plan, Report, Task, Trouble};
-use super::start;
+use super::start::{self, Process, Sandbox};
 use crate::cancel::Cancel;
-use crate::process::{Started, Stream};
+use crate::process::Stream;
 
 /// How often to look whether to stop and whether the disk is filling up.
 const TICK: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 50_000_000,
 };
-
-/// How long a sandbox may take to end when it was told to.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// How much output is passed on at once, in bytes.
 const CHUNK: usize = 64 << 10;
@@ -42,7 +34,12 @@ pub(super) fn supervise(
     cancel: &Cancel,
     output: &mut dyn FnMut(Stream, &[u8]),
 ) -> Result<Exit, SandboxError> {
-    let (mut started, mut wire) = start::spawn()?;
+    let Sandbox {
+        mut wire,
+        out,
+        err,
+        process,
+    } = start::spawn(mode)?;
     // Removed when this function ends, and with it the sandbox.
     #[cfg(target_os = "linux")]
     let group = group(run, mode);
@@ -53,20 +50,19 @@ pub(super) fn supervise(
     let asked = ask(&mut wire, run, mode, path);
     let mut watched = Watched {
         wire,
-        pipes: pipes(&mut started),
+        pipes: vec![(Stream::Out, out), (Stream::Err, err)],
+        process,
         report: None,
         is_silent: false,
         mode,
-        pid: started.child.id(),
         stopped: None,
     };
     if let Err(error) = asked {
         // It may have told why it does not listen.
         watched.stop(Stop::Deaf(error));
     }
-    watched.follow(&mut started, run, cancel, output)?;
-    drop(watched.wire);
-    started.wait()?;
+    watched.follow(run, cancel, output)?;
+    watched.process.wait(None)?;
     clear(run.work);
     end(watched.report, watched.stopped)
 }
@@ -155,40 +151,22 @@ enum Stop {
     Deaf(io::Error),
 }
 
-type Pipe = (Stream, Box<dyn ReadPipe>);
-
-/// A pipe that can be waited for.
-trait ReadPipe: Read + AsFd {}
-impl<T: Read + AsFd> ReadPipe for T {}
-
-fn pipes(started: &mut Started) -> Vec<Pipe> {
-    let mut pipes: Vec<Pipe> = Vec::new();
-    if let Some(pipe) = started.child.stdout.take() {
-        pipes.push((Stream::Out, Box::new(pipe)));
-    }
-    if let Some(pipe) = started.child.stderr.take() {
-        pipes.push((Stream::Err, Box::new(pipe)));
-    }
-    pipes
-}
-
 /// A running sandbox.
 struct Watched {
     wire: UnixStream,
-    pipes: Vec<Pipe>,
+    pipes: Vec<(Stream, PipeReader)>,
+    process: Process,
     report: Option<Report>,
     /// Whether the socket has nothing more to say.
     is_silent: bool,
     mode: Mode,
-    pid: u32,
-    stopped: Option<(Stop, Instant)>,
+    stopped: Option<Stop>,
 }
 
 impl Watched {
-    /// Follows it until nothing of it is left that holds its pipes.
+    /// Follows it until nothing of it is left that holds its pipes. Somebody outside may hold them, too, to whom the program passed them.
     fn follow(
         &mut self,
-        started: &mut Started,
         run: &Run<'_>,
         cancel: &Cancel,
         output: &mut dyn FnMut(Stream, &[u8]),
@@ -211,7 +189,10 @@ impl Watched {
             if ready.wire {
                 self.hear();
             }
-            self.look(started, run, cancel);
+            if ready.end && !ready.pipes.contains(&true) {
+                break;
+            }
+            self.look(run, cancel);
         }
         // What was told last may still be in the socket.
         while !self.is_silent {
@@ -221,11 +202,10 @@ impl Watched {
     }
 
     fn wait(&self) -> io::Result<Ready> {
-        let mut waited: Vec<PollFd<'_>> = self
-            .pipes
-            .iter()
-            .map(|(_, pipe)| PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN))
-            .collect();
+        // First whether it has ended: then all that it printed is in the pipes when these are looked at.
+        let mut waited = vec![PollFd::new(&self.process, PollFlags::IN)];
+        let pipes = self.pipes.iter();
+        waited.extend(pipes.map(|(_, pipe)| PollFd::new(pipe, PollFlags::IN)));
         if !self.is_silent {
             waited.push(PollFd::new(&self.wire, PollFlags::IN));
         }
@@ -233,18 +213,18 @@ impl Watched {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let mut ready: Vec<bool> = waited.iter().map(|it| !it.revents().is_empty()).collect();
-        let wire = ready.split_off(self.pipes.len());
+        let mut ready = waited.iter().map(|it| !it.revents().is_empty());
         Ok(Ready {
-            pipes: ready,
-            wire: wire == [true],
+            end: ready.next() == Some(true),
+            pipes: ready.by_ref().take(self.pipes.len()).collect(),
+            wire: ready.next() == Some(true),
         })
     }
 
     fn hear(&mut self) {
         match receive(&mut self.wire) {
             Ok(Report::Unshared) => {
-                if let Err(error) = give_ids(&mut self.wire, self.mode, self.pid) {
+                if let Err(error) = give_ids(&mut self.wire, self.mode, self.process.pid) {
                     self.report = Some(Report::Failed(Trouble::new("map subordinate ids", &error)));
                     self.stop(Stop::Deaf(error));
                 }
@@ -260,11 +240,8 @@ impl Watched {
     }
 
     /// Ends it if that was asked for, or if it uses up the disk.
-    fn look(&mut self, started: &Started, run: &Run<'_>, cancel: &Cancel) {
-        if let Some((_, since)) = &self.stopped {
-            if since.elapsed() > GRACE {
-                started.group.send(Signal::KILL);
-            }
+    fn look(&mut self, run: &Run<'_>, cancel: &Cancel) {
+        if self.stopped.is_some() {
             return;
         }
         if cancel.is_requested() {
@@ -275,8 +252,8 @@ impl Watched {
     }
 
     fn stop(&mut self, why: Stop) {
-        self.stopped = Some((why, Instant::now()));
-        let _ = self.wire.shutdown(Shutdown::Both);
+        self.stopped = Some(why);
+        self.process.kill();
     }
 }
 
@@ -292,6 +269,7 @@ pub(super) fn give_ids(wire: &mut UnixStream, mode: Mode, pid: u32) -> io::Resul
 }
 
 struct Ready {
+    end: bool,
     pipes: Vec<bool>,
     wire: bool,
 }
@@ -301,7 +279,7 @@ fn room(directory: &Path) -> u64 {
     rustix::fs::statvfs(directory).map_or(u64::MAX, |it| it.f_bavail.saturating_mul(it.f_frsize))
 }
 
-fn end(report: Option<Report>, stopped: Option<(Stop, Instant)>) -> Result<Exit, SandboxError> {
+fn end(report: Option<Report>, stopped: Option<Stop>) -> Result<Exit, SandboxError> {
     match (report, stopped) {
         (
             Some(Report::Ended {
@@ -317,11 +295,11 @@ fn end(report: Option<Report>, stopped: Option<(Stop, Instant)>) -> Result<Exit,
             owners,
             devices,
         }),
-        (_, Some((Stop::Cancelled, _))) => Err(SandboxError::Cancelled),
-        (_, Some((Stop::DiskFull(reserve), _))) => Err(SandboxError::DiskFull(reserve)),
+        (_, Some(Stop::Cancelled)) => Err(SandboxError::Cancelled),
+        (_, Some(Stop::DiskFull(reserve))) => Err(SandboxError::DiskFull(reserve)),
         (Some(Report::Failed(trouble)), _) => Err(SandboxError::Setup(trouble)),
         (Some(Report::NotStarted(trouble)), _) => Err(SandboxError::NotStarted(trouble)),
-        (_, Some((Stop::Deaf(error), _))) => Err(error.into()),
+        (_, Some(Stop::Deaf(error))) => Err(error.into()),
         (Some(Report::Unshared | Report::Done(_)) | None, None) => Err(SandboxError::Lost),
     }
 }

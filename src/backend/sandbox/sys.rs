@@ -22,9 +22,7 @@ pub(super) enum Forked {
 /// Makes a second process. Refused in a process with several threads, where the second one could hang on a lock of a thread that
 /// it does not have.
 pub(super) fn fork() -> io::Result<Forked> {
-    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {
-        return Err(io::Error::other("a process with threads cannot be forked"));
-    }
+    be_alone()?;
     // SAFETY: this is the only thread, so that the child's memory is consistent.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
@@ -35,16 +33,57 @@ pub(super) fn fork() -> io::Result<Forked> {
     }
 }
 
+/// Makes a second process, which is the first one of a new process namespace, and is in a new user namespace if that is asked for.
+/// Returns to the old one the new one's id and a handle, and nothing to the new one. Refused in a process with several threads, too.
+pub(super) fn fork_first(with_user: bool) -> io::Result<Option<(Pid, OwnedFd)>> {
+    be_alone()?;
+    let user = if with_user { libc::CLONE_NEWUSER } else { 0 };
+    let flags = libc::CLONE_NEWPID | user | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let mut handle: libc::c_int = -1;
+    // SAFETY: this is the only thread, so that the child's memory is consistent. The child goes on with its own copy of it, stack
+    // included, as after `fork`. The kernel writes one number to `handle`.
+    let pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone,
+            libc::c_long::from(flags),
+            0_usize,
+            &raw mut handle,
+            0_usize,
+            0_usize,
+        )
+    };
+    done(pid)?;
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+        return Ok(None);
+    };
+    // SAFETY: the kernel has just opened this file for this process, and nothing else has it.
+    let handle = unsafe { OwnedFd::from_raw_fd(handle) };
+    Ok(Some((pid, handle)))
+}
+
+fn be_alone() -> io::Result<()> {
+    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {
+        return Err(io::Error::other("a process with threads cannot be forked"));
+    }
+    Ok(())
+}
+
+/// Ends this process at once. What would be done at the end of a program is for the process that it was forked from.
+pub(super) fn end(code: i32) -> ! {
+    // SAFETY: it only ends the process.
+    unsafe { libc::_exit(code) }
+}
+
 /// Enters new namespaces.
 pub(super) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     // SAFETY: only the table of open files must not be unshared while other threads use it, and it is not in the flags of any caller.
     Ok(unsafe { rustix::thread::unshare_unsafe(flags - UnshareFlags::FILES) }?)
 }
 
-/// Closes all files from this number on. Only for a process that has just started and has opened none itself: whatever is open
-/// came from who started it and must not reach the program.
+/// Closes all files from this number on. Only for a process that has just started, or been forked and never returns: whatever is open
+/// is not its own and must not reach the program.
 pub(super) fn close_inherited(first: u32) -> io::Result<()> {
-    // SAFETY: no value of this process owns one of these files, as it has just started.
+    // SAFETY: no value of this process that is used again owns one of these files.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0u32) };
     done(result)
 }

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
@@ -21,11 +20,8 @@ use rustix::fs::{
     lgetxattr, major, minor, mknodat, openat, openat2, readlinkat, stat, statx,
 };
 use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
 
+use super::passing::{pass, take};
 use super::plan::Ids;
 use super::sys::{self, Call};
 
@@ -76,34 +72,7 @@ pub(super) fn key(directory: BorrowedFd<'_>, name: &Path) -> Result<Key, Errno> 
 
 /// Hands the file with the waiting calls of a program to whoever answers them.
 pub(super) fn hand_in(wire: &UnixStream, listener: &OwnedFd) -> io::Result<()> {
-    let files = [listener.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    control.push(SendAncillaryMessage::ScmRights(&files));
-    sendmsg(
-        wire,
-        &[io::IoSlice::new(b"f")],
-        &mut control,
-        SendFlags::empty(),
-    )?;
-    Ok(())
-}
-
-fn taken(wire: &UnixStream) -> io::Result<Option<OwnedFd>> {
-    let mut byte = [0];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    recvmsg(
-        wire,
-        &mut [io::IoSliceMut::new(&mut byte)],
-        &mut control,
-        RecvFlags::CMSG_CLOEXEC,
-    )?;
-    let file = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut files) => files.next(),
-        _ => None,
-    });
-    Ok(file)
+    pass(wire, b"f", &[listener.as_fd()])
 }
 
 /// One that answers on a thread of its own, until the last process that asks is gone.
@@ -114,7 +83,8 @@ impl Witness {
     pub(super) fn start(wire: UnixStream, upper: OwnedFd, user: &Ids) -> io::Result<Self> {
         let own = (user.uid, user.gid);
         let answering = thread::Builder::new().spawn(move || {
-            let Some(listener) = taken(&wire)? else {
+            let (_, mut files) = take(&wire, &mut [0])?;
+            let Some(listener) = files.pop() else {
                 return Ok(Wishes::new());
             };
             let mut desk = Desk {

@@ -19,7 +19,8 @@ impl Lints<'_> {
         });
         let source = image.spec.source_root.iter();
         let source = source.map(|root| ("source-root", None, &root.path));
-        let source = source.filter(|_| image.spec.flytekit.is_none());
+        let is_all = image.spec.flytekit.is_none() && image.spec.source_files.is_empty();
+        let source = source.filter(|_| is_all);
         for (list, at, path) in source.chain(copies) {
             let has_rules = || {
                 folder

@@ -16,6 +16,8 @@ use crate::recipe::familiar;
 use crate::spec::{Base, CopyFrom, ImageSpec, NamedContext, OwnStep};
 use crate::workspace::{Image, Lock, Workspace};
 
+pub(crate) use secret_value::looks_secret;
+
 /// Reports the lints of a workspace's images. Values that look like secrets are masked in its sources.
 pub(super) fn check(workspace: &mut Workspace, findings: &mut Findings) {
     for image in &workspace.images {
@@ -110,7 +112,7 @@ impl Lints<'_> {
         let has = |field: &str, is_set: bool| is_set.then(|| field.to_owned());
         let needy = has("apt-packages", !spec.apt_packages.is_empty())
             .or_else(|| has("conda-packages", !spec.conda_packages.is_empty()))
-            .or_else(|| has("python-version", spec.python_version.is_some()))
+            .or_else(|| has("python-version", spec.python().is_some()))
             .or_else(|| has("packages", !spec.packages.is_empty()))
             .or_else(|| has("requirements", spec.requirements.is_some()))
             .or_else(|| step(&is_install))

@@ -41,7 +41,7 @@ const TOKENS: [(&str, usize); 19] = [
 ];
 
 /// Why a value looks like a secret, without revealing the value.
-pub(super) fn looks_secret(name: &str, value: &str) -> Option<&'static str> {
+pub(crate) fn looks_secret(name: &str, value: &str) -> Option<&'static str> {
     let is_token = |(prefix, length): &(&str, usize)| {
         value.starts_with(prefix) && value.len() >= *length && !value.contains(char::is_whitespace)
     };

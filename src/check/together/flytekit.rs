@@ -21,9 +21,11 @@ pub(super) fn flytekit(spec: &ImageSpec, specs: &Specs<'_>, clashes: &mut Clashe
                 "add `flytekit \"1.16.31\"`, or install them in the image: `packages`",
             );
         }
+        only_with(spec, clashes);
         return;
     }
-    if spec.source_root.is_some() && spec.source_copy_mode.is_none() {
+    let is_unsure = spec.source_copy_mode.is_none() && spec.source_files.is_empty();
+    if spec.source_root.is_some() && is_unsure {
         clashes.error("source-root",
                 "flytekit would copy the loaded modules, which only the workflow's process knows",
                 "which files?", "set `source-copy-mode \"all\"` here and `CopyFileDetection.ALL` in the workflow; or `\"none\"` and `NO_COPY`");
@@ -40,6 +42,23 @@ pub(super) fn flytekit(spec: &ImageSpec, specs: &Specs<'_>, clashes: &mut Clashe
         );
     }
     ignored(spec, clashes);
+}
+
+/// Reports fields that mean something to flytekit only.
+fn only_with(spec: &ImageSpec, clashes: &mut Clashes<'_>) {
+    for (field, is_set) in [
+        ("flytekit-id", spec.flytekit_id.is_some()),
+        ("flytekit-python", spec.flytekit_python.is_some()),
+    ] {
+        if is_set {
+            clashes.error(
+                field,
+                format!("`{field}` needs `flytekit`"),
+                "only flytekit's images have it",
+                "add `flytekit \"1.16.31\"`, or remove it",
+            );
+        }
+    }
 }
 
 fn base(spec: &ImageSpec, specs: &Specs<'_>, clashes: &mut Clashes<'_>) {

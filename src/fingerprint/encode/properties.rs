@@ -1,5 +1,7 @@
 //! No two recipes have the same encoding, and the listing distinguishes what the key distinguishes.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::super::listing::inputs;
@@ -106,14 +108,18 @@ fn recipe() -> impl Strategy<Value = Recipe> {
         prop::option::of(text()),
         pairs(),
         prop::option::of(text()),
+        running(),
     )
-        .prop_map(|(entrypoint, cmd, user, labels, compression)| Config {
-            entrypoint,
-            cmd,
-            user,
-            labels,
-            compression,
-        });
+        .prop_map(
+            |(entrypoint, cmd, user, labels, compression, running)| Config {
+                entrypoint,
+                cmd,
+                user,
+                labels,
+                compression,
+                ..running
+            },
+        );
     let steps = prop::collection::vec(step(), 0..4);
     (words(), base, steps, config, secrets()).prop_map(
         |(platforms, base, steps, config, secrets)| Recipe {
@@ -123,6 +129,40 @@ fn recipe() -> impl Strategy<Value = Recipe> {
             config,
             secrets,
             ..Recipe::default()
+        },
+    )
+}
+
+/// Ports, volumes and the like; an empty shell is not one.
+fn running() -> impl Strategy<Value = Config> {
+    let time = || prop::option::of((1..3_u64).prop_map(Duration::from_millis));
+    let test = prop_oneof![
+        Just(HealthTest::Off),
+        text().prop_map(HealthTest::CommandLine),
+        words().prop_map(HealthTest::Program)
+    ];
+    let times = (time(), time(), time(), time());
+    let check = (test, times, prop::option::of(1..3_u32));
+    let check = check.prop_map(|(test, times, retries)| {
+        let (interval, timeout, start_period, start_interval) = times;
+        Healthcheck {
+            test,
+            interval,
+            timeout,
+            start_period,
+            start_interval,
+            retries,
+        }
+    });
+    let rest = (prop::option::of(text()), prop::option::of(words()));
+    (words(), words(), prop::option::of(check), rest).prop_map(
+        |(expose, volumes, healthcheck, (stop_signal, shell))| Config {
+            expose,
+            volumes,
+            healthcheck,
+            stop_signal,
+            shell,
+            ..Config::default()
         },
     )
 }

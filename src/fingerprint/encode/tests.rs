@@ -88,7 +88,7 @@ fn sample() -> Recipe {
             cmd: Some(texts("--help")),
             user: Some("app".into()),
             labels: vec![("team".into(), "ml".into())],
-            compression: None,
+            ..Config::default()
         },
         ..Recipe::default()
     }

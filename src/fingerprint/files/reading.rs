@@ -1,5 +1,6 @@
 //! Reads one file set: finds and hashes its files, and remembers what is needed to detect changes.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -93,7 +94,7 @@ type Marked = (Files, Vec<Option<Mark>>);
 pub(super) fn find_set(root: &Root, set: &FileSet, hands: Hands) -> Result<Found, FilesError> {
     match set {
         FileSet::Tree { path, ignore, own } => find::find(root, path, ignore, own, hands),
-        FileSet::Source { path } => sources(root, path),
+        FileSet::Source { path, only } => sources(root, path, only),
         FileSet::Context {
             path,
             dockerfile,
@@ -106,14 +107,23 @@ pub(super) fn find_set(root: &Root, set: &FileSet, hands: Hands) -> Result<Found
     }
 }
 
-/// The files of a source root by flytekit's rules: no directories, and the targets of symlinks.
-fn sources(root: &Root, path: &WorkspacePath) -> Result<Found, FilesError> {
+/// The files of a source root by flytekit's rules: no directories, and the targets of symlinks; or only these of them.
+fn sources(root: &Root, path: &WorkspacePath, only: &[String]) -> Result<Found, FilesError> {
     let folder = find::resolve(root, path, None)?;
     let whole = root.at(&folder);
-    let there = Folder::new(root.path(), &whole, Order::Sorted)
+    let there = || {
+        let reader = Folder::new(root.path(), &whole, Order::Sorted)?;
         // flytekit's ignore rules only work with an absolute root.
-        .and_then(|reader| reader.source_files(&whole.to_string_lossy()));
-    let files = there.map_err(|error| match error {
+        reader.source_files(&whole.to_string_lossy())
+    };
+    let files = if only.is_empty() {
+        there()
+    } else {
+        // Modules that were loaded twice are in the list, and in flytekit's tag, twice.
+        let named: BTreeSet<String> = only.iter().cloned().collect();
+        Ok(named.into_iter().collect())
+    };
+    let files = files.map_err(|error| match error {
         Error::Files(error) => error,
         error => FilesError::Tag {
             folder: path.to_string(),

@@ -179,7 +179,10 @@ mod tests {
 
     #[test]
     fn of_a_source_root_the_targets_of_links_are_looked_up() {
-        let set = FileSet::Source { path: at("src") };
+        let set = FileSet::Source {
+            path: at("src"),
+            only: Vec::new(),
+        };
         let links = [("src/link.py", "../lib/real.py")];
         let (paths, listed) = trail(&["src/x.py", "lib/real.py"], &links, &set);
         assert_eq!(paths, ["src", "src/.dockerignore", "src/link.py"]);

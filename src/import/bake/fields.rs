@@ -8,13 +8,13 @@ use super::values::{is_empty, is_variable, parts, scalar, short, split_tag, stri
 use crate::diagnostic::shown;
 use crate::import::imported::NewNode;
 use crate::manifest;
+use crate::spec::rules;
 
 const FORCE: &str = "use `imgspec graph build --force` to build every step again";
 
 /// Fields that are not carried over, with the reason.
 const LEFT_OUT: &[(&str, &str)] = &[
     ("annotations", "imgspec writes labels, not annotations"),
-    ("attest", "imgspec generates neither provenance nor an SBOM"),
     (
         "call",
         "use `imgspec check` for the manifest and `docker build --check` for the Dockerfile",
@@ -49,6 +49,7 @@ impl BakeTarget<'_> {
                 "platforms" => self.platforms(&strings(value)),
                 "labels" => self.labels(value),
                 "secret" => self.secrets(value),
+                "attest" => self.attestations(value),
                 "cache-from" | "cache-to" => self.caches(name, value),
                 name => self.left_out(name, value),
             }
@@ -63,22 +64,26 @@ impl BakeTarget<'_> {
         self.note(name, message);
     }
 
-    /// Takes registry and name from the first tag; imgspec makes the tag itself.
+    /// Takes registry and name from the first tag, and all tags as further names: imgspec makes the image's own of its key.
     fn tags(&mut self, tags: &[String]) {
-        let Some((first, others)) = tags.split_first() else {
+        let Some(first) = tags.first() else {
             return;
         };
-        let (repository, tag) = split_tag(first);
+        let (repository, _) = split_tag(first);
         let (registry, name) = match repository.rsplit_once('/') {
             Some((registry, name)) => (Some(registry), name),
             None => (None, repository),
         };
+        let mut has_registry = false;
         for (field, text) in [("registry", registry), ("name", Some(name))] {
             let Some(text) = text else { continue };
             match manifest::takes(field, text) {
                 // The name defaults to the id.
                 Ok(()) if field == "name" && text == self.id => {}
-                Ok(()) => self.nodes.push(NewNode::new(field, text)),
+                Ok(()) => {
+                    has_registry |= field == "registry";
+                    self.nodes.push(NewNode::new(field, text));
+                }
                 Err(refused) => {
                     let text = shown(text);
                     let message = format!("the {field} `{text}` is left out: {}", refused.why);
@@ -86,12 +91,19 @@ impl BakeTarget<'_> {
                 }
             }
         }
-        let tag = shown(tag.unwrap_or("latest"));
-        self.note("tags", format!("the tag `{tag}` is left out: tags are made from the image's key; `tag-format` can set a fixed one"));
-        for other in others {
-            let other = shown(other);
-            let message = format!("the tag `{other}` is left out: an image has one reference");
-            self.note("tags", message);
+        let mut names = Vec::new();
+        for tag in tags {
+            match further_name(tag, repository, has_registry) {
+                Ok(name) if names.contains(&name) => {}
+                Ok(name) => names.push(name),
+                Err(why) => {
+                    let tag = shown(tag);
+                    self.note("tags", format!("the tag `{tag}` is left out: {why}"));
+                }
+            }
+        }
+        if !names.is_empty() {
+            self.nodes.push(NewNode::list("also-tag", names));
         }
     }
 
@@ -149,6 +161,26 @@ impl BakeTarget<'_> {
         }
     }
 
+    fn attestations(&mut self, attestations: &Value) {
+        let one = std::slice::from_ref(attestations);
+        let all = attestations.as_array().map_or(one, Vec::as_slice);
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for attestation in all {
+            match details(attestation) {
+                Ok(Some(pair)) if pairs.iter().any(|(kind, _)| *kind == pair.0) => {}
+                Ok(pair) => pairs.extend(pair),
+                Err(why) => {
+                    let attestation = shown(&short(attestation));
+                    let message = format!("the attestation `{attestation}` is left out: {why}");
+                    self.note("attest", message);
+                }
+            }
+        }
+        if !pairs.is_empty() {
+            self.nodes.push(NewNode::map("attest", pairs));
+        }
+    }
+
     fn secrets(&mut self, secrets: &Value) {
         for secret in secrets.as_array().into_iter().flatten() {
             match self.secret(secret) {
@@ -190,6 +222,53 @@ impl BakeTarget<'_> {
                 Ok(node.with(prop, id))
             }
         }
+    }
+}
+
+/// A tag as a further name of an image in this repository, or the reason that it is left out.
+fn further_name(tag: &str, repository: &str, has_registry: bool) -> Result<String, String> {
+    if tag.contains('@') {
+        return Err("a further name has a tag, not a digest".to_owned());
+    }
+    let (own, tag) = split_tag(tag);
+    let tag = tag.unwrap_or("latest");
+    let name = if own == repository {
+        tag.to_owned()
+    } else {
+        format!("{own}:{tag}")
+    };
+    if rules::has_registry(&name) && !has_registry {
+        return Err(
+            "the image itself is in no registry, so nothing would be pushed there".to_owned(),
+        );
+    }
+    match manifest::takes("also-tag", &name) {
+        Ok(()) => Ok(name),
+        Err(refused) => Err(refused.why),
+    }
+}
+
+/// The kind and the details of an attestation, or the reason that it is left out; `None` if it is turned off.
+fn details(attestation: &Value) -> Result<Option<(String, String)>, String> {
+    let parts = parts(attestation);
+    let part = |name: &str| parts.get(name).map(String::as_str);
+    let kind = part("type").ok_or("it has no `type`")?;
+    let details = match kind {
+        _ if part("disabled") == Some("true") => return Ok(None),
+        "provenance" => part("mode").unwrap_or("min"),
+        _ => part("generator").unwrap_or("default"),
+    };
+    let is_fine = match kind {
+        "provenance" => matches!(details, "min" | "max"),
+        "sbom" => rules::attestation(details)
+            .and_then(|()| rules::check_reference(details))
+            .is_ok(),
+        _ => false,
+    };
+    if is_fine {
+        Ok(Some((kind.to_owned(), details.to_owned())))
+    } else {
+        Err("it is neither `provenance` of mode `min` or `max` nor `sbom`".to_owned())
     }
 }
 

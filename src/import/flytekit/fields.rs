@@ -83,7 +83,7 @@ impl SpecImage<'_> {
 
     fn builder(&mut self, field: &SpecField) {
         match self.text(&field.name, &field.value).as_deref() {
-            None | Some("default") => {}
+            None | Some("default" | "imgspec") => {}
             Some("envd") => self.nodes.push(NewNode::new("builder", "envd")),
             Some("noop") => {
                 let why = "it is `noop`, which uses `base_image` unchanged; imgspec builds an image on it";

@@ -118,6 +118,18 @@ impl SpecImage<'_> {
         }
     }
 
+    /// Converts `source_root` with the loaded modules in it.
+    pub(super) fn modules(&mut self, root: Option<&SpecField>, files: &[String]) {
+        if let Some(root) = root
+            && let Some(path) = self.text(&root.name, &root.value)
+            && let Some(path) = self.inside(&root.name, &path, root.value.at)
+        {
+            self.nodes.push(NewNode::new("source-root", path));
+            self.nodes
+                .push(NewNode::list("source-files", files.to_vec()));
+        }
+    }
+
     /// The manifest's name for the copy mode.
     fn copy_mode(&mut self, mode: Option<&SpecField>, at: At) -> &'static str {
         let text = mode.and_then(|mode| self.text(&mode.name, &mode.value));

@@ -11,6 +11,8 @@ mod values;
 pub(super) use fields::{field_names, meant};
 pub(super) use value::{BOOLEAN, Scalar, SpecData, SpecField, SpecValue, fields};
 
+use serde::Deserialize;
+
 use super::imported::{At, NewImage, NewNode, Note};
 use super::names::Ids;
 use super::paths::Paths;
@@ -21,6 +23,18 @@ pub(super) const DEFAULT_VERSION: &str = "1.16.31";
 
 /// The name that flytekit gives to images without one.
 const DEFAULT_NAME: &str = "flytekit";
+
+/// What only a running flytekit knows of a spec.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Runtime {
+    /// Its id.
+    pub id: Option<String>,
+    /// The version of Python that it installs if the spec names none: its own.
+    pub python: Option<String>,
+    /// The loaded modules that it copies, by their paths from the source root; empty if the mode is another.
+    #[serde(default)]
+    pub files: Vec<String>,
+}
 
 pub(super) struct Converter<'a> {
     pub paths: &'a Paths,
@@ -43,7 +57,13 @@ impl<'a> Converter<'a> {
     }
 
     /// Adds the image of one ImageSpec, after those nested in it.
-    pub(super) fn image(&mut self, id: &str, mut fields: Vec<SpecField>, comment: Option<String>) {
+    pub(super) fn image(
+        &mut self,
+        id: &str,
+        mut fields: Vec<SpecField>,
+        runtime: &Runtime,
+        comment: Option<String>,
+    ) {
         fields.retain(|field| field.value.data != SpecData::Null);
         let nested = self.nested(id, &mut fields);
         let find = |name: &str| fields.iter().find(|field| field.name == name);
@@ -63,8 +83,18 @@ impl<'a> Converter<'a> {
         for field in &fields {
             image.field(field);
         }
-        image.sources(find("source_root"), find("source_copy_mode"));
-        if find("python_version").is_none() && find("python_exec").is_none() {
+        if let Some(id) = &runtime.id {
+            image.nodes.push(NewNode::new("flytekit-id", id));
+        }
+        if runtime.files.is_empty() {
+            image.sources(find("source_root"), find("source_copy_mode"));
+        } else {
+            image.modules(find("source_root"), &runtime.files);
+        }
+        let has_python = find("python_version").is_some() || find("python_exec").is_some();
+        if let Some(python) = runtime.python.as_ref().filter(|_| !has_python) {
+            image.nodes.push(NewNode::new("flytekit-python", python));
+        } else if !has_python {
             image.note("python_version", At::default(), "`python_version` is not set: flytekit takes the version of the Python that runs it; add `python-version` if the base has no Python");
         }
         let fields = image.nodes;
@@ -86,7 +116,7 @@ impl<'a> Converter<'a> {
             SpecData::Spec(number) => self.specs.get(number).cloned(),
             SpecData::Map(pairs) => {
                 let base_id = self.ids.fresh(&format!("{id}-base"));
-                self.image(&base_id, value::fields(pairs), None);
+                self.image(&base_id, value::fields(pairs), &Runtime::default(), None);
                 let message = "`base_image` is a mapping, which flytekit would copy to `FROM`: it becomes an image of its own";
                 let note = Note::new(Some(id), "base_image", base.at, message);
                 self.notes.push(note);

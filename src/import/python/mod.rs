@@ -1,20 +1,23 @@
-//! Imports the ImageSpecs of a Python file.
+//! Imports the ImageSpecs of a Python file, or those that a running Python hands over.
 //!
 //! Images are named after the variables that hold them, the tasks that use them, or the images built on them.
 
 mod run;
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::flytekit::{self, Converter, Scalar, SpecData, SpecField, SpecValue};
+use super::flytekit::{self, Converter, Runtime, Scalar, SpecData, SpecField, SpecValue};
 use super::imported::{At, Imported, Note};
 use super::input::{ImportContext, Input};
 use super::names;
+use super::paths::Paths;
 use crate::diagnostic::{Diagnostic, shown};
 use crate::manifest;
 
-/// The output of `collect.py`.
+/// The output of `_collect.py`, or what `imgspec.flytekit` writes.
 #[derive(Debug, Deserialize)]
 struct Collected {
     specs: Vec<CollectedSpec>,
@@ -23,6 +26,8 @@ struct Collected {
     /// Whether the file imports flyte 2.
     #[serde(default)]
     newer: bool,
+    /// The working directory of the Python that hands over its specs.
+    directory: Option<PathBuf>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,6 +41,8 @@ struct CollectedSpec {
     line: Option<usize>,
     /// Whether `force_push()` was called.
     force: bool,
+    #[serde(flatten)]
+    runtime: Runtime,
     fields: serde_json::Map<String, Json>,
 }
 
@@ -57,12 +64,40 @@ pub(super) fn import(
         };
         return Err(Diagnostic::error("no-image", message).help(help).into());
     }
-    Ok(images(input, &collected, context))
+    Ok(images(input, &collected, &context.paths, context))
 }
 
-fn images(input: &Input, collected: &Collected, context: &ImportContext<'_>) -> Imported {
+/// Imports specs that a running Python has collected itself: it runs nothing.
+pub(super) fn specs(
+    input: &Input,
+    text: &str,
+    context: &ImportContext<'_>,
+) -> Result<Imported, Box<Diagnostic>> {
+    let collected: Collected = serde_json::from_str(text).map_err(|error| {
+        let message = format!("`{}` has no ImageSpecs as JSON: {error}", input.name);
+        let help = "`imgspec.flytekit`, the package for Python, writes them; both must have the same version";
+        Diagnostic::error("specs", message).help(help)
+    })?;
+    if collected.specs.is_empty() {
+        let message = format!("`{}` has no ImageSpec", input.name);
+        return Err(Diagnostic::error("no-image", message).into());
+    }
+    let from = collected.directory.as_deref();
+    let paths = from.map_or_else(
+        || context.paths.clone(),
+        |from| context.paths.starting_at(from),
+    );
+    Ok(images(input, &collected, &paths, context))
+}
+
+fn images(
+    input: &Input,
+    collected: &Collected,
+    paths: &Paths,
+    context: &ImportContext<'_>,
+) -> Imported {
     let specs = &collected.specs;
-    let mut converter = Converter::new(&context.paths);
+    let mut converter = Converter::new(paths);
     for number in 0..specs.len() {
         let id = names::slug(&wanted_name(specs, number));
         let id = converter.ids.fresh(&id);
@@ -73,7 +108,7 @@ fn images(input: &Input, collected: &Collected, context: &ImportContext<'_>) -> 
         let spec = &specs[number];
         let id = converter.specs[number].clone();
         let at = At::line(spec.line);
-        converter.image(&id, fields(spec, at), comment(spec));
+        converter.image(&id, fields(spec, at), &spec.runtime, comment(spec));
         if spec.force {
             let message = "`force_push` is left out: use `imgspec graph build --force` to build what exists already";
             let note = Note::new(Some(&id), "force_push", at, message);
@@ -160,7 +195,7 @@ fn fields(spec: &CollectedSpec, at: At) -> Vec<SpecField> {
         .collect()
 }
 
-/// Decodes a value as encoded by `collect.py`.
+/// Decodes a value as encoded by `_collect.py`.
 fn value(json: &Json, at: At) -> SpecValue {
     let text = |name: &str| json.get(name).and_then(Json::as_str);
     let data = match json {

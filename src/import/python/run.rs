@@ -21,7 +21,7 @@ use crate::import::imported::At;
 use crate::import::input::{ImportContext, Input, place};
 use crate::process::{self, Patience};
 
-const SCRIPT: &str = include_str!("collect.py");
+const SCRIPT: &str = include_str!("../../../python/imgspec/_collect.py");
 
 const RESULT_LIMIT: u64 = 16 << 20;
 
@@ -30,14 +30,14 @@ const TAIL: usize = 12;
 
 #[derive(Debug)]
 struct PythonRun {
-    /// The result written by `collect.py`; `None` if it did not get that far.
+    /// The result written by `_collect.py`; `None` if it did not get that far.
     result: Option<Value>,
     tail: VecDeque<String>,
     is_late: bool,
     stopped: bool,
 }
 
-/// Returns the JSON that `collect.py` writes about the file's ImageSpecs.
+/// Returns the JSON that `_collect.py` writes about the file's ImageSpecs.
 pub(super) fn collect(
     input: &Input,
     context: &ImportContext<'_>,

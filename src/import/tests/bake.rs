@@ -45,6 +45,7 @@ fn targets_become_images_bases_first() {
     // The shop.
     image "app" {
         registry "ghcr.io/acme/shop"
+        also-tag "v1"
         platform "linux/amd64" "linux/arm64"
         dockerfile "app/prod.Dockerfile" context="app" target="prod" {
             args EMPTY="" VERSION="1.2"
@@ -64,7 +65,6 @@ fn targets_become_images_bases_first() {
         images "app" "z-base"
     }
 
-    - app: the tag `v1` is left out: tags are made from the image's key; `tag-format` can set a fixed one
     "#);
 }
 
@@ -84,11 +84,13 @@ fn what_is_not_carried_over_is_named() {
     // From bake.json, by `imgspec import`.
 
     image "a" {
+        also-tag "1" "2"
         platform "linux/amd64"
         dockerfile "Dockerfile" {
             args NO_TOKEN=""
         }
         secret "bare" env="bare"
+        attest sbom="default"
     }
 
     - a: `dockerfile` names `Dockerfile`, which does not exist; paths are relative to bake's working directory, which `-C` sets
@@ -101,7 +103,6 @@ fn what_is_not_carried_over_is_named() {
     - a: `contexts.oci` is left out: `oci-layout:///x` is not on this machine
     - a: `contexts.out` is left out: `../..` is outside the manifest's directory; `-o` can write the manifest further up
     - a: `annotations` (a=b) is left out: imgspec writes labels, not annotations
-    - a: `attest` (type=sbom) is left out: imgspec generates neither provenance nor an SBOM
     - a: the cache `type=gha` of `cache-from` is left out: caches are in registries, not of the type `gha`
     - a: the cache `mode=max,type=gha` of `cache-to` is left out: caches are in registries, not of the type `gha`
     - a: `call` (check) is left out: use `imgspec check` for the manifest and `docker build --check` for the Dockerfile
@@ -120,9 +121,7 @@ fn what_is_not_carried_over_is_named() {
     - a: `shm-size` (1g) is left out: builds use the builder's shared memory
     - a: `something-new` (x=1 y) is left out: imgspec does not know this field
     - a: `ssh` (id=default) is left out: builds get no SSH agent; pass the key as a `secret`
-    - a: the tag `1` is left out: tags are made from the image's key; `tag-format` can set a fixed one
-    - a: the tag `a:2` is left out: an image has one reference
-    - a: the tag `b@sha256:00` is left out: an image has one reference
+    - a: the tag `b@sha256:00` is left out: a further name has a tag, not a digest
     - a: `ulimits` (nofile=1:1) is left out: builds use the builder's limits
     "#);
 }
@@ -183,6 +182,7 @@ fn targets_of_one_name_are_told_apart() {
         registry "r.example.com"
         name "app"
         tag-format "{spec_hash}-dev"
+        also-tag "dev"
         dockerfile "Dockerfile"
     }
 
@@ -190,6 +190,7 @@ fn targets_of_one_name_are_told_apart() {
         registry "r.example.com"
         name "app"
         tag-format "{spec_hash}-prod"
+        also-tag "prod"
         dockerfile "Dockerfile"
     }
 
@@ -200,17 +201,15 @@ fn targets_of_one_name_are_told_apart() {
     image "web2" {
         name "web"
         tag-format "{spec_hash}-web2"
+        also-tag "1"
         dockerfile "Dockerfile"
     }
 
     - web: `dockerfile` names `Dockerfile`, which does not exist; paths are relative to bake's working directory, which `-C` sets
     - dev: `dockerfile` names `Dockerfile`, which does not exist; paths are relative to bake's working directory, which `-C` sets
-    - dev: the tag `dev` is left out: tags are made from the image's key; `tag-format` can set a fixed one
     - prod: `dockerfile` names `Dockerfile`, which does not exist; paths are relative to bake's working directory, which `-C` sets
-    - prod: the tag `prod` is left out: tags are made from the image's key; `tag-format` can set a fixed one
     - web-2: `dockerfile` names `Dockerfile`, which does not exist; paths are relative to bake's working directory, which `-C` sets
     - web2: `dockerfile` names `Dockerfile`, which does not exist; paths are relative to bake's working directory, which `-C` sets
-    - web2: the tag `1` is left out: tags are made from the image's key; `tag-format` can set a fixed one
     - web: other targets have the same name: `tag-format` is set to `{spec_hash}-web` to keep them apart
     - dev: other targets have the same name: `tag-format` is set to `{spec_hash}-dev` to keep them apart
     - prod: other targets have the same name: `tag-format` is set to `{spec_hash}-prod` to keep them apart

@@ -5,7 +5,7 @@ mod scalar;
 
 use std::path::Path;
 
-use super::flytekit::{self, Converter, SpecData, SpecValue};
+use super::flytekit::{self, Converter, Runtime, SpecData, SpecValue};
 use super::guess::looks_like;
 use super::imported::Imported;
 use super::input::{ImportContext, Input};
@@ -28,7 +28,7 @@ pub(super) fn import(
     let stem = input.path.as_deref().and_then(Path::file_stem);
     let stem = stem.map_or("image".into(), |stem| stem.to_string_lossy());
     let id = converter.ids.fresh(&names::slug(&stem));
-    converter.image(&id, flytekit::fields(pairs), None);
+    converter.image(&id, flytekit::fields(pairs), &Runtime::default(), None);
     let version = context.flytekit.as_deref();
     Ok(Imported {
         title: input.name.clone(),

@@ -1,17 +1,16 @@
 //! Reads YAML as PyYAML does, because that is what flytekit uses.
 //!
-//! Built on an event parser, which delivers scalars as written and aliases unexpanded: `3.10` stays `3.10`, and a file of
-//! aliases cannot grow beyond a limit. Merge keys are applied here; of equal keys, the last wins.
+//! Built on events, which deliver scalars as written and aliases unexpanded: `3.10` stays `3.10`, and a file of aliases
+//! cannot grow beyond a limit. Merge keys are applied here; of equal keys, the last wins.
 
 use std::collections::BTreeMap;
-
-use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::scalar::resolve;
 use crate::diagnostic::{Diagnostic, SourceId, Sources, shown};
 use crate::import::flytekit::{SpecData, SpecValue};
 use crate::import::imported::At;
 use crate::import::input::place;
+use crate::yaml::{Begin, Event, Events, NotYaml, ScalarStyle, Tag};
 
 /// The maximum number of values in a file, counting those of an alias each time.
 const MAX_NODES: usize = 20_000;
@@ -36,27 +35,20 @@ impl Marks<'_> {
         Err(self.at(Diagnostic::error(code, message), at, "").into())
     }
 
-    fn not_yaml(self, error: &ScanError) -> Diagnostic {
-        let at = position(error.marker().line(), error.marker().col());
-        let mistake = Diagnostic::error("not-yaml", "invalid YAML");
-        self.at(mistake, at, error.info())
+    fn not_yaml(self, error: &NotYaml) -> Diagnostic {
+        self.at(NotYaml::mistake(), position(error.at), &error.why)
     }
 }
 
-/// Converts the parser's position, which counts lines from 1 and columns from 0.
-fn position(line: usize, column: usize) -> At {
+fn position(begin: Begin) -> At {
     At {
-        line: Some(line),
-        column: Some(column + 1),
+        line: Some(begin.line),
+        column: Some(begin.column),
     }
-}
-
-fn begin(span: &Span) -> At {
-    position(span.start.line(), span.start.col())
 }
 
 pub(super) struct YamlReader<'t> {
-    parser: Parser<'t, StrInput<'t>>,
+    events: Events<'t>,
     marks: Marks<'t>,
     /// Values by anchor, each with the number of nodes in it.
     anchors: BTreeMap<usize, (SpecValue, usize)>,
@@ -66,7 +58,7 @@ pub(super) struct YamlReader<'t> {
 impl<'t> YamlReader<'t> {
     pub(super) fn new(text: &'t str, marks: Marks<'t>) -> Self {
         Self {
-            parser: Parser::new_from_str(text.strip_prefix('\u{feff}').unwrap_or(text)),
+            events: Events::new(text),
             marks,
             anchors: BTreeMap::new(),
             nodes: 0,
@@ -76,34 +68,31 @@ impl<'t> YamlReader<'t> {
     pub(super) fn document(mut self) -> Read<SpecValue> {
         let mut value = None;
         loop {
-            let (event, span) = self.next()?;
+            let (event, begin) = self.next()?;
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentStart(_) if value.is_some() => {
                     let second = Diagnostic::error("several", "a second document begins here");
-                    let second = self.marks.at(second, begin(&span), "");
+                    let second = self.marks.at(second, position(begin), "");
                     return Err(second.help("write one ImageSpec per file").into());
                 }
                 Event::DocumentStart(_)
                 | Event::Nothing
                 | Event::StreamStart
                 | Event::DocumentEnd => {}
-                event => value = Some(self.node(event, &span, 0)?),
+                event => value = Some(self.node(event, begin, 0)?),
             }
         }
         Ok(value.unwrap_or_else(|| null(At::default())))
     }
 
-    fn next(&mut self) -> Read<(Event<'t>, Span)> {
-        match self.parser.next_event() {
-            Some(Ok(next)) => Ok(next),
-            Some(Err(error)) => Err(self.marks.not_yaml(&error).into()),
-            None => Ok((Event::StreamEnd, Span::default())),
-        }
+    fn next(&mut self) -> Read<(Event<'t>, Begin)> {
+        let next = self.events.next();
+        next.map_err(|error| self.marks.not_yaml(&error).into())
     }
 
-    fn node(&mut self, event: Event<'t>, span: &Span, depth: usize) -> Read<SpecValue> {
-        let at = begin(span);
+    fn node(&mut self, event: Event<'t>, begin: Begin, depth: usize) -> Read<SpecValue> {
+        let at = position(begin);
         if depth > MAX_DEPTH {
             let message = "lists and mappings are nested too deeply";
             return self.marks.error("too-deep", message, at);
@@ -194,7 +183,7 @@ impl<'t> YamlReader<'t> {
         loop {
             match self.next()? {
                 (Event::SequenceEnd | Event::StreamEnd, _) => return Ok(values),
-                (event, span) => values.push(self.node(event, &span, depth + 1)?),
+                (event, begin) => values.push(self.node(event, begin, depth + 1)?),
             }
         }
     }
@@ -202,15 +191,15 @@ impl<'t> YamlReader<'t> {
     fn map(&mut self, depth: usize) -> Read<Pairs> {
         let (mut own, mut merged) = (Vec::new(), Vec::new());
         loop {
-            let (event, span) = self.next()?;
+            let (event, begin) = self.next()?;
             if matches!(event, Event::MappingEnd | Event::StreamEnd) {
                 break;
             }
             let is_merge =
                 matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
-            let key = self.node(event, &span, depth + 1)?;
-            let (event, span) = self.next()?;
-            let value = self.node(event, &span, depth + 1)?;
+            let key = self.node(event, begin, depth + 1)?;
+            let (event, begin) = self.next()?;
+            let value = self.node(event, begin, depth + 1)?;
             if is_merge {
                 merged.extend(self.merged(value)?);
             } else {

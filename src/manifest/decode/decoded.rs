@@ -3,7 +3,8 @@
 use crate::diagnostic::{Place, Spanned};
 use crate::spec::fields::{Field, Slot};
 use crate::spec::{
-    Base, Copy, GivenPath, OwnDockerfile, OwnStep, PipSecretMount, Secret, SourceCopyMode,
+    Base, Copy, GivenPath, HealthTest, Healthcheck, OwnDockerfile, OwnStep, PipSecretMount, Secret,
+    SourceCopyMode,
 };
 use crate::workspace::Part;
 
@@ -35,6 +36,7 @@ pub(in crate::manifest) enum Decoded {
     Flag(Slot<Option<bool>>, bool, Place),
     CopyMode(SourceCopyMode, Place),
     Base(Base, Place),
+    Healthcheck(Healthcheck, Place),
     Copies(Vec<(Copy, Place)>),
     Mounts(Vec<(PipSecretMount, Place)>),
     /// A secret, and its id with its place.
@@ -66,6 +68,13 @@ impl Decoded {
                 .map(|(name, value)| name.text.len() + value.text.len() + 128)
                 .sum(),
             Self::Base(..) | Self::CopyMode(..) | Self::Flag(..) => 32,
+            Self::Healthcheck(check, _) => {
+                128 + match &check.test {
+                    HealthTest::Off => 0,
+                    HealthTest::CommandLine(line) => line.len(),
+                    HealthTest::Program(words) => words.iter().map(|word| word.len() + 32).sum(),
+                }
+            }
             Self::Copies(copies) => copies.len() * 128,
             Self::Mounts(mounts) => mounts.len() * 128,
             Self::Secret(..) | Self::Dockerfile(..) => 256,

@@ -2,6 +2,7 @@
 
 use super::decoded::PartPlaces;
 use super::decoder::Decoder;
+use super::known::{IN_DOCKERFILE, OF_CONTEXT, OF_DOCKERFILE};
 use crate::diagnostic::{Diagnostic, Place, Spanned, shown};
 use crate::manifest::syntax::{Node, block_only, no_block, only_props, prop};
 use crate::spec::fields::Field;
@@ -20,7 +21,7 @@ impl Decoder<'_> {
         field: &Field,
         node: &Node,
     ) -> Option<(OwnDockerfile, PartPlaces)> {
-        only_props(node, &["context", "target", "reset"], self.notes);
+        only_props(node, OF_DOCKERFILE, self.notes);
         let path = self.only_arg(field.name, field.rule, node, "\"Dockerfile\"")?;
         let mut places = vec![(Part::Whole, path.place)];
         let file = self.inside(&path);
@@ -67,7 +68,7 @@ impl Decoder<'_> {
                     args.extend(self.map(name, rule, rules::any, child));
                 }
                 "contexts" => contexts.extend(self.contexts(child)),
-                _ => self.unknown_part(child, "`dockerfile`", &["args", "contexts"]),
+                _ => self.unknown_part(child, "`dockerfile`", IN_DOCKERFILE),
             }
         }
         let names = args.iter().map(|(name, _)| name);
@@ -90,12 +91,13 @@ impl Decoder<'_> {
     }
 
     fn context(&mut self, node: &Node) -> Option<(NamedContext, Place)> {
-        only_props(node, &["image", "path"], self.notes);
+        only_props(node, OF_CONTEXT, self.notes);
         no_block(node, self.notes);
         let (image, path) = (prop(node, "image"), prop(node, "path"));
         match (image, path, node.args.as_slice()) {
             (Some(image), None, []) => {
                 let id = self.scope.text(&image.value, "image", self.notes)?;
+                self.notes.image_named(&id);
                 Some((NamedContext::Image(id.text), id.place))
             }
             (None, Some(path), []) => {

@@ -1,6 +1,7 @@
 //! Decodes the fields that name images and files: `base-image`, `copy`, `requirements`.
 
 use super::decoder::Decoder;
+use super::known::{OF_BASE, OF_COPY, OF_FIELD};
 use crate::diagnostic::{Diagnostic, Place, Spanned, quoted};
 use crate::manifest::syntax::{Node, bare, prop};
 use crate::spec::fields::Field;
@@ -15,7 +16,7 @@ const DEBIAN: &str =
 
 impl Decoder<'_> {
     pub(super) fn path(&mut self, field: &Field, node: &Node) -> Option<(GivenPath, Place)> {
-        bare(node, &["reset"], self.notes);
+        bare(node, OF_FIELD, self.notes);
         let [value] = node.args.as_slice() else {
             self.one_path(field, node);
             return None;
@@ -47,13 +48,7 @@ impl Decoder<'_> {
 
     pub(super) fn base(&mut self, field: &Field, node: &Node) -> Option<(Base, Place)> {
         const KINDS: [&str; 3] = ["image", "debian", "file"];
-        bare(
-            node,
-            &[
-                "image", "debian", "mirror", "snapshot", "variant", "file", "ref", "reset",
-            ],
-            self.notes,
-        );
+        bare(node, OF_BASE, self.notes);
         let [image, debian, file] = KINDS.map(|kind| prop(node, kind));
         let kinds = [image, debian, file].into_iter().flatten();
         let given = node.args.len() + kinds.count();
@@ -71,6 +66,7 @@ impl Decoder<'_> {
         }
         if let Some(image) = image {
             let id = self.scope.text(&image.value, "image", self.notes)?;
+            self.notes.image_named(&id);
             return Some((Base::Image(id.text), id.place));
         }
         if file.is_some() {
@@ -160,7 +156,7 @@ impl Decoder<'_> {
     }
 
     pub(super) fn copies(&mut self, node: &Node) -> Option<Vec<(Copy, Place)>> {
-        bare(node, &["to", "owner", "image", "reset"], self.notes);
+        bare(node, OF_COPY, self.notes);
         if node.args.is_empty() {
             self.notes.tell(
                 Diagnostic::missing("`copy` needs a path", &node.name.place)
@@ -171,6 +167,9 @@ impl Decoder<'_> {
         let owner = self.optional(node, COPY_OWNER);
         let image = self.optional(node, IMAGE_ID);
         let (to, owner, image) = (to?, owner?, image?);
+        if let Some(id) = &image {
+            self.notes.image_named(id);
+        }
         self.one_place_for_many(node, to.as_ref());
         let mut copies = Vec::new();
         for value in &node.args {

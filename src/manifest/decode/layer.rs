@@ -4,24 +4,13 @@ use std::collections::BTreeMap;
 
 use super::decoded::{Decoded, Entry, Layer};
 use super::decoder::Decoder;
+use super::known::TOP_NODES;
 use crate::diagnostic::{Diagnostic, Place, Spanned};
 use crate::manifest::syntax::{Data, Node, prop};
 use crate::spec::SourceCopyMode;
 use crate::spec::fields::{self, Field, FieldKind};
 use crate::spec::rules::check_names_once;
 use crate::suggest::near_words;
-
-/// Nodes at the top level of a file.
-pub(in crate::manifest) const TOP_NODES: &[&str] = &[
-    "workspace",
-    "variable",
-    "defaults",
-    "template",
-    "image",
-    "group",
-    "builder-instance",
-    "allow",
-];
 
 impl Decoder<'_> {
     pub(in crate::manifest) fn layer(&mut self, nodes: &[Node]) -> Layer {
@@ -105,9 +94,9 @@ impl Decoder<'_> {
         let message = format!("`{name}` is given twice");
         let mistake = Diagnostic::twice("duplicate-field", message, &node.name.place, before);
         self.notes.tell(match field.kind {
-            FieldKind::Words(_) | FieldKind::Platforms => mistake.help(format!(
-                "write several values one after another: `{name} \"…\" \"…\"`"
-            )),
+            FieldKind::Words(_) | FieldKind::Shell(_) | FieldKind::Platforms => mistake.help(
+                format!("write several values one after another: `{name} \"…\" \"…\"`"),
+            ),
             _ => mistake.help("it holds a single value: remove one of the two lines"),
         });
     }
@@ -132,7 +121,13 @@ impl Decoder<'_> {
                 Decoded::Path(slot, path, place)
             }
             FieldKind::Words(slot) => Decoded::Words(slot, self.words(field, node)?),
+            FieldKind::Shell(slot) => Decoded::Words(slot, self.shell(field, node)?),
             FieldKind::List(slot) => Decoded::List(slot, self.list(field, node)?),
+            FieldKind::Ports(slot) => Decoded::List(slot, self.ports(field, node)?),
+            FieldKind::Healthcheck => {
+                let (check, place) = self.healthcheck(field, node)?;
+                Decoded::Healthcheck(check, place)
+            }
             FieldKind::Map(slot, rule) => {
                 Decoded::Map(slot, self.map(field.name, field.rule, rule, node))
             }

@@ -7,7 +7,9 @@ mod decoded;
 mod decoder;
 mod dockerfile;
 mod files;
+mod known;
 mod layer;
+mod runtime;
 mod scope;
 mod secrets;
 mod steps;
@@ -15,5 +17,6 @@ mod texts;
 
 pub(super) use decoded::{Decoded, Entry, Layer};
 pub(super) use decoder::Decoder;
-pub(super) use layer::TOP_NODES;
+pub(crate) use known::inside;
+pub(super) use known::{EXTENDING, OF_IMAGE, OF_TEMPLATE, OF_VARIABLE, TOP_NODES};
 pub(super) use scope::{NO_NAMES, Name, Scope, Seen, UNDECLARED};

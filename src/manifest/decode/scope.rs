@@ -111,7 +111,7 @@ impl Scope<'_> {
     fn meaning(&self, inside: &str, place: &Place, notes: &mut Notes) -> Option<&str> {
         let name = inside.trim();
         if let Some(found) = self.find(name) {
-            notes.use_of(&found.place);
+            notes.use_of(&found.place, place);
             return found.value.as_deref();
         }
         if declared_name(name).is_err() {

@@ -3,6 +3,7 @@
 //! There is no syntax for a secret's value, so that none can end up in a manifest by accident.
 
 use super::decoder::Decoder;
+use super::known::{OF_MOUNT, OF_SECRET, OF_SECRET_USE};
 use crate::diagnostic::{Diagnostic, Place, Spanned};
 use crate::manifest::syntax::{Node, bare, only_props, prop};
 use crate::spec::fields::Field;
@@ -13,7 +14,7 @@ impl Decoder<'_> {
     /// Decodes `pip-secret-mounts "file" to="/path"`.
     pub(super) fn mount(&mut self, field: &Field, node: &Node) -> Option<(PipSecretMount, Place)> {
         const EXAMPLE: &str = "\"file\" to=\"/root/.netrc\"";
-        bare(node, &["to", "reset"], self.notes);
+        bare(node, OF_MOUNT, self.notes);
         let file = self.only_arg(field.name, field.rule, node, EXAMPLE)?;
         let Some(to) = self.optional(node, PIP_MOUNT_TO)? else {
             let name = field.name;
@@ -36,7 +37,7 @@ impl Decoder<'_> {
 
     /// Decodes `secret "id" env="VAR"` or `secret "id" file="path"`, with the steps that receive the secret.
     pub(super) fn secret(&mut self, field: &Field, node: &Node) -> Option<(Secret, Spanned)> {
-        only_props(node, &["env", "file", "reset"], self.notes);
+        only_props(node, OF_SECRET, self.notes);
         let id = self.only_arg(field.name, field.rule, node, "\"id\" env=\"VARIABLE\"")?;
         let source = self.secret_source(node);
         let uses: Vec<Option<SecretUse>> = node
@@ -80,7 +81,7 @@ impl Decoder<'_> {
 
     /// Decodes `packages env="NAME"` or `commands mount="/path"` in a secret's block.
     fn secret_use(&mut self, node: &Node) -> Option<SecretUse> {
-        bare(node, &["env", "mount"], self.notes);
+        bare(node, OF_SECRET_USE, self.notes);
         let name = node.name.text.as_str();
         let kinds = SecretStep::ALL;
         let Some(step) = kinds.into_iter().find(|step| step.field() == name) else {

@@ -4,20 +4,17 @@
 //! the other.
 
 use super::decoder::Decoder;
+use super::known::{OF_FIELD, OF_PIP, STEPS};
 use crate::diagnostic::{Diagnostic, Place, Spanned, shown};
 use crate::manifest::syntax::{Node, bare, block_only, one_argument, only_props};
 use crate::spec::rules::{self, PIP_REQUIREMENTS, PartRule};
 use crate::spec::{GivenPath, OwnStep, fields};
 use crate::suggest::closest;
 
-const STEPS: [&str; 8] = [
-    "apt", "conda", "pip", "copy", "run", "env", "user", "workdir",
-];
-
 impl Decoder<'_> {
     /// Decodes `steps { apt "git"; run "make" … }`.
     pub(super) fn own_steps(&mut self, node: &Node) -> Vec<(OwnStep, Place)> {
-        only_props(node, &["reset"], self.notes);
+        only_props(node, OF_FIELD, self.notes);
         let example = "steps { apt \"git\"; run \"make\" }";
         if !block_only(node, "wrong-type", example, self.notes) && node.children.is_empty() {
             self.missing(node, "{ run \"make\"; }");
@@ -55,7 +52,7 @@ impl Decoder<'_> {
                     .collect();
             }
             _ => {
-                self.unknown_part(node, "`steps`", &STEPS);
+                self.unknown_part(node, "`steps`", STEPS);
                 None
             }
         };
@@ -80,7 +77,7 @@ impl Decoder<'_> {
     }
 
     fn pip_step(&mut self, node: &Node) -> Option<OwnStep> {
-        bare(node, &["requirements"], self.notes);
+        bare(node, OF_PIP, self.notes);
         let requirements = match self.optional(node, PIP_REQUIREMENTS)? {
             None => None,
             Some(text) => Some(GivenPath {

@@ -1,6 +1,7 @@
 //! Decodes string fields: single values, lists and maps.
 
 use super::decoder::Decoder;
+use super::known::OF_FIELD;
 use crate::diagnostic::{Diagnostic, Place, Spanned, quoted, shown};
 use crate::manifest::syntax::{Data, Node, Value, bare, no_block, only_props};
 use crate::spec::fields::Field;
@@ -10,7 +11,7 @@ const VALUE: &str = "\"…\"";
 
 impl Decoder<'_> {
     pub(super) fn one(&mut self, field: &Field, node: &Node) -> Option<Spanned> {
-        bare(node, &["reset"], self.notes);
+        bare(node, OF_FIELD, self.notes);
         let is_open = self.takes_any_builder && field.name == "builder";
         let rule = if is_open { any } else { field.rule };
         self.only_arg(field.name, rule, node, VALUE)
@@ -21,7 +22,7 @@ impl Decoder<'_> {
         let name = field.name;
         match node.args.as_slice() {
             [value] if let Data::Bool(flag) = value.data => {
-                bare(node, &["reset"], self.notes);
+                bare(node, OF_FIELD, self.notes);
                 return Some((flag, value.place));
             }
             [value] if matches!(value.data, Data::Number(_)) => {
@@ -38,12 +39,12 @@ impl Decoder<'_> {
 
     /// Any number of arguments; an empty entrypoint clears that of the base.
     pub(super) fn words(&mut self, field: &Field, node: &Node) -> Option<Vec<Spanned>> {
-        bare(node, &["reset"], self.notes);
+        bare(node, OF_FIELD, self.notes);
         self.all_checked(field.name, field.rule, node)
     }
 
     pub(super) fn platforms(&mut self, field: &Field, node: &Node) -> Option<Vec<Spanned>> {
-        bare(node, &["reset"], self.notes);
+        bare(node, OF_FIELD, self.notes);
         if node.args.is_empty() {
             self.missing(node, VALUE);
             return None;
@@ -54,7 +55,7 @@ impl Decoder<'_> {
     }
 
     pub(super) fn list(&mut self, field: &Field, node: &Node) -> Option<Vec<Spanned>> {
-        bare(node, &["reset"], self.notes);
+        bare(node, OF_FIELD, self.notes);
         if node.args.is_empty() && node.block.is_none() {
             self.missing(node, VALUE);
         }

@@ -29,7 +29,10 @@ impl Grammar<'_> {
             | FieldKind::Platforms => node.arg(self.text(field.rule)),
             FieldKind::Path(_) => node.arg(self.path()),
             FieldKind::Words(_) => self.args(node, field.rule, 0, 3),
-            FieldKind::List(_) => self.args(node, field.rule, 1, 3),
+            FieldKind::List(_) | FieldKind::Ports(_) | FieldKind::Shell(_) => {
+                self.args(node, field.rule, 1, 3)
+            }
+            FieldKind::Healthcheck => self.healthcheck(node, field),
             FieldKind::Map(..) => self.map(node, field.rule, field.name == "builder-config"),
             FieldKind::Base => self.base(node, field),
             FieldKind::Copies => self.copy(node),
@@ -47,6 +50,29 @@ impl Grammar<'_> {
             }
             FieldKind::Dockerfile => self.dockerfile(node),
         }
+    }
+
+    /// A check by a command line or a program, with some of its settings.
+    fn healthcheck(&mut self, node: GenNode, field: &Field) -> GenNode {
+        let mut node = match self.random.below(4) {
+            0 => return node.arg("NONE"),
+            1 => node.arg(self.taken(field.rule)),
+            _ => {
+                let program = self.taken(rules::line);
+                (0..self.random.few(1, 2)).fold(node.arg(program), |node, _| {
+                    node.arg(values::any(self.random).as_str())
+                })
+            }
+        };
+        for PartRule { name, rule } in rules::HEALTH_TIMES
+            .into_iter()
+            .chain([rules::HEALTH_RETRIES])
+        {
+            if self.random.chance(1, 3) {
+                node.props.push((name.to_owned(), self.taken(rule)));
+            }
+        }
+        node
     }
 
     fn text(&mut self, rule: ValueRule) -> Value {

@@ -252,6 +252,7 @@ impl<'a> Grammar<'a> {
                     | FieldKind::Flag(_)
                     | FieldKind::CopyMode
                     | FieldKind::List(_)
+                    | FieldKind::Ports(_)
                     | FieldKind::Path(_)
             );
             let node = pools.good(field, self.random).filter(|_| is_simple);

@@ -163,8 +163,8 @@ fn set(fields: &mut Fields, world: &World, id: &str, is_sub: bool) {
             continue;
         }
         let mut node = GenNode::new(name).arg(value.as_str());
-        let is_list =
-            fields::find(name).is_some_and(|field| matches!(field.kind, FieldKind::List(_)));
+        let is_list = fields::find(name)
+            .is_some_and(|field| matches!(field.kind, FieldKind::List(_) | FieldKind::Ports(_)));
         node.reset = is_list && lists.insert(name.clone());
         add(fields, &[node], &folder(is_sub), &Names::new());
     }
@@ -215,7 +215,9 @@ fn lines(
         | FieldKind::Flag(_)
         | FieldKind::CopyMode
         | FieldKind::Words(_)
+        | FieldKind::Shell(_)
         | FieldKind::Platforms
+        | FieldKind::Ports(_)
         | FieldKind::List(_) => node.args.iter().map(|arg| plain(read.text(arg))).collect(),
         FieldKind::Path(_) => node.args.iter().map(|arg| plain(read.path(arg))).collect(),
         FieldKind::Map(..) => read
@@ -224,6 +226,7 @@ fn lines(
             .map(|(name, value)| (Some(name.clone()), format!("{name}={value}")))
             .collect(),
         FieldKind::Base => vec![plain(read.base(node))],
+        FieldKind::Healthcheck => vec![plain(read.whole(node))],
         FieldKind::Copies => read.copies(node).into_iter().map(plain).collect(),
         FieldKind::Mounts => {
             let file = read.secret_file(&node.args[0]);

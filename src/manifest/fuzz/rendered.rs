@@ -1,11 +1,11 @@
 //! Parses the rendered build scripts and asserts that they say exactly what the manifest says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::bench::DOCKERFILE;
 use crate::fuzz::dockerfile::{self, Read};
 use crate::recipe::{Recipe, Step};
-use crate::spec::{CopyFrom, ImageSpec, OwnStep};
+use crate::spec::{CopyFrom, HealthTest, ImageSpec, OwnStep};
 
 /// Variables that imgspec itself sets, possibly overriding the manifest's.
 const OURS: &[&str] = &[
@@ -31,7 +31,7 @@ pub(super) fn dockerfile(text: &str, spec: &ImageSpec, recipe: &Recipe) {
     environment(&read.env, spec);
     config(&read, spec, recipe);
     assert_eq!(
-        commands(&read.runs),
+        commands(&read.runs, &shell(spec)),
         said_commands(spec),
         "the commands are run"
     );
@@ -72,6 +72,7 @@ fn config(read: &Read, spec: &ImageSpec, recipe: &Recipe) {
     assert_eq!(read.entrypoint, spec.entrypoint, "the entrypoint");
     assert_eq!(read.cmd, spec.cmd, "the arguments");
     assert_eq!(read.user, recipe.config.user, "the user");
+    runtime(read, spec, recipe);
     let mut labels = read.labels.clone();
     labels.retain(|name, _| !name.starts_with("dev.imgspec."));
     for (name, value) in &spec.labels {
@@ -107,6 +108,42 @@ fn config(read: &Read, spec: &ImageSpec, recipe: &Recipe) {
     );
 }
 
+/// Ports, volumes and the like.
+fn runtime(read: &Read, spec: &ImageSpec, recipe: &Recipe) {
+    assert_eq!(read.expose, recipe.config.expose, "the ports");
+    let said: BTreeSet<&String> = spec.volume.iter().collect();
+    assert!(
+        read.volumes.iter().eq(said),
+        "the volumes {:?}",
+        read.volumes
+    );
+    assert_eq!(read.stop_signal, spec.stop_signal, "the signal");
+    assert_eq!(read.shell, spec.shell, "the shell");
+    let said = spec.healthcheck.as_ref().map(|check| match &check.test {
+        HealthTest::Off => vec!["NONE".to_owned()],
+        HealthTest::CommandLine(line) => vec!["CMD-SHELL".to_owned(), line.clone()],
+        HealthTest::Program(words) => [&["CMD".to_owned()], words.as_slice()].concat(),
+    });
+    let found = read.healthcheck.as_ref();
+    assert_eq!(
+        found.map(|(_, test)| test),
+        said.as_ref(),
+        "the health check"
+    );
+    let settings = spec
+        .healthcheck
+        .as_ref()
+        .map(|check| check.settings().count());
+    let flags = found.map(|(flags, _)| flags.len());
+    assert_eq!(flags, settings, "the settings of the health check");
+}
+
+/// The words before a command.
+fn shell(spec: &ImageSpec) -> Vec<String> {
+    let usual = || ["/bin/sh", "-c"].map(str::to_owned).to_vec();
+    spec.shell.clone().unwrap_or_else(usual)
+}
+
 fn said_commands(spec: &ImageSpec) -> Vec<&str> {
     let own = spec.steps.iter().filter_map(|step| match step {
         OwnStep::Run(command) => Some(command),
@@ -120,20 +157,19 @@ fn said_commands(spec: &ImageSpec) -> Vec<&str> {
 }
 
 /// The user's commands among the RUN instructions.
-fn commands(runs: &[Vec<String>]) -> Vec<&str> {
-    let command = |run: &'_ Vec<String>| match run.as_slice() {
-        [sh, c, _] if sh == "/bin/sh" && c == "-c" => Some(2),
-        // A command with secrets in environment variables.
-        [_, _, script, sh, c, _]
-            if script.ends_with("exec \"$0\" \"$@\"") && sh == "/bin/sh" && c == "-c" =>
-        {
-            Some(5)
+fn commands<'r>(runs: &'r [Vec<String>], shell: &[String]) -> Vec<&'r str> {
+    let command = |run: &'r Vec<String>| {
+        // A command with secrets in environment variables comes after what sets those.
+        let run = match run.as_slice() {
+            [_, _, script, rest @ ..] if script.ends_with("exec \"$0\" \"$@\"") => rest,
+            run => run,
+        };
+        match run.strip_prefix(shell) {
+            Some([command]) => Some(command.as_str()),
+            _ => None,
         }
-        _ => None,
     };
-    runs.iter()
-        .filter_map(|run| Some(run[command(run)?].as_str()))
-        .collect()
+    runs.iter().filter_map(command).collect()
 }
 
 fn packages(runs: &[Vec<String>], spec: &ImageSpec) {
@@ -222,6 +258,7 @@ pub(super) fn envd(text: &str, spec: &ImageSpec, recipe: &Recipe) {
         .expect("it defines a build");
     let said = said_environment(spec);
     let mut found = Vec::new();
+    let shell = shell(spec);
     for line in body.lines() {
         let line = line
             .strip_prefix("    ")
@@ -253,7 +290,7 @@ pub(super) fn envd(text: &str, spec: &ImageSpec, recipe: &Recipe) {
                 let [line] = lines.as_slice() else {
                     panic!("one command a run: {lines:?}")
                 };
-                found.extend(command(line));
+                found.extend(command(line, &shell));
             }
             "base"
             | "config.owner"
@@ -291,7 +328,7 @@ fn value<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> T {
 
 /// The user's command in a line that envd puts between single quotes and splits as a shell would; `None` if the line is
 /// imgspec's own.
-fn command(line: &str) -> Option<String> {
+fn command(line: &str, shell: &[String]) -> Option<String> {
     let words = shlex::split(&format!("bash -c '{line}'")).expect("it splits");
     let [_, _, script] = words.as_slice() else {
         panic!("envd would take this for more than one word: {words:?}")
@@ -300,8 +337,8 @@ fn command(line: &str) -> Option<String> {
     let (_, tail) = script
         .rsplit_once("; exec ")
         .expect("something is executed");
-    match bash(tail).as_slice() {
-        [sh, c, command] if sh == "/bin/sh" && c == "-c" => Some(command.clone()),
+    match bash(tail).strip_prefix(shell) {
+        Some([command]) => Some(command.clone()),
         _ => None,
     }
 }

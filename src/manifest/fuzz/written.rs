@@ -3,8 +3,8 @@
 use super::model::GenNode;
 use crate::spec::fields::{self, Field, FieldKind};
 use crate::spec::{
-    Base, Copy, CopyFrom, GivenPath, ImageSpec, NamedContext, OwnDockerfile, OwnStep, Secret,
-    SecretFile, SecretSource, SourceCopyMode, WorkspacePath,
+    Base, Copy, CopyFrom, GivenPath, HealthTest, Healthcheck, ImageSpec, NamedContext,
+    OwnDockerfile, OwnStep, Secret, SecretFile, SecretSource, SourceCopyMode, WorkspacePath,
 };
 
 /// The nodes of a spec's fields.
@@ -26,12 +26,17 @@ fn nodes_of(field: &Field, spec: &ImageSpec) -> Vec<GenNode> {
         FieldKind::Flag(slot) => one((slot.get)(spec).map(|is| if is { "true" } else { "false" })),
         FieldKind::CopyMode => one(spec.source_copy_mode.map(SourceCopyMode::name)),
         FieldKind::Path(slot) => one((slot.get)(spec).as_ref().map(said).as_deref()),
-        FieldKind::Words(slot) => {
+        FieldKind::Words(slot) | FieldKind::Shell(slot) => {
             let words = (slot.get)(spec).iter();
             words.map(|words| args(&node, words)).collect()
         }
         FieldKind::Platforms => several(&node, &spec.platform),
-        FieldKind::List(slot) => several(&node, (slot.get)(spec)),
+        FieldKind::List(slot) | FieldKind::Ports(slot) => several(&node, (slot.get)(spec)),
+        FieldKind::Healthcheck => spec
+            .healthcheck
+            .iter()
+            .map(|check| healthcheck(&node, check))
+            .collect(),
         FieldKind::Map(slot, _) => {
             let pairs = (slot.get)(spec).iter();
             pairs
@@ -62,6 +67,16 @@ fn nodes_of(field: &Field, spec: &ImageSpec) -> Vec<GenNode> {
             .into_iter()
             .collect(),
     }
+}
+
+fn healthcheck(node: &GenNode, check: &Healthcheck) -> GenNode {
+    let node = match &check.test {
+        HealthTest::Off => node.clone().arg("NONE"),
+        HealthTest::CommandLine(line) => node.clone().arg(line.as_str()),
+        HealthTest::Program(words) => args(node, words),
+    };
+    let settings = check.settings();
+    settings.fold(node, |node, (name, value)| node.prop(name, value.as_str()))
 }
 
 fn several(node: &GenNode, texts: &[String]) -> Vec<GenNode> {

@@ -7,6 +7,7 @@ use crate::manifest::decode::{Name, Scope};
 use crate::manifest::notes::Notes;
 use crate::manifest::syntax::{Data, Node, bare};
 use crate::spec::rules::{check_called, check_once, declared_name};
+use crate::workspace::Meaning;
 
 const COMBINATION_LIMIT: usize = 1000;
 
@@ -78,6 +79,7 @@ fn axis(node: &Node, scope: &Scope<'_>, notes: &mut Notes) -> Axis {
         notes.tell(Diagnostic::missing(message, &name.place));
     }
     let values = axis_values(node, scope, notes);
+    notes.declare(&name, || Meaning::Axis(values.clone()));
     Axis { name, values }
 }
 

@@ -60,26 +60,12 @@ impl<'a> Merged<'a> {
         // A field with several values is located at its name, any other at its value.
         let mut place = &entry.place;
         match decoded {
-            Decoded::Text(slot, text) => {
-                place = &text.place;
-                *(slot.get_mut)(spec) = Some(text.text.clone());
-            }
-            Decoded::Path(slot, path, at) => {
-                place = at;
-                *(slot.get_mut)(spec) = Some(path.clone());
-            }
-            Decoded::Flag(slot, flag, at) => {
-                place = at;
-                *(slot.get_mut)(spec) = Some(*flag);
-            }
-            Decoded::CopyMode(mode, at) => {
-                place = at;
-                spec.source_copy_mode = Some(*mode);
-            }
-            Decoded::Base(base, at) => {
-                place = at;
-                spec.base_image = Some(base.clone());
-            }
+            Decoded::Text(..)
+            | Decoded::Path(..)
+            | Decoded::Flag(..)
+            | Decoded::CopyMode(..)
+            | Decoded::Base(..)
+            | Decoded::Healthcheck(..) => place = put_one(spec, decoded).unwrap_or(place),
             Decoded::Words(slot, words) => {
                 *(slot.get_mut)(spec) = Some(listed(field, words, places));
             }
@@ -115,6 +101,37 @@ impl<'a> Merged<'a> {
     }
 }
 
+/// Sets a field that holds one value; returns where it stands.
+fn put_one<'a>(spec: &mut ImageSpec, decoded: &'a Decoded) -> Option<&'a Place> {
+    Some(match decoded {
+        Decoded::Text(slot, text) => {
+            *(slot.get_mut)(spec) = Some(text.text.clone());
+            &text.place
+        }
+        Decoded::Path(slot, path, at) => {
+            *(slot.get_mut)(spec) = Some(path.clone());
+            at
+        }
+        Decoded::Flag(slot, flag, at) => {
+            *(slot.get_mut)(spec) = Some(*flag);
+            at
+        }
+        Decoded::CopyMode(mode, at) => {
+            spec.source_copy_mode = Some(*mode);
+            at
+        }
+        Decoded::Base(base, at) => {
+            spec.base_image = Some(base.clone());
+            at
+        }
+        Decoded::Healthcheck(check, at) => {
+            spec.healthcheck = Some(check.clone());
+            at
+        }
+        _ => return None,
+    })
+}
+
 /// Adds a secret, or replaces the one with its id.
 fn put_secret(
     secrets: &mut Vec<Secret>,
@@ -134,7 +151,9 @@ fn put_secret(
 fn shrink(spec: &mut ImageSpec) {
     for field in fields::all() {
         match field.kind {
-            FieldKind::List(slot) => (slot.get_mut)(spec).shrink_to_fit(),
+            FieldKind::List(slot) | FieldKind::Ports(slot) => {
+                (slot.get_mut)(spec).shrink_to_fit();
+            }
             FieldKind::Map(slot, _) => (slot.get_mut)(spec).shrink_to_fit(),
             _ => {}
         }

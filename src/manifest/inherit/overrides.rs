@@ -149,7 +149,8 @@ impl Sets {
 
 impl Set {
     fn layer(&self, field: &Field, folder: &WorkspacePath, notes: &mut Notes) -> Layer {
-        if field.kind.has_parts() || matches!(field.kind, FieldKind::Dockerfile) {
+        let is_one = matches!(field.kind, FieldKind::Dockerfile | FieldKind::Healthcheck);
+        if field.kind.has_parts() || is_one {
             let message = format!("`{}` cannot be set on the command line", field.name);
             notes.tell(
                 Diagnostic::error("invalid-value", message)
@@ -190,7 +191,7 @@ impl Set {
                 name: Spanned::plain(key, self.field_place()),
                 value: value(&self.value),
             }),
-            (None, FieldKind::Words(_) | FieldKind::Platforms) => {
+            (None, FieldKind::Words(_) | FieldKind::Shell(_) | FieldKind::Platforms) => {
                 let words = shlex::split(&self.value).unwrap_or_else(|| vec![self.value.clone()]);
                 node.args.extend(words.iter().map(|word| value(word)));
             }

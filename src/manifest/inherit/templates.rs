@@ -56,7 +56,7 @@ impl Templates<'_> {
                     } else if let Some(template) = self.find(&name.text) {
                         // The search for cycles starts at the declarations, which are not uses.
                         if name.place != template.place {
-                            notes.use_of(&template.place);
+                            notes.use_of(&template.place, &name.place);
                         }
                         if done.insert(&name.text) && notes.spend(64, &name.place) {
                             way.push(name);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::loader::{File, Loader};
 use crate::diagnostic::{Diagnostic, Place, Spanned};
-use crate::manifest::decode::{Layer, Name, Scope};
+use crate::manifest::decode::{Layer, Name, OF_TEMPLATE, OF_VARIABLE, Scope};
 use crate::manifest::inherit::{Template, Templates};
 use crate::manifest::syntax::{Data, Node, bare, one_argument, only_props, prop};
 use crate::spec::rules::{check_called, declared_name};
+use crate::workspace::{Meaning, Origin};
 
 impl Loader<'_> {
     pub(super) fn scope<'s>(&mut self, file: &File<'_>, outer: &'s Scope<'s>) -> Scope<'s> {
@@ -24,7 +25,11 @@ impl Loader<'_> {
                     .tell(declared_twice("variable", &name, &before.place));
                 continue;
             }
-            let value = self.variable(node, &name, &scope);
+            let (value, origin) = self.variable(node, &name, &scope);
+            self.notes.declare(&name, || Meaning::Variable {
+                value: value.clone(),
+                origin,
+            });
             self.variables.insert(name.text.clone());
             self.declare("unused-variable", &name.text, &name.place, file);
             scope.own.insert(
@@ -38,25 +43,33 @@ impl Loader<'_> {
         scope
     }
 
-    /// The value of a variable: from a flag, else from the environment, else its default.
-    fn variable(&mut self, node: &Node, name: &Spanned, scope: &Scope<'_>) -> Option<String> {
-        bare(node, &["env", "default"], &mut self.notes);
+    /// The value of a variable and its origin: a flag, else the environment, else its default.
+    fn variable(
+        &mut self,
+        node: &Node,
+        name: &Spanned,
+        scope: &Scope<'_>,
+    ) -> (Option<String>, Origin) {
+        bare(node, OF_VARIABLE, &mut self.notes);
         let mut value =
             |name| prop(node, name).map(|it| scope.text(&it.value, name, &mut self.notes));
         let (env, default) = (value("env"), value("default"));
         let mut flags = self.overrides.vars.iter().rev();
         if let Some((_, value)) = flags.find(|(var, _)| *var == name.text) {
-            return Some(value.clone());
+            return (Some(value.clone()), Origin::Flag);
         }
         let env_name = env.clone().flatten().map(|env| env.text);
         let from_env = env_name.as_deref().and_then(self.env);
-        if from_env.is_some() {
-            return from_env;
+        if let (Some(value), Some(env)) = (from_env, &env_name) {
+            return (Some(value), Origin::Env(env.clone()));
         }
         if default.is_none() && !matches!(env, Some(None)) {
             self.no_value(name, env_name.as_deref());
         }
-        default.flatten().map(|default| default.text)
+        match default.flatten() {
+            Some(default) => (Some(default.text), Origin::Default),
+            None => (None, Origin::Nowhere),
+        }
     }
 
     fn no_value(&mut self, name: &Spanned, env: Option<&str>) {
@@ -90,7 +103,7 @@ impl Loader<'_> {
             };
             let extends = self.extends(node, scope);
             let layer = self
-                .decoder(scope, &file.folder, "a template", &["extends"])
+                .decoder(scope, &file.folder, "a template", OF_TEMPLATE)
                 .layer(&node.children);
             if let Some(before) = templates.find(&name.text) {
                 self.notes
@@ -98,6 +111,7 @@ impl Loader<'_> {
                 continue;
             }
             self.declare("unused-template", &name.text, &name.place, file);
+            self.notes.declare(&name, || Meaning::Template);
             templates.own.insert(
                 name.text,
                 Template {

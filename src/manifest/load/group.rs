@@ -2,6 +2,7 @@
 
 use super::loader::{File, Loader};
 use crate::diagnostic::{Diagnostic, Spanned};
+use crate::graph::located;
 use crate::manifest::decode::Scope;
 use crate::manifest::syntax::{Node, bare, one_argument, only_props};
 use crate::spec::rules::check_group;
@@ -17,7 +18,7 @@ impl Loader<'_> {
         for node in file.named("group") {
             match self.group_name(node, scope) {
                 Some(name) => {
-                    let group = self.members(node, name, scope);
+                    let group = self.members(node, name, (file, scope));
                     self.groups.push(group);
                 }
                 // Another group may refer to the name that could not be read.
@@ -39,7 +40,12 @@ impl Loader<'_> {
         Some(name)
     }
 
-    fn members(&mut self, node: &Node, name: Spanned, scope: &Scope<'_>) -> Group {
+    fn members(
+        &mut self,
+        node: &Node,
+        name: Spanned,
+        (file, scope): (&File<'_>, &Scope<'_>),
+    ) -> Group {
         let mut members = Vec::new();
         let mut is_whole = true;
         for child in &node.children {
@@ -52,7 +58,10 @@ impl Loader<'_> {
             for value in &child.args {
                 let member = scope.text(value, MEMBERS, &mut self.notes);
                 is_whole &= member.is_some();
-                members.extend(member);
+                members.extend(member.map(|member| Spanned {
+                    text: located(&member.text, &file.folder),
+                    ..member
+                }));
             }
         }
         Group {

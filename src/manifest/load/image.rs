@@ -2,7 +2,7 @@
 
 use super::loader::{Above, File, Loader};
 use crate::diagnostic::{Diagnostic, Spanned};
-use crate::manifest::decode::{Layer, Scope};
+use crate::manifest::decode::{EXTENDING, Layer, OF_IMAGE, Scope};
 use crate::manifest::inherit::{axes, combinations, merge, names_axes};
 use crate::manifest::syntax::{Node, bare, one_argument, only_props, prop};
 use crate::spec::rules::{check_id, check_id_once};
@@ -33,7 +33,7 @@ impl Loader<'_> {
     }
 
     fn head(&mut self, node: &Node) {
-        only_props(node, &["extends"], &mut self.notes);
+        only_props(node, EXTENDING, &mut self.notes);
         if one_argument(node, "an image has one id", &mut self.notes).is_none() {
             self.notes.tell(
                 Diagnostic::missing("an image needs an id", &node.name.place)
@@ -49,12 +49,7 @@ impl Loader<'_> {
         let id = id.filter(|id| self.notes.accept(check_id(id)).is_some());
         let extends = self.extends(node, scope);
         let own = self
-            .decoder(
-                scope,
-                &file.folder,
-                "an image",
-                &["extends", "matrix", "allow"],
-            )
+            .decoder(scope, &file.folder, "an image", OF_IMAGE)
             .layer(&node.children);
         let templates = here
             .templates
@@ -87,7 +82,7 @@ impl Loader<'_> {
     pub(super) fn extends(&mut self, node: &Node, scope: &Scope<'_>) -> Vec<Spanned> {
         let notes = &mut self.notes;
         if node.name.text == "template" {
-            only_props(node, &["extends"], notes);
+            only_props(node, EXTENDING, notes);
         }
         let mut values = Vec::new();
         values.extend(prop(node, "extends").map(|prop| &prop.value));

@@ -34,11 +34,15 @@ pub(super) struct Loader<'a> {
     pub allows: Allows,
     /// Variables and templates; at the end, those that were not used are reported.
     pub declared: Vec<Declared>,
-    /// Path of a file in the workspace, and the text to use instead of its content.
-    pub instead: Option<(&'a str, &'a str)>,
+    /// Texts to use instead of the contents of files.
+    pub instead: Option<&'a Instead>,
     /// Accepts any builder name, because another component validates it.
     pub takes_any_builder: bool,
 }
+
+/// Texts to use instead of the contents of files, by absolute paths without links: edits that are not written yet, and what
+/// an editor has not saved.
+pub(crate) type Instead = BTreeMap<PathBuf, String>;
 
 /// A variable or template declared in a file.
 pub(super) struct Declared {

@@ -22,10 +22,12 @@ use super::inherit::Overrides;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::spec::WorkspacePath;
 use crate::suggest::closest;
-use crate::workspace::{Loaded, Workspace};
+use crate::workspace::{Loaded, Names, Workspace};
 
 pub use glob::FILE_NAME;
+pub(crate) use loader::Instead;
 pub(crate) use nodes::load_nodes;
+pub(crate) use root::find_instead;
 pub use root::{Apart, Root, Unsure, find};
 
 /// Loads a root manifest and everything that it includes. `env` looks up environment variables.
@@ -37,20 +39,44 @@ pub fn load(
     Loader::new(overrides, env).load(manifest)
 }
 
-/// Like [`load`], but with another text for one file, given by its path in the workspace.
+/// Like [`load`], but with other texts for some files.
 pub(crate) fn load_instead(
     manifest: &Path,
     overrides: &Overrides,
     env: &dyn Fn(&str) -> Option<String>,
-    instead: (&str, &str),
+    instead: &Instead,
 ) -> Loaded {
     let mut loader = Loader::new(overrides, env);
     loader.instead = Some(instead);
     loader.load(manifest)
 }
 
+/// Like [`load_instead`], and also returns what the names in the manifests refer to.
+pub(crate) fn load_with_names(
+    manifest: &Path,
+    overrides: &Overrides,
+    env: &dyn Fn(&str) -> Option<String>,
+    instead: &Instead,
+) -> (Loaded, Names) {
+    let mut loader = Loader::new(overrides, env);
+    loader.instead = Some(instead);
+    loader.notes.names = Some(Names::default());
+    loader.read(manifest);
+    let mut names = loader.notes.names.take().unwrap_or_default();
+    let included = loader.files.iter();
+    let included = included.filter_map(|(path, by)| Some((path.clone(), (*by)?)));
+    names.included.extend(included);
+    (loader.ends(), names)
+}
+
 impl Loader<'_> {
     fn load(mut self, manifest: &Path) -> Loaded {
+        self.read(manifest);
+        self.ends()
+    }
+
+    /// Reads the manifest and everything that it includes.
+    fn read(&mut self, manifest: &Path) {
         let parent = manifest.parent().filter(|it| !it.as_os_str().is_empty());
         let root = parent.unwrap_or(Path::new(".")).canonicalize();
         let name = manifest.file_name().and_then(|name| name.to_str());
@@ -66,7 +92,6 @@ impl Loader<'_> {
                 "there is no such file",
             ));
         }
-        self.ends()
     }
 
     /// Completes the load with the checks that need the whole workspace.
@@ -83,7 +108,8 @@ impl Loader<'_> {
                 self.unused();
             }
         }
-        let (sources, diagnostics) = self.notes.finish();
+        let (mut sources, diagnostics) = self.notes.finish();
+        sources.put_below(&self.root);
         let manifests = self.files.keys().map(|path| path.under(&self.root));
         self.looked.files.extend(manifests);
         Loaded {

@@ -59,7 +59,10 @@ impl Loader<'_> {
     }
 
     fn bytes(&self, path: &WorkspacePath) -> Result<Vec<u8>, Refusal> {
-        if let Some((_, text)) = self.instead.filter(|(it, _)| *it == path.as_str()) {
+        let instead = self
+            .instead
+            .and_then(|instead| instead.get(&path.under(&self.root)));
+        if let Some(text) = instead {
             fits(text.len() as u64, limits::MANIFEST)?;
             return Ok(text.as_bytes().to_vec());
         }

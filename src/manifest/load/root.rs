@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::INCLUDE_LIMIT;
 use super::glob::{FILE_NAME, NoMatch, expand, names};
-use super::loader::{File, Loader};
+use super::loader::{File, Instead, Loader};
 use crate::diagnostic::{Diagnostic, Sources, Spanned};
 use crate::disk::Shown;
 use crate::manifest::decode::{NO_NAMES, Scope};
@@ -57,9 +57,19 @@ pub fn find(
     overrides: &Overrides,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<Root>, Box<Unsure>> {
+    find_instead(from, overrides, env, &Instead::new())
+}
+
+/// Like [`find`], but with other texts for some files, which need not exist.
+pub(crate) fn find_instead(
+    from: &Path,
+    overrides: &Overrides,
+    env: &dyn Fn(&str) -> Option<String>,
+    instead: &Instead,
+) -> Result<Option<Root>, Box<Unsure>> {
     let from = from.canonicalize().unwrap_or_else(|_| from.to_owned());
     let mut ahead = from.ancestors().map(|folder| folder.join(FILE_NAME));
-    let Some(nearest) = ahead.find(|path| path.is_file()) else {
+    let Some(nearest) = ahead.find(|path| path.is_file() || instead.contains_key(path)) else {
         return Ok(None);
     };
     let above: Vec<PathBuf> = ahead.filter(|path| may_be_manifest(path)).collect();
@@ -67,15 +77,18 @@ pub fn find(
     for manifest in above.into_iter().rev() {
         if is_strangers(&manifest, &nearest) {
             apart.push(Apart::Stranger(manifest));
-        } else if Loader::new(overrides, env).leads(&manifest, &nearest)? {
+            continue;
+        }
+        let mut loader = Loader::new(overrides, env);
+        loader.instead = Some(instead);
+        if loader.leads(&manifest, &nearest)? {
             return Ok(Some(Root {
                 manifest,
                 nearest,
                 apart,
             }));
-        } else {
-            apart.push(Apart::NotIncluding(manifest));
         }
+        apart.push(Apart::NotIncluding(manifest));
     }
     Ok(Some(Root {
         manifest: nearest.clone(),

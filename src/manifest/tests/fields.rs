@@ -6,7 +6,7 @@ use super::told;
 
 #[test]
 fn unknown_fields() {
-    assert_snapshot!(told("image \"app\" {\n    pakages \"numpy\"\n    base_image \"debian:12\"\n    run \"make\"\n    volumes \"/data\"\n}\n"), @r#"
+    assert_snapshot!(told("image \"app\" {\n    pakages \"numpy\"\n    base_image \"debian:12\"\n    run \"make\"\n    restart \"always\"\n}\n"), @r#"
     error[unknown-field]: unknown field `pakages` in an image
      --> imgspec.kdl:2:5
       |
@@ -42,13 +42,13 @@ fn unknown_fields() {
     4 +     commands "make"
       |
 
-    error[unknown-field]: unknown field `volumes` in an image
+    error[unknown-field]: unknown field `restart` in an image
      --> imgspec.kdl:5:5
       |
-    5 |     volumes "/data"
+    5 |     restart "always"
       |     ^^^^^^^ no field has this name
       |
-      = help: docs/manifest.md lists all fields
+      = help: similar names: `registry`; docs/manifest.md lists all fields
 
     4 errors
     "#);

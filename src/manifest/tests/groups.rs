@@ -40,7 +40,7 @@ group \"all but training\" {{ images \"*\" \"!train\"; }}
     )
     .replace("all but training", "rest");
     let sub = "image \"cli\" { base-image \"debian:bookworm-slim\"; }
-group \"tools\" { images \"cli\" \"...train\"; }
+group \"tools\" { images \"cli\" \"+train\"; }
 ";
     let files = [("imgspec.kdl", &*root), ("sub/imgspec.kdl", sub)];
     let expected = [
@@ -109,14 +109,14 @@ fn unknown_members_are_told_with_what_may_be_meant() {
 
 #[test]
 fn groups_that_contain_each_other() {
-    assert_snapshot!(told_with("group \"a\" { images \"train\" \"b\"; }\ngroup \"b\" { images \"...c...\"; }\ngroup \"c\" { images \"!a\"; }\ngroup \"d\" { images \"d\" \"oops\"; }\n"), @r#"
+    assert_snapshot!(told_with("group \"a\" { images \"train\" \"b\"; }\ngroup \"b\" { images \"+c+\"; }\ngroup \"c\" { images \"!a\"; }\ngroup \"d\" { images \"d\" \"oops\"; }\n"), @r#"
     error[cycle]: groups contain each other in a cycle: `a` -> `b` -> `c` -> `a`
      --> imgspec.kdl:5:28
       |
     5 | group "a" { images "train" "b"; }
       |                            ^^^ `a` contains `b`
-    6 | group "b" { images "...c..."; }
-      |                    --------- `b` contains `c`
+    6 | group "b" { images "+c+"; }
+      |                    ----- `b` contains `c`
     7 | group "c" { images "!a"; }
       |                    ---- `c` contains `a`
 

@@ -1,5 +1,6 @@
 //! Which fields are part of an image's key: either changing a field changes the key, or the table says that it does not.
 
+mod flytekit;
 mod rows;
 
 use std::collections::BTreeSet;
@@ -11,7 +12,6 @@ use crate::manifest::Overrides;
 use crate::spec::fields;
 
 use Part::{In, Out};
-use rows::ROWS;
 
 /// Whether two manifests result in the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,9 +64,13 @@ fn key(lines: &str) -> Key {
     prints.swap_remove(0).unwrap().key
 }
 
+fn rows() -> impl Iterator<Item = &'static Row> {
+    rows::ROWS.iter().chain(flytekit::ROWS)
+}
+
 #[test]
 fn what_a_field_says_changes_the_key_or_is_no_part_of_it() {
-    for (field, one, other, part) in ROWS {
+    for (field, one, other, part) in rows() {
         let found = if key(one) == key(other) { Out } else { In };
         assert_eq!(found, *part, "`{field}`: {one} | {other}");
     }
@@ -74,15 +78,14 @@ fn what_a_field_says_changes_the_key_or_is_no_part_of_it() {
 
 #[test]
 fn every_field_is_in_the_table() {
-    let rows: BTreeSet<&str> = ROWS.iter().map(|(field, ..)| *field).collect();
+    let rows: BTreeSet<&str> = rows().map(|(field, ..)| *field).collect();
     let fields: BTreeSet<&str> = fields::names().collect();
     assert_eq!(rows, fields);
 }
 
 #[test]
 fn fields_that_are_out_wholly_are_these() {
-    let counted: BTreeSet<&str> = ROWS
-        .iter()
+    let counted: BTreeSet<&str> = rows()
         .filter(|(_, one, _, part)| *part == In && !one.contains("flytekit"))
         .map(|(field, ..)| *field)
         .collect();
@@ -92,8 +95,12 @@ fn fields_that_are_out_wholly_are_these() {
         "registry",
         "builder",
         "tag-format",
+        "also-tag",
         "cache-from",
         "cache-to",
+        "attest",
+        "flytekit-id",
+        "flytekit-python",
         "runtime-packages",
         "registry-config",
         "builder-options",

@@ -6,6 +6,7 @@ mod build_fields;
 mod declarations;
 mod docs;
 mod fields;
+mod flytekit;
 mod good;
 mod groups;
 mod hostile;

@@ -309,9 +309,17 @@ fn every_other_field_is_told_beside_a_dockerfile() {
         ("pip-secret-mounts", "\"a\" to=\"/a\""),
         ("steps", "{ run \"make\"; }"),
         ("flytekit", "\"1.16.31\""),
+        ("flytekit-id", "\"3kQmFH5d_tZ0aR5b0wF-2A\""),
+        ("flytekit-python", "\"3.12\""),
+        ("source-files", "\"a.py\""),
         ("runtime-packages", "\"numpy\""),
         ("builder-config", "uv-image=\"x\""),
         ("compression", "\"zstd\""),
+        ("expose", "8080"),
+        ("volume", "\"/data\""),
+        ("healthcheck", "#false"),
+        ("stop-signal", "\"SIGINT\""),
+        ("shell", "\"/bin/bash\" \"-c\""),
     ];
     for (field, value) in others {
         let manifest = format!("image \"a\" {{ dockerfile \"Dockerfile\"; {field} {value} }}\n");
@@ -322,7 +330,7 @@ fn every_other_field_is_told_beside_a_dockerfile() {
     // `dockerfile` itself, and those covered by `a_dockerfile_stands_alone`.
     let all = crate::spec::fields::names().count();
     assert_eq!(
-        others.len() + 12,
+        others.len() + 14,
         all,
         "a new field must be in one of the tables"
     );

@@ -1,12 +1,18 @@
 //! Lowers everything that is neither step nor configuration: base, helper images, secrets and Dockerfiles.
 
+use std::collections::BTreeSet;
+
 use super::lowering::{Lowering, sorted};
 use crate::recipe::build::{
     ContextSource, DockerfileRecipe, Given, Helpers, SecretPlace, StepSecret,
 };
 use crate::recipe::cuda::cuda_base;
 use crate::recipe::files::FileSet;
-use crate::spec::{Base, DEFAULT_BASE, ImageSpec, NamedContext, Secret, SecretSource, SecretStep};
+use crate::recipe::model::{Config, Healthcheck};
+use crate::spec::rules::{Ports, read_ports, read_retries, read_time};
+use crate::spec::{
+    self, Base, DEFAULT_BASE, ImageSpec, NamedContext, Secret, SecretSource, SecretStep,
+};
 
 impl Lowering<'_> {
     pub(super) fn dockerfile(&mut self) -> Option<Box<DockerfileRecipe>> {
@@ -67,6 +73,46 @@ pub(super) fn base(spec: &ImageSpec) -> Base {
     cuda.map(Base::Registry)
         .or_else(|| own.cloned())
         .unwrap_or_else(|| Base::Registry(DEFAULT_BASE.to_owned()))
+}
+
+/// What containers start with. Values that mean the same become the same, so that keys are equal.
+pub(super) fn config(spec: &ImageSpec) -> Config {
+    // What breaks a rule has already been reported.
+    let ports = spec.expose.iter().filter_map(|it| read_ports(it).ok());
+    let ports: BTreeSet<Ports> = ports.collect();
+    let volumes: BTreeSet<&String> = spec.volume.iter().collect();
+    Config {
+        entrypoint: spec.entrypoint.clone(),
+        cmd: spec.cmd.clone(),
+        user: spec.user.clone(),
+        labels: sorted(&spec.labels),
+        expose: ports.into_iter().map(Ports::words).collect(),
+        volumes: volumes.into_iter().cloned().collect(),
+        healthcheck: spec.healthcheck.as_ref().map(healthcheck),
+        stop_signal: spec.stop_signal.clone(),
+        shell: spec.shell.clone(),
+        compression: spec.compression.clone().filter(|it| it != "gzip"),
+    }
+}
+
+fn healthcheck(check: &spec::Healthcheck) -> Healthcheck {
+    let spec::Healthcheck {
+        test,
+        interval,
+        timeout,
+        start_period,
+        start_interval,
+        retries,
+    } = check;
+    let time = |text: &Option<String>| text.as_ref().and_then(|text| read_time(text).ok());
+    Healthcheck {
+        test: test.clone(),
+        interval: time(interval),
+        timeout: time(timeout),
+        start_period: time(start_period),
+        start_interval: time(start_interval),
+        retries: retries.as_ref().and_then(|count| read_retries(count).ok()),
+    }
 }
 
 pub(super) fn helpers(spec: &ImageSpec) -> Helpers {

@@ -12,8 +12,9 @@ impl Lowering<'_> {
             return;
         };
         let path = root.path.clone();
-        let files = if self.is_flytekit() {
-            FileSet::Source { path }
+        let only = self.spec.source_files.clone();
+        let files = if self.is_flytekit() || !only.is_empty() {
+            FileSet::Source { path, only }
         } else {
             FileSet::Tree {
                 path,

@@ -8,7 +8,7 @@ use crate::spec::{GivenPath, RequirementsKind, WorkspacePath};
 impl Lowering<'_> {
     pub(super) fn conda(&mut self, packages: &[String]) {
         let is_first = !self.steps.iter().any(|step| matches!(step, Step::Conda(_)));
-        let python = self.spec.python_version.clone();
+        let python = self.spec.python().cloned();
         self.steps.push(Step::Conda(Box::new(Conda {
             python: python.filter(|_| is_first && self.spec.python_exec.is_none()),
             packages: packages.to_vec(),
@@ -47,7 +47,7 @@ impl Lowering<'_> {
         let conda = |step: &Step| matches!(step, Step::Conda(conda) if conda.python.is_some());
         if self.steps.iter().any(conda) {
             Interpreter::Conda
-        } else if self.spec.python_version.is_some() {
+        } else if self.spec.python().is_some() {
             Interpreter::Managed
         } else {
             Interpreter::Base

@@ -128,6 +128,9 @@ impl Terminal {
                 .add(Style::Doubtful, word)
                 .add(Style::Plain, text)
         };
+        if let Some(line) = self.success(event) {
+            return vec![line];
+        }
         vec![match event {
             Event::ImageRetry {
                 image,
@@ -136,22 +139,6 @@ impl Terminal {
                 wait_ms,
                 why,
             } => doubtful("↻", image, "", &story::retry(*attempt, *of, *wait_ms, why)),
-            Event::ImageBuilt {
-                image,
-                reference,
-                seconds,
-                ..
-            } => self.done("✔", image, "built", *seconds, reference),
-            Event::ImagePushed {
-                image,
-                reference,
-                seconds,
-            } => self.done("↑", image, "pushed", *seconds, reference),
-            Event::ImagePulled {
-                image,
-                reference,
-                seconds,
-            } => self.done("↓", image, "pulled", *seconds, reference),
             Event::ImageFailed { .. } => return self.failure(event),
             Event::ImageSkipped { image, because } => {
                 doubtful("⊘", image, "skipped ", &story::because(because))
@@ -178,6 +165,36 @@ impl Terminal {
             }
             event => return watch::lines(event, self.settings.color),
         }]
+    }
+
+    /// The line of an image about which something is done.
+    fn success(&self, event: &Event) -> Option<Line> {
+        Some(match event {
+            Event::ImageBuilt {
+                image,
+                reference,
+                seconds,
+                ..
+            } => self.done("✔", image, "built", *seconds, reference),
+            Event::ImagePushed {
+                image,
+                reference,
+                seconds,
+            } => self.done("↑", image, "pushed", *seconds, reference),
+            Event::ImageTagged {
+                image,
+                names,
+                seconds,
+            } => self
+                .head(Style::Good, "✔", image, "tagged", *seconds)
+                .add(Style::Dim, names.join(", ")),
+            Event::ImagePulled {
+                image,
+                reference,
+                seconds,
+            } => self.done("↓", image, "pulled", *seconds, reference),
+            _ => return None,
+        })
     }
 
     fn failure(&self, event: &Event) -> Vec<Line> {

@@ -121,16 +121,11 @@ impl Screen {
             // Another run built it meanwhile.
             Event::ImageFresh { image, .. } if self.runs(image) => self.end(image),
             Event::ImageBuilt { image, .. }
+            | Event::ImageTagged { image, .. }
             | Event::ImagePulled { image, .. }
             | Event::ImageSkipped { image, .. }
             | Event::ImageCancelled { image } => self.end(image),
-            Event::RunFinished { .. } => {
-                self.running.clear();
-                self.predicted = None;
-                if self.watching.is_some() {
-                    self.total = 0;
-                }
-            }
+            Event::RunFinished { .. } => self.finish(),
             Event::WatchEnded { .. } => self.watching = None,
             // Other events are shown above the running images, or not at all.
             _ => {}
@@ -165,6 +160,14 @@ impl Screen {
 
     fn runs(&self, image: &str) -> bool {
         self.running.iter().any(|running| running.image == image)
+    }
+
+    fn finish(&mut self) {
+        self.running.clear();
+        self.predicted = None;
+        if self.watching.is_some() {
+            self.total = 0;
+        }
     }
 
     fn end(&mut self, image: &str) {

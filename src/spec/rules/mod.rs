@@ -8,6 +8,7 @@ mod names;
 mod packages;
 mod parts;
 mod refused;
+mod runtime;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -19,10 +20,23 @@ pub(crate) use mistakes::{
 #[cfg(test)]
 pub(crate) use names::check_tag;
 pub(crate) use names::{
-    build_cache, check_name, check_reference, check_registry, check_tag_format, fill_braces,
-    format_tag,
+    also_tag, build_cache, check_name, check_reference, check_registry, check_tag_format,
+    fill_braces, format_tag, has_registry,
 };
 pub(crate) use packages::*;
 pub(crate) use parts::*;
 pub(crate) use refused::{Refused, ValueRule};
+pub(crate) use runtime::*;
 pub(crate) use values::*;
+
+/// The values that a field or a part takes, where they can be counted.
+pub(crate) fn choices(name: &str) -> &'static [&'static str] {
+    match name {
+        "builder" => BUILDERS,
+        "platform" => PLATFORMS,
+        "compression" => COMPRESSIONS,
+        "source-copy-mode" => COPY_MODES,
+        "variant" => VARIANTS,
+        _ => &[],
+    }
+}

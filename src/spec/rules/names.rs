@@ -116,6 +116,12 @@ fn check_part_of_registry(part: &str) -> Result<(), Refused> {
     check_part(part)
 }
 
+/// Whether a reference names a registry, rather than an image of a local store.
+pub(crate) fn has_registry(reference: &str) -> bool {
+    let first = reference.split_once('/').map(|(first, _)| first);
+    first.is_some_and(is_host)
+}
+
 /// Docker's heuristic for telling `ghcr.io/x` from `acme/x`.
 fn is_host(first: &str) -> bool {
     first.contains(['.', ':']) || first == "localhost"
@@ -189,6 +195,28 @@ pub(crate) fn build_cache(cache: &str) -> Result<(), Refused> {
     refuse_if(cache.contains('@'), why)?;
     refuse_if(cache.is_empty(), "the reference of a cache cannot be empty")?;
     check_reference(cache)
+}
+
+/// A further name of an image: a tag of its own repository, or a whole reference with a tag.
+pub(crate) fn also_tag(name: &str) -> Result<(), Refused> {
+    if !name.contains(['/', ':', '@']) {
+        return check_tag(name);
+    }
+    let why = "a further name has a tag, not a digest";
+    refuse_if(name.contains('@'), why)?;
+    if let Some(tag) = name.strip_prefix(':') {
+        return settled("a tag has no colon before it", tag, check_tag);
+    }
+    check_reference(name)?;
+    let has_tag = |(_, tag): (&str, &str)| !tag.contains('/');
+    if name.rsplit_once(':').is_some_and(has_tag) {
+        return Ok(());
+    }
+    settled(
+        "a whole reference needs a tag",
+        format!("{name}:latest"),
+        also_tag,
+    )
 }
 
 fn check_repository(name: &str) -> Result<(), Refused> {

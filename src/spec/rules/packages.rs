@@ -124,6 +124,9 @@ pub(crate) fn flag(value: &str) -> Result<(), Refused> {
     }
 }
 
+/// The modes of copying sources.
+pub(crate) const COPY_MODES: &[&str] = &["all", "none"];
+
 pub(crate) fn copy_mode(value: &str) -> Result<(), Refused> {
     match value.to_ascii_lowercase().replace('_', "-").as_str() {
         "all" | "none" if value == value.to_ascii_lowercase() => Ok(()),
@@ -131,17 +134,18 @@ pub(crate) fn copy_mode(value: &str) -> Result<(), Refused> {
         "none" | "no-copy" => settled("it is called `none`", "none", copy_mode),
         "loaded-modules" => refuse(
             "only the Python process that runs the workflow knows which modules are loaded: `all` copies every file of `source-root`, \
-             `none` leaves them to fast registration",
+             `none` leaves them to fast registration, `source-files` names files",
         ),
         _ => refuse("it must be `all` or `none`"),
     }
 }
 
+/// The ways of compressing layers.
+pub(crate) const COMPRESSIONS: &[&str] = &["gzip", "gzip-single", "zstd"];
+
 pub(crate) fn compression(value: &str) -> Result<(), Refused> {
-    match value {
-        "gzip" | "gzip-single" | "zstd" => Ok(()),
-        _ => refuse("it must be `gzip`, `gzip-single` or `zstd`"),
-    }
+    let is_known = COMPRESSIONS.contains(&value);
+    require(is_known, "it must be `gzip`, `gzip-single` or `zstd`")
 }
 
 /// A supported release of flytekit: since 1.15.3, tags have been computed in the same way.
@@ -160,6 +164,26 @@ pub(crate) fn flytekit_version(value: &str) -> Result<(), Refused> {
         ),
         _ => refuse("only flytekit 1 has ImageSpecs"),
     }
+}
+
+/// An id as flytekit computes it: an md5 digest in base64.
+pub(crate) fn flytekit_id(value: &str) -> Result<(), Refused> {
+    require(
+        value.len() == 22
+            && value
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')),
+        "it must be an id of flytekit's: 22 letters, digits, `-` and `_`",
+    )
+}
+
+/// A file below a directory, by its path from there.
+pub(crate) fn file_below(value: &str) -> Result<(), Refused> {
+    let is_plain = |part: &str| !matches!(part, "" | "." | "..");
+    require(
+        value.split('/').all(is_plain) && !value.contains('\0'),
+        "it must be a file below `source-root`, such as `workflows/train.py`",
+    )
 }
 
 pub(crate) const HELPERS: [&str; 2] = ["uv-image", "micromamba-image"];
@@ -239,9 +263,11 @@ pub(crate) fn snapshot(value: &str) -> Result<(), Refused> {
     refuse(why)
 }
 
+/// The sets of packages that a Debian base can have.
+pub(crate) const VARIANTS: &[&str] = &["minbase", "apt", "essential", "important"];
+
 /// Which packages a Debian base has.
 pub(crate) fn variant(value: &str) -> Result<(), Refused> {
-    const VARIANTS: [&str; 4] = ["minbase", "apt", "essential", "important"];
     if VARIANTS.contains(&value) {
         return Ok(());
     }

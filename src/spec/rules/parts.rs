@@ -4,6 +4,7 @@ use super::packages::{
     apt_package, conda_package, mirror, requirement, requirements_file, snapshot, suite, variant,
 };
 use super::refused::ValueRule;
+use super::runtime::{health_retries, health_time};
 use super::values::{
     absolute, any, command, env_name, line, mount_point, stage_name, user, variable,
 };
@@ -49,4 +50,12 @@ pub(crate) const DOCKERFILE_CONTEXT: PartRule = part("context", any);
 pub(crate) const DOCKERFILE_TARGET: PartRule = part("target", stage_name);
 /// Build arguments; applies to the names.
 pub(crate) const DOCKERFILE_ARGS: PartRule = part("args", variable);
+/// The times of a health check.
+pub(crate) const HEALTH_TIMES: [PartRule; 4] = [
+    part("interval", health_time),
+    part("timeout", health_time),
+    part("start-period", health_time),
+    part("start-interval", health_time),
+];
+pub(crate) const HEALTH_RETRIES: PartRule = part("retries", health_retries);
 pub(crate) const CONTEXT_PATH: PartRule = part("path", any);

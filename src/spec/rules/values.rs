@@ -4,10 +4,10 @@ use super::refused::{Refused, refuse, refuse_for, refuse_if, require};
 use crate::suggest::closest;
 
 /// Backends available in this version.
-const BUILDERS: &[&str] = &["docker", "envd", "oci", "fake"];
+pub(crate) const BUILDERS: &[&str] = &["docker", "envd", "oci", "fake"];
 
 /// Platforms that images can be built for.
-const PLATFORMS: &[&str] = &[
+pub(crate) const PLATFORMS: &[&str] = &[
     "linux/amd64",
     "linux/arm64",
     "linux/arm/v7",
@@ -214,6 +214,26 @@ pub(crate) fn label_name(name: &str) -> Result<(), Refused> {
         is_made_of(name, "", "._-/") && name.ends_with(|c: char| c.is_ascii_alphanumeric()),
         "names of labels consist of letters, digits, `.`, `_`, `-` and `/`, and begin and end with a letter or digit",
     )
+}
+
+/// Kinds of attestations, by Docker's names.
+pub(crate) fn attestation_kind(kind: &str) -> Result<(), Refused> {
+    const KINDS: [&str; 2] = ["provenance", "sbom"];
+    if KINDS.contains(&kind) {
+        return Ok(());
+    }
+    match closest(&kind.to_lowercase(), KINDS) {
+        Some(meant) => refuse(format!("did you mean `{meant}`?")),
+        None => refuse("the attestations are `provenance` and `sbom`"),
+    }
+}
+
+/// The details of an attestation: words that remain one value where lists are separated by commas.
+pub(crate) fn attestation(value: &str) -> Result<(), Refused> {
+    line(value)?;
+    let is_list = |c: char| c.is_whitespace() || ",\"=".contains(c);
+    let why = "it is one word, without `=`, commas and quotes";
+    require(!value.contains(is_list), why)
 }
 
 pub(crate) fn stage_name(name: &str) -> Result<(), Refused> {

@@ -73,7 +73,7 @@ fn patterns_are_those_of_paths() {
     }
 }
 
-/// The directories of the examples, by name, and of this repository.
+/// The directories of the examples, by name, of this repository, and of a manifest with all that containers start with.
 fn examples() -> BTreeMap<String, PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let examples = root.join("examples").read_dir().unwrap();
@@ -82,6 +82,7 @@ fn examples() -> BTreeMap<String, PathBuf> {
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
     let mut all: BTreeMap<_, _> = paths.map(|path| (name(&path), path)).collect();
     all.insert("imgspec".to_owned(), root.to_owned());
+    all.insert("runtime".to_owned(), root.join("tests/data/runtime"));
     all
 }
 

@@ -377,6 +377,28 @@ fn two_runs_at_once_run_a_command_once() {
 }
 
 #[test]
+fn nothing_of_it_is_left_when_it_has_ended() {
+    let sandbox = sandbox("    commands \"sleep 1\"");
+    let mut child = sandbox.spawn(&["graph", "build"]);
+    let parent = child.id().to_string();
+    let begun = Instant::now();
+    // What the sandbox is forked from.
+    let nursery = loop {
+        let mut command = Command::new("ps");
+        let listed = command.args(["-o", "pid=,args=", "--ppid", &parent]);
+        let listed = String::from_utf8(listed.output().unwrap().stdout).unwrap();
+        let mut lines = listed.lines();
+        if let Some(line) = lines.find(|line| line.ends_with(" __nursery")) {
+            break line.split_whitespace().next().unwrap().to_owned();
+        }
+        assert!(begun.elapsed() < Duration::from_mins(1));
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert!(child.wait().unwrap().success());
+    assert!(!std::fs::exists(format!("/proc/{nursery}")).unwrap());
+}
+
+#[test]
 fn an_interrupted_command_ends_at_once_and_leaves_nothing() {
     let sandbox = sandbox("    commands \"sleep 4711\"");
     let mut child = sandbox.spawn(&["graph", "build"]);

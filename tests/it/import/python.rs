@@ -327,3 +327,91 @@ fn an_interrupt_ends_the_import() {
     assert!(sent.success());
     assert_eq!(child.wait().unwrap().code(), Some(130));
 }
+
+/// What `imgspec.flytekit` writes of two specs, the second on the first.
+fn handed_over(directory: &str) -> String {
+    serde_json::json!({
+        "flytekit": "1.16.31",
+        "directory": directory,
+        "specs": [
+            {
+                "names": ["base"], "used_by": [], "base": null, "line": null, "force": false,
+                "id": "3kQmFH5d_tZ0aR5b0wF-2A", "python": "3.12", "files": [],
+                "fields": {"name": "base", "builder": "imgspec", "requirements": "../requirements.txt", "env": {"map": [["A", "{{ b }} \"#c\" $D"]]}},
+            },
+            {
+                "names": ["child"], "used_by": ["flow.child"], "base": 0, "line": null, "force": false,
+                "id": "4kQmFH5d_tZ0aR5b0wF-2A", "python": "3.12", "files": ["lib/a.py"],
+                "fields": {
+                    "name": "child", "python_version": "3.11", "source_root": directory, "base_image": {"spec": 0},
+                    "source_copy_mode": "CopyFileDetection.LOADED_MODULES",
+                },
+            },
+        ],
+    })
+    .to_string()
+}
+
+#[test]
+fn specs_of_a_running_python_keep_what_only_it_knows() {
+    let sandbox = Sandbox::with(&[("requirements.txt", "six\n"), ("flows/lib/a.py", "x = 1\n")]);
+    let given = handed_over(&sandbox.path("flows").to_string_lossy());
+    let import = ["import", "--from", "specs", "-", "--format", "json"];
+    let json = sandbox.fed(&given, &import).success().json();
+    assert_eq!(json["images"], serde_json::json!(["base", "child"]));
+    assert_eq!(json["notes"], serde_json::json!([]));
+    let manifest = json["manifest"].as_str().unwrap();
+    assert_snapshot!(manifest, @r###"
+    // From standard input, by `imgspec import`.
+
+    defaults {
+        flytekit "1.16.31"
+    }
+
+    image "base" {
+        flytekit-id "3kQmFH5d_tZ0aR5b0wF-2A"
+        flytekit-python "3.12"
+        name "base"
+        requirements "requirements.txt"
+        env A=##"{{ b }} "#c" $D"##
+    }
+
+    // Used by flow.child.
+    image "child" {
+        flytekit-id "4kQmFH5d_tZ0aR5b0wF-2A"
+        name "child"
+        base-image image="base"
+        python-version "3.11"
+        source-root "flows"
+        source-files "lib/a.py"
+    }
+    "###);
+    sandbox.fed(manifest, &["-f", "-", "check"]).success();
+    let explained = sandbox.fed(manifest, &["-f", "-", "explain", "base"]);
+    explained
+        .success()
+        .says("3kQmFH5d_tZ0aR5b0wF-2A")
+        .says("python-version");
+}
+
+#[test]
+fn what_is_no_json_of_specs_is_said() {
+    let sandbox = Sandbox::new();
+    for (text, words) in [
+        ("{", "has no ImageSpecs as JSON"),
+        ("{\"specs\": 1}", "has no ImageSpecs as JSON"),
+        ("{\"specs\": []}", "has no ImageSpec"),
+        ("", "is empty"),
+    ] {
+        sandbox
+            .fed(text, &["import", "--from", "specs", "-"])
+            .code(2)
+            .says(words);
+    }
+    // A base that there is none of is none.
+    let odd = handed_over("/nowhere").replace("\"base\":0", "\"base\":7");
+    let ran = sandbox
+        .fed(&odd, &["import", "--from", "specs", "-"])
+        .success();
+    assert!(ran.stdout.contains("image \"child\""), "{}", ran.stdout);
+}

@@ -21,6 +21,7 @@ use crate::backend::oci::registry::Access;
 use crate::backend::platform::Platform;
 use crate::backend::{Availability, BuildError, Unplaced, elsewhere};
 use crate::disk::system_words;
+use crate::recipe::Recipe;
 use members::{Member, Members, State, TICK};
 use standing::Placement;
 
@@ -51,10 +52,15 @@ impl Pool {
     /// one that is of its kind.
     pub(crate) fn build(&self, request: &Request<'_>) -> Result<String, BuildError> {
         self.meet();
-        if self.members.each.len() > 1 && request.job.recipe.platforms.len() > 1 {
+        if self.joins(request.job.recipe) {
             return joined::build(&self.members, request);
         }
         self.members.build(request).map(|(digest, _)| digest)
+    }
+
+    /// Whether several nodes build a recipe, one for each platform.
+    pub(crate) fn joins(&self, recipe: &Recipe) -> bool {
+        self.members.each.len() > 1 && recipe.platforms.len() > 1
     }
 
     /// Whether one of the nodes answers, and what is to be told of each.

@@ -11,7 +11,7 @@ fn steps_see_no_layer_that_is_empty_or_hidden_and_none_twice() {
         size: 1,
     };
     let node = |path: &str, kind: NodeKind| Node {
-        path: path.to_owned(),
+        path: path.into(),
         kind,
         mode: 0,
         uid: 0,

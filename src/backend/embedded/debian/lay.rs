@@ -320,7 +320,7 @@ impl Laid {
             Content::File(..) | Content::Text(_) => NodeKind::File(None),
         };
         let node = Node {
-            path: path.clone(),
+            path: path.as_str().into(),
             kind,
             mode: entry.mode,
             uid: entry.uid,

@@ -16,10 +16,14 @@ use crate::backend::embedded::common::{at_once, failed};
 use crate::backend::embedded::copy::Items;
 use crate::backend::embedded::made::{Key, Once};
 use crate::backend::embedded::owner::Owner;
+use crate::backend::embedded::sealed;
 use crate::backend::oci::layer::{Layer, NodeKind};
 
 /// The version of how wheels become layers; part of the keys of their layers.
 const FORMAT: &str = "wheels 2";
+
+/// How the names of notes with the directories of wheels begin.
+const FOLDERS: &str = "folders-";
 
 /// Smaller wheels share a layer, in bytes.
 const LARGE: u64 = 1 << 20;
@@ -127,28 +131,24 @@ fn group(
         .iter()
         .map(|wheel| format!("{} {}", wheel.name, wheel.version));
     let words = names.collect::<Vec<_>>().join(", ");
-    let zips = wheels
-        .iter()
-        .map(|wheel| open(wheel, source))
-        .collect::<Result<Vec<Zip>, _>>()?;
-    let key = key(wheels, &zips, place)?;
+    let key = key(wheels, place, source)?;
     let once = Once {
         source,
         encoding: place.encoding,
         use_known: place.use_known,
     };
-    let made = once.get(&key, &words, || write(wheels, zips, place, source))?;
+    let made = once.get(&key, &words, || write(wheels, place, source))?;
     Ok(Installed { made, words })
 }
 
 fn write(
     wheels: &[&Wheel],
-    zips: Vec<Zip>,
     place: &Place<'_>,
     source: &base::Source<'_>,
 ) -> Result<Layer, BuildError> {
     let mut opened = Vec::new();
-    for (wheel, zip) in wheels.iter().zip(zips) {
+    for wheel in wheels {
+        let zip = open(wheel, source)?;
         let plan = || {
             let starts = zip.starts()?;
             let plan = Plan::new(&zip, &starts, wheel, place.target)?;
@@ -194,7 +194,53 @@ pub(in crate::backend::embedded) fn metadata(
 }
 
 /// What decides the bytes of the layer: the wheels, where their parts go, and the directories above.
-fn key(wheels: &[&Wheel], zips: &[Zip], place: &Place<'_>) -> Result<String, BuildError> {
+fn key(
+    wheels: &[&Wheel],
+    place: &Place<'_>,
+    source: &base::Source<'_>,
+) -> Result<String, BuildError> {
+    let mut key = key_of(place.target);
+    let mut items = Items::new(&place.image.tree, Owner::default());
+    for wheel in wheels {
+        key.text(wheel.sha256.hex());
+        for folder in folders(wheel, place, source)? {
+            let path = place.image.tree.resolve(&folder).map_err(failed)?;
+            items.above(&format!("{path}/")).map_err(failed)?;
+        }
+    }
+    for item in items.items.values() {
+        key.text(&item.path);
+        for number in [u64::from(item.mode), item.owner.user, item.owner.group] {
+            key.number(number);
+        }
+    }
+    Ok(key.finish(place.encoding))
+}
+
+/// All directories into which files of a wheel could go. They are kept, so that wheels whose layers are known need not be opened.
+fn folders(
+    wheel: &Wheel,
+    place: &Place<'_>,
+    source: &base::Source<'_>,
+) -> Result<BTreeSet<String>, BuildError> {
+    let mut key = key_of(place.target);
+    key.text(wheel.sha256.hex());
+    key.text(&wheel.name);
+    let note = key.named(FOLDERS);
+    let known = source.store.note(&note).map_err(failed)?;
+    let known = known.filter(|_| place.use_known);
+    if let Some(known) = known.and_then(|known| sealed::open(&known)) {
+        return Ok(known);
+    }
+    let found = plan::folders(&open(wheel, source)?, wheel, place.target);
+    let found = found.map_err(|error| told(&wheel.file, &error))?;
+    let kept = source.store.keep_note(&note, &sealed::seal(&found));
+    kept.map_err(failed)?;
+    Ok(found)
+}
+
+/// What decides where the parts of a wheel go.
+fn key_of(target: &Target) -> Key {
     let Target {
         version,
         interpreter,
@@ -202,7 +248,7 @@ fn key(wheels: &[&Wheel], zips: &[Zip], place: &Place<'_>) -> Result<String, Bui
         full_version: _,
         platform: _,
         libc: _,
-    } = place.target;
+    } = target;
     let super::Scheme {
         purelib,
         platlib,
@@ -217,22 +263,7 @@ fn key(wheels: &[&Wheel], zips: &[Zip], place: &Place<'_>) -> Result<String, Bui
     }
     // It is in the name of a launcher of pip.
     key.number(version.1.into());
-    let mut items = Items::new(&place.image.tree, Owner::default());
-    for (wheel, zip) in wheels.iter().zip(zips) {
-        key.text(wheel.sha256.hex());
-        let folders = plan::folders(zip, wheel, place.target);
-        for folder in folders.map_err(|error| told(&wheel.file, &error))? {
-            let path = place.image.tree.resolve(&folder).map_err(failed)?;
-            items.above(&format!("{path}/")).map_err(failed)?;
-        }
-    }
-    for item in items.items.values() {
-        key.text(&item.path);
-        for number in [u64::from(item.mode), item.owner.user, item.owner.group] {
-            key.number(number);
-        }
-    }
-    Ok(key.finish(place.encoding))
+    key
 }
 
 /// The entries of the layer, at the places to which the image's links lead.

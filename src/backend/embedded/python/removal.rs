@@ -241,7 +241,7 @@ impl<'a> Removal<'a> {
 
     fn drop_path(&mut self, path: &str) {
         let whiteout = Node {
-            path: path.to_owned(),
+            path: path.into(),
             kind: NodeKind::Whiteout,
             mode: 0,
             uid: 0,

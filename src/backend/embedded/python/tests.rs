@@ -42,7 +42,7 @@ fn tree(words: &str) -> Tree {
             (word, NodeKind::File(None))
         };
         Node {
-            path: path.to_owned(),
+            path: path.into(),
             kind,
             mode: 0o755,
             uid: 0,

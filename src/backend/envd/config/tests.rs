@@ -53,7 +53,10 @@ fn what_the_recipe_says_goes_before_what_the_base_says() {
             cmd: None,
             user: Some("0".into()),
             labels: vec![("a".into(), "2".into())],
-            compression: None,
+            expose: vec!["80/tcp".into()],
+            volumes: vec!["/data".into()],
+            stop_signal: Some("SIGINT".into()),
+            ..Config::default()
         },
         ..Recipe::default()
     };
@@ -68,6 +71,9 @@ fn what_the_recipe_says_goes_before_what_the_base_says() {
     assert_eq!(config["Cmd"], Value::Null);
     assert_eq!(config["User"], "0");
     assert_eq!(config["Labels"]["a"], "2");
+    assert_eq!(config["ExposedPorts"], json!({"80/tcp": {}}));
+    assert_eq!(config["Volumes"], json!({"/data": {}, "/v": {}}));
+    assert_eq!(config["StopSignal"], "SIGINT");
 }
 
 #[test]
@@ -95,4 +101,5 @@ fn a_dockerfile_says_the_same_and_empties_envds_labels() {
     let labels = &recipe.config.labels;
     assert!(labels.contains(&("ai.tensorchord.envd.build.context".into(), String::new())));
     assert!(labels.contains(&("a".into(), "1".into())));
+    assert_eq!(recipe.config.volumes, ["/v"]);
 }

@@ -244,7 +244,7 @@ fn what_only_the_finished_image_says_is_no_matter_of_envds() {
             cmd: Some(vec!["b".into()]),
             user: Some("app".into()),
             labels: vec![("x".into(), "y".into())],
-            compression: None,
+            ..Config::default()
         },
         ..recipe(Vec::new())
     };

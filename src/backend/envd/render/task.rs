@@ -5,7 +5,7 @@ use crate::backend::envd::path;
 use crate::backend::steps::{ACCOUNT_SCRIPT, join_path, main_file};
 use crate::backend::{context, pinned};
 use crate::fingerprint::{EntryKind, Files};
-use crate::recipe::{Interpreter, Pip, asks_for};
+use crate::recipe::{Config, Interpreter, Pip, asks_for};
 
 /// Installs its arguments, leaving no package lists behind.
 const APT_SCRIPT: &str = "\
@@ -94,7 +94,7 @@ pub(crate) struct ScriptInput<'a> {
     pub(crate) base_words: &'a str,
     /// The base's working directory.
     pub(crate) folder: &'a str,
-    pub(crate) entrypoint: Option<&'a [String]>,
+    pub(crate) config: &'a Config,
     /// The locked packages of the steps that have some.
     pub(crate) pinned: &'a [(&'a Pip, Vec<String>)],
 }
@@ -117,7 +117,7 @@ pub(super) fn arguments(task: &Task<'_>, source: &ScriptInput<'_>) -> Vec<String
         [head.to_vec(), arguments].concat()
     };
     match task {
-        Task::Run(_, command) => ["/bin/sh", "-c", command].map(str::to_owned).to_vec(),
+        Task::Run(_, command) => source.config.run(command),
         Task::Apt(_, packages) => script(APT_SCRIPT, "apt-packages", packages.to_vec()),
         Task::Account(_, name) => script(ACCOUNT_SCRIPT, "account", vec![(*name).to_owned()]),
         Task::Folder(_, path) => ["mkdir", "-p", "--", path].map(str::to_owned).to_vec(),

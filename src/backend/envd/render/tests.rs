@@ -8,7 +8,7 @@ use super::task::{OWN_SCRIPT, PIP_SCRIPT, PLACE_SCRIPT, owned};
 use super::*;
 use crate::backend::envd::layout::lay_out;
 use crate::fingerprint::{Entry, EntryKind};
-use crate::recipe::{Conda, CopyStep, FileSet, Interpreter, Own, Pip, Recipe};
+use crate::recipe::{Conda, Config, CopyStep, FileSet, Interpreter, Own, Pip, Recipe};
 use crate::spec::{Base, WorkspacePath};
 
 fn path(text: &str) -> WorkspacePath {
@@ -90,7 +90,10 @@ fn script_with(steps: Vec<Step>, files: &[Files], locked: &[String]) -> Script {
         base: "127.0.0.1:5000/base@sha256:00",
         base_words: "debian:bookworm-slim",
         folder: "/w",
-        entrypoint: Some(&["python".to_owned(), "-m".to_owned(), "train".to_owned()]),
+        config: &Config {
+            entrypoint: Some(["python", "-m", "train"].map(str::to_owned).to_vec()),
+            ..Config::default()
+        },
         pinned: &pinned,
     })
 }

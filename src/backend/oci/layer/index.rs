@@ -1,6 +1,8 @@
 //! What is in a layer: paths with their attributes, without contents. Enough to decide where later layers put what.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::backend::oci::name::Digest;
 
@@ -23,39 +25,37 @@ pub(in crate::backend) struct Index {
 /// An entry: a path without slashes at its ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::backend) struct Node {
-    #[serde(rename = "p")]
-    pub(in crate::backend) path: String,
-    #[serde(rename = "k")]
+    /// Shared, because images of many layers have it twice, as a name and as an entry.
+    #[serde(serialize_with = "write_path", deserialize_with = "read_path")]
+    pub(in crate::backend) path: Arc<str>,
     pub(in crate::backend) kind: NodeKind,
-    #[serde(rename = "m", default)]
     pub(in crate::backend) mode: u32,
-    #[serde(rename = "u", default)]
     pub(in crate::backend) uid: u64,
-    #[serde(rename = "g", default)]
     pub(in crate::backend) gid: u64,
 }
 
 /// The kind of an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::backend) enum NodeKind {
-    #[serde(rename = "d")]
     Folder,
     /// A file; its text if something has to be looked up in it.
-    #[serde(rename = "f")]
     File(Option<String>),
     /// A symbolic link.
-    #[serde(rename = "l")]
     Link(String),
     /// Another name of a file in the same layer.
-    #[serde(rename = "h")]
     HardLink(String),
     /// A device or a pipe.
-    #[serde(rename = "s")]
     Special,
     /// The path is removed from the layers below.
-    #[serde(rename = "w")]
     Whiteout,
     /// What the layers below have in this directory is removed.
-    #[serde(rename = "o")]
     Opaque,
+}
+
+fn write_path<S: Serializer>(path: &str, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(path)
+}
+
+fn read_path<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<str>, D::Error> {
+    <&str>::deserialize(from).map(Arc::from)
 }

@@ -141,7 +141,7 @@ fn node(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<Node>, LayerErro
         _ => NodeKind::Special,
     };
     Ok(Some(Node {
-        path,
+        path: path.into(),
         kind,
         mode,
         uid,
@@ -151,7 +151,7 @@ fn node(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<Node>, LayerErro
 
 fn bare(path: String, kind: NodeKind) -> Node {
     Node {
-        path,
+        path: path.into(),
         kind,
         mode: 0,
         uid: 0,

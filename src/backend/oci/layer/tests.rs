@@ -121,7 +121,7 @@ fn strange_layers_are_indexed_or_refused() {
         read(bytes.as_slice(), &|| false).map(|read| read.index.nodes)
     };
     let one = |path, kind, target| build(path, kind, target).unwrap().pop().unwrap();
-    assert_eq!(one("./usr/", EntryType::Directory, "").path, "usr");
+    assert_eq!(&*one("./usr/", EntryType::Directory, "").path, "usr");
     assert_eq!(one("usr/su", EntryType::Regular, "").mode, 0o4755);
     assert_eq!(
         one("/lib", EntryType::Symlink, "usr/lib").kind,
@@ -131,7 +131,7 @@ fn strange_layers_are_indexed_or_refused() {
         one("a", EntryType::Link, "./b/c").kind,
         NodeKind::HardLink("b/c".into())
     );
-    assert_eq!(one("d/.wh.x", EntryType::Regular, "").path, "d/x");
+    assert_eq!(&*one("d/.wh.x", EntryType::Regular, "").path, "d/x");
     assert_eq!(
         one("d/.wh..wh..opq", EntryType::Regular, "").kind,
         NodeKind::Opaque
@@ -167,7 +167,7 @@ fn removals_are_read_back_as_such() {
     let (blob, _) = store.read(written.blob.digest).unwrap();
     assert_eq!(read(blob, &|| false).unwrap(), written.contents);
     let nodes = &written.contents.index.nodes;
-    let all = nodes.iter().map(|node| (node.path.as_str(), &node.kind));
+    let all = nodes.iter().map(|node| (&*node.path, &node.kind));
     let gone = NodeKind::Whiteout;
     let all: Vec<(&str, &NodeKind)> = all.collect();
     assert_eq!(

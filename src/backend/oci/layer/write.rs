@@ -91,7 +91,7 @@ impl LayerWriter {
             EntryKind::Pipe | EntryKind::Device { .. } => NodeKind::Special,
         };
         self.index.nodes.push(Node {
-            path: entry.path.to_owned(),
+            path: entry.path.into(),
             kind,
             mode: entry.mode,
             uid: entry.uid,

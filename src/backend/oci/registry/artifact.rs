@@ -5,12 +5,15 @@
 //! nothing relies on its being complete.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
+use std::thread;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::client::{Inquiry, LookupError};
 use super::transfer::Transfer;
+use crate::backend::oci::at_once::at_once;
 use crate::backend::oci::manifest::{Descriptor, INDEX, MANIFEST, Manifest};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::web::TransferError;
@@ -30,16 +33,16 @@ pub(super) struct NewArtifact<'a> {
     pub(super) kind: &'a str,
     /// The media types and contents of its parts.
     pub(super) parts: &'a [(&'a str, &'a [u8])],
-    /// The manifest or index that it is about.
-    pub(super) subject: Option<&'a Subject>,
+    /// The image that it is about, by tag or digest.
+    pub(super) about: Option<&'a str>,
     pub(super) annotations: &'a [(&'a str, &'a str)],
 }
 
 /// A manifest or index that an artifact is about.
-pub(super) struct Subject {
-    pub(super) media_type: String,
-    pub(super) digest: Digest,
-    pub(super) size: usize,
+struct Subject {
+    media_type: String,
+    digest: Digest,
+    size: usize,
 }
 
 /// An artifact of a registry.
@@ -72,7 +75,7 @@ struct Referrers {
 }
 
 impl NewArtifact<'_> {
-    fn manifest(&self) -> Vec<u8> {
+    fn manifest(&self, subject: Option<&Subject>) -> Vec<u8> {
         let parts = if self.parts.is_empty() {
             &[EMPTY]
         } else {
@@ -87,7 +90,7 @@ impl NewArtifact<'_> {
             "layers": parts.iter().map(|part| described(*part)).collect::<Vec<_>>(),
             "annotations": annotations,
         });
-        if let Some(subject) = self.subject {
+        if let Some(subject) = subject {
             manifest["subject"] = json!({
                 "mediaType": subject.media_type, "digest": subject.digest, "size": subject.size,
             });
@@ -118,7 +121,7 @@ impl Transfer<'_> {
     }
 
     /// What artifacts about an image of the repository, by tag or digest, refer to.
-    pub(super) fn subject(&self, name: &str) -> Result<Subject, TransferError> {
+    fn subject(&self, name: &str) -> Result<Subject, TransferError> {
         let (digest, bytes) = self.manifest(name)?;
         let manifest = Manifest::read(&bytes, None);
         let manifest = manifest.map_err(|error| TransferError::Final(error.to_string()))?;
@@ -137,16 +140,28 @@ impl Transfer<'_> {
         artifact: &NewArtifact<'_>,
         is_replaced: &dyn Fn(&Referrer) -> bool,
     ) -> Result<Digest, TransferError> {
-        self.bring_small(EMPTY.1)?;
-        for (_, bytes) in artifact.parts {
-            self.bring_small(bytes)?;
-        }
-        let bytes = artifact.manifest();
+        let subject = self.bring_parts(artifact)?;
+        let bytes = artifact.manifest(subject.as_ref());
         let is_listed = self.put_manifest(tag, MANIFEST, &bytes)?;
-        if let Some(subject) = artifact.subject.filter(|_| !is_listed) {
+        if let Some(subject) = subject.filter(|_| !is_listed) {
             self.list(subject.digest, artifact, &bytes, is_replaced)?;
         }
         Ok(Digest::of(&bytes))
+    }
+
+    /// Brings all that an artifact's manifest names, at once: each takes several questions, which are waited for one after another.
+    fn bring_parts(&self, artifact: &NewArtifact<'_>) -> Result<Option<Subject>, TransferError> {
+        let parts = artifact.parts.iter().map(|(_, bytes)| *bytes);
+        let all: Vec<&[u8]> = parts.chain([EMPTY.1]).collect();
+        thread::scope(|scope| {
+            let asked = artifact
+                .about
+                .map(|name| scope.spawn(|| self.subject(name)));
+            at_once(&all, |bytes| self.bring_small(bytes))?;
+            let subject =
+                asked.map(|asked| asked.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            subject.transpose()
+        })
     }
 
     /// Adds an artifact to the list of clients.

@@ -277,7 +277,7 @@ impl Claimant {
         let artifact = NewArtifact {
             kind: KIND,
             parts: &[],
-            subject: None,
+            about: None,
             annotations: &[
                 (OWNER, &self.owner),
                 (SECONDS, &seconds),

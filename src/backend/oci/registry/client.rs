@@ -85,7 +85,7 @@ impl Client {
 
     /// A client that moves layers: as long as something moves, it may take any time.
     pub(super) fn carrier(access: &Access) -> Self {
-        let config = || carrying(&access.limits);
+        let config = || carrying(&access.limits).max_idle_connections_per_host(CONNECTIONS);
         Self {
             agent: hosts::agent(config().https_only(true)),
             direct: hosts::agent(config().proxy(None)),

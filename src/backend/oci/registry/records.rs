@@ -90,7 +90,6 @@ impl Memory {
         let no_reference = || TransferError::Final(format!("`{}`", memo.reference));
         let of = of.ok_or_else(no_reference)?;
         let to = Transfer::new(&of, &self.0, cancel);
-        let subject = to.subject(memo.digest.unwrap_or(&of.tag))?;
         let mut parts = vec![(RECORD, memo.record)];
         if memo.inputs.len() as u64 <= LARGEST_INPUTS {
             parts.push((INPUTS, memo.inputs));
@@ -98,7 +97,7 @@ impl Memory {
         let artifact = NewArtifact {
             kind: RECORD,
             parts: &parts,
-            subject: Some(&subject),
+            about: Some(memo.digest.unwrap_or(&of.tag)),
             annotations: &[
                 (CREATED, memo.finished),
                 (IMAGE, memo.image),

@@ -153,6 +153,11 @@ impl<'a> Transfer<'a> {
         self.upload(&place, (digest, size), &Load::Blob(from, digest, size))
     }
 
+    /// Mounts a blob of another repository of the same registry. Returns whether the repository has it now.
+    pub(super) fn mount(&self, digest: Digest, from: &str) -> Result<bool> {
+        Ok(self.has(digest)? || self.begin(digest, Some(from))?.is_none())
+    }
+
     /// Brings a blob that is at hand to the repository.
     pub(super) fn bring_small(&self, bytes: &[u8]) -> Result<()> {
         let digest = Digest::of(bytes);

@@ -31,7 +31,7 @@ impl Bench {
 
 fn node(path: &str, kind: NodeKind, mode: u32) -> Node {
     Node {
-        path: path.to_owned(),
+        path: path.into(),
         kind,
         mode,
         uid: 0,

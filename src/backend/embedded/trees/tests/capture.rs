@@ -330,7 +330,7 @@ fn files_that_stand_for_devices_are_devices() {
     let layer = bench.capture().unwrap();
     let node = |path: &str| {
         let mut nodes = layer.contents.index.nodes.iter();
-        nodes.find(|node| node.path == path).unwrap().kind.clone()
+        nodes.find(|node| *node.path == *path).unwrap().kind.clone()
     };
     assert!(matches!(node("etc/plain"), NodeKind::File(_)));
     assert_eq!(node("etc/disk"), NodeKind::Special);

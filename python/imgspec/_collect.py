@@ -1,12 +1,16 @@
-"""Imports a Python file and writes the flytekit ImageSpecs that it defines as JSON: collect.py FILE RESULT
+"""Finds flytekit's ImageSpecs in modules, and writes them as JSON.
 
-Run by the user's own Python, with the user's own flytekit; builds nothing. The result goes to a file, so that whatever the
-user's code prints cannot get into it.
+As a program, `_collect.py FILE RESULT`, it is part of `imgspec import`: run by the user's own Python, with the user's
+own flytekit, it imports a file and builds nothing. The result goes to a file, so that whatever the user's code prints
+cannot get into it. As a module it is part of `imgspec.flytekit`.
 """
+
+from __future__ import annotations
+
 import sys
 
 # Not the working directory yet: a `json.py` there would shadow the standard library's.
-if sys.path and sys.path[0] == "":
+if __name__ == "__main__" and sys.path and sys.path[0] == "":
     del sys.path[0]
 
 import ast
@@ -16,24 +20,29 @@ import importlib.util
 import json
 import os
 import traceback
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 
-def text(value):
+def text(value: str) -> str:
     return value.encode("utf-8", "replace").decode("utf-8")
 
 
 class Collected:
-    def __init__(self, image_spec, lines):
+    """Specs with the names of variables that hold them, the tasks that use them, and the index of the base."""
+
+    def __init__(self, image_spec: type, lines: dict[str, int]) -> None:
         self.image_spec = image_spec
         self.lines = lines
-        self.specs = []
+        self.specs: list[tuple[Any, list[str], list[str], int | None]] = []
 
-    def number(self, spec, name=None, used_by=None):
+    def number(self, spec: Any, name: str | None = None, used_by: str | None = None) -> int:
         """The number of a spec, which is added if it is new; equal specs are one."""
-        for number, (known, _, _, _) in enumerate(self.specs):
-            if known is spec or self.equal(known, spec):
-                break
-        else:
+        known = (at for at, (other, _, _, _) in enumerate(self.specs) if other is spec or self.equal(other, spec))
+        number = next(known, None)
+        if number is None:
             base = getattr(spec, "base_image", None)
             base = self.number(base) if isinstance(base, self.image_spec) else None
             number = len(self.specs)
@@ -46,13 +55,23 @@ class Collected:
         return number
 
     @staticmethod
-    def equal(one, other):
+    def equal(one: Any, other: Any) -> bool:
         try:
             return type(one) is type(other) and bool(one == other)
         except Exception:
             return False
 
-    def look(self, name, value, depth=0):
+    def module(self, module: ModuleType) -> None:
+        """Adds the specs that a module's variables and tasks have."""
+        values = list(vars(module).items())
+        for name, value in values:
+            if not name.startswith("__"):
+                self.look(name, value)
+        for _, value in values:
+            if part(value, "_container_image") is not None:
+                self.entity(value)
+
+    def look(self, name: str, value: Any, depth: int = 0) -> None:
         """Adds the specs that a variable holds."""
         if isinstance(value, self.image_spec):
             self.number(value, name=name)
@@ -63,7 +82,7 @@ class Collected:
             for at, item in enumerate(value):
                 self.look("%s_%s" % (name, at), item, depth + 1)
 
-    def entity(self, entity):
+    def entity(self, entity: Any) -> None:
         """Adds the specs that a task or workflow runs in."""
         name = text(str(getattr(entity, "name", None) or type(entity).__name__))
         if name.endswith("-arraynode"):
@@ -81,15 +100,15 @@ class Collected:
             if part(entity, inner) is not None:
                 self.used(name, part(part(entity, inner), "_container_image"))
 
-    def used(self, name, image):
+    def used(self, name: str, image: Any) -> None:
         if isinstance(image, self.image_spec):
             self.number(image, used_by=name)
 
-    def written(self):
+    def written(self) -> list[dict[str, Any]]:
         return [self.spec(*spec) for spec in self.specs]
 
-    def spec(self, spec, names, users, base):
-        fields = {}
+    def spec(self, spec: Any, names: list[str], users: list[str], base: int | None) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
         for name in getattr(spec, "__dataclass_fields__", None) or vars(spec):
             if not name.startswith("_"):
                 fields[text(name)] = self.value(getattr(spec, name, None), 0)
@@ -103,7 +122,7 @@ class Collected:
             "fields": fields,
         }
 
-    def value(self, value, depth):
+    def value(self, value: Any, depth: int) -> Any:
         if value is None:
             return None
         if isinstance(value, str):
@@ -127,7 +146,7 @@ class Collected:
         return {"other": "a `%s`" % type(value).__name__, "text": text(str(value))}
 
 
-def part(thing, name):
+def part(thing: Any, name: str) -> Any:
     """An attribute, if there is one and it can be read."""
     try:
         return getattr(thing, name, None)
@@ -135,26 +154,26 @@ def part(thing, name):
         return None
 
 
-def lines(path):
+def lines(path: str) -> dict[str, int]:
     """The lines on which variables are first set, by name."""
     try:
         with open(path, "rb") as file:
             tree = ast.parse(file.read())
     except Exception:
         return {}
-    found = {}
+    found: dict[str, int] = {}
     for node in tree.body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        targets: list[Any] = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         for target in targets:
             if isinstance(target, ast.Name):
                 found.setdefault(target.id, node.lineno)
     return found
 
 
-def load(path):
+def load(path: str) -> ModuleType:
     """Imports the file under the full name that its packages give it."""
     directory, name = os.path.dirname(path), os.path.splitext(os.path.basename(path))[0]
-    packages = []
+    packages: list[str] = []
     while os.path.isfile(os.path.join(directory, "__init__.py")) and os.path.dirname(directory) != directory:
         packages.insert(0, os.path.basename(directory))
         directory = os.path.dirname(directory)
@@ -166,13 +185,15 @@ def load(path):
     name = ".".join(packages + [name])
     loader = importlib.machinery.SourceFileLoader(name, path)
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    if spec is None:
+        raise ImportError("%s cannot be imported" % path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
     return module
 
 
-def registered():
+def registered() -> list[Any]:
     """The tasks and workflows that the import defined."""
     try:
         from flytekit.core.context_manager import FlyteEntities
@@ -182,7 +203,7 @@ def registered():
         return []
 
 
-def collect(path):
+def collect(path: str) -> dict[str, Any]:
     try:
         from flytekit.image_spec.image_spec import ImageSpec
     except ImportError as error:
@@ -194,11 +215,8 @@ def collect(path):
 
     module = load(path)
     collected = Collected(ImageSpec, lines(path))
-    for name, value in list(vars(module).items()):
-        if not name.startswith("__"):
-            collected.look(name, value)
-    own = [value for value in vars(module).values() if part(value, "_container_image") is not None]
-    for entity in own + registered():
+    collected.module(module)
+    for entity in registered():
         collected.entity(entity)
     return {
         "specs": collected.written(),
@@ -207,7 +225,7 @@ def collect(path):
     }
 
 
-def failed(path, error):
+def failed(path: str, error: BaseException) -> dict[str, Any]:
     """The error, and the line of the user's file."""
     line = None
     if isinstance(error, SyntaxError) and error.filename == path:
@@ -219,7 +237,7 @@ def failed(path, error):
     return {"error": "failed", "message": words, "line": line}
 
 
-def main(path, result):
+def main(path: str, result: str) -> None:
     try:
         found = collect(path)
     except BaseException as error:
@@ -232,4 +250,5 @@ def main(path, result):
     os._exit(0)
 
 
-main(sys.argv[1], sys.argv[2])
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])

@@ -1,0 +1,152 @@
+//! Further names and attestations with a real daemon and a real registry.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::engine::engines;
+use crate::sandbox::{Ran, Sandbox};
+use crate::{build, docker, named, nonce, on};
+
+fn manifest(registry: &str, name: &str, more: &str) -> String {
+    format!(
+        r#"image "a" {{
+    builder "docker"
+    registry "{registry}/imgspec-test"
+    name "{name}"
+    base-image "busybox:1.36"
+    expose 8080
+    healthcheck "test -e /bin/sh" interval="1m"
+    {more}
+}}
+"#
+    )
+}
+
+/// What a registry has under a name.
+fn manifest_of(reference: &str) -> Option<Value> {
+    let (repository, tag) = reference.rsplit_once(':')?;
+    let (host, path) = repository.split_once('/')?;
+    let accept = "Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+        application/vnd.docker.distribution.manifest.v2+json";
+    let url = format!("http://{host}/v2/{path}/manifests/{tag}");
+    let mut curl = Command::new("curl");
+    let said = Ran::of(curl.args(["-sf", "-H", accept, &url]));
+    serde_json::from_str(&said.stdout).ok()
+}
+
+fn id(engine: &str, reference: &str) -> String {
+    let format = ["image", "inspect", "--format", "{{.Id}}", reference];
+    docker(engine, &format).stdout.trim().to_owned()
+}
+
+fn remove(engine: &str, sandbox: &Sandbox) {
+    let tags = sandbox.run(&["tag", "--format", "json"]).success().json();
+    let names = tags[0]["names"].as_array().into_iter().flatten();
+    let all = names
+        .chain([&tags[0]["reference"]])
+        .filter_map(Value::as_str);
+    let all: Vec<&str> = all.collect();
+    let _ = docker(
+        engine,
+        &[&["image", "rm", "--force"], all.as_slice()].concat(),
+    );
+}
+
+#[test]
+fn a_daemon_and_its_registry_get_names_and_nothing_is_built_for_one() {
+    let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
+    for (store, engine) in engines() {
+        let name = nonce();
+        let own = format!("{registry}/imgspec-test/{name}");
+        let other = format!("{registry}/imgspec-test/{name}-releases:1");
+        let sandbox = on(&engine);
+        sandbox.write(
+            "imgspec.kdl",
+            &manifest(&registry, &name, "also-tag \"latest\""),
+        );
+        build(&sandbox, &["--push"]).success();
+        let reference = crate::references(&sandbox, &[])["a"].clone();
+        let image = id(&engine, &reference);
+        assert_eq!(id(&engine, &format!("{own}:latest")), image, "{store}");
+        let first = manifest_of(&reference).expect("it is pushed");
+        assert_eq!(manifest_of(&format!("{own}:latest")), Some(first.clone()));
+        let config = docker(
+            &engine,
+            &[
+                "image",
+                "inspect",
+                "--format",
+                "{{json .Config}}",
+                &reference,
+            ],
+        );
+        let config: Value = serde_json::from_str(&config.success().stdout).unwrap();
+        assert_eq!(config["ExposedPorts"], json!({"8080/tcp": {}}));
+        assert_eq!(
+            config["Healthcheck"]["Test"],
+            json!(["CMD-SHELL", "test -e /bin/sh"])
+        );
+        // Another version, in another repository too.
+        let more = format!("also-tag \"latest\" \"v2\" \"{other}\"");
+        sandbox.write("imgspec.kdl", &manifest(&registry, &name, &more));
+        let ran = build(&sandbox, &["--push"]).success();
+        assert_eq!(
+            named(&ran, "image-built"),
+            [""; 0],
+            "{store}: {}",
+            ran.stderr
+        );
+        assert_eq!(named(&ran, "image-tagged"), ["a"]);
+        for name in [format!("{own}:v2"), other] {
+            assert_eq!(id(&engine, &name), image, "{store}: {name}");
+            assert!(manifest_of(&name).is_some(), "{store}: {name}");
+        }
+        let again = build(&sandbox, &["--push"]).success();
+        assert_eq!(
+            named(&again, "image-fresh"),
+            ["a"],
+            "{store}: {}",
+            again.stderr
+        );
+        // A name that somebody else took is taken back.
+        docker(&engine, &["tag", "busybox:1.36", &format!("{own}:latest")]).success();
+        build(&sandbox, &[]).success().says("image-tagged");
+        assert_eq!(id(&engine, &format!("{own}:latest")), image, "{store}");
+        remove(&engine, &sandbox);
+    }
+}
+
+#[test]
+fn attestations_are_made_where_they_are_asked_for_and_can_be_kept() {
+    let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
+    for (store, engine) in engines() {
+        let name = nonce();
+        let sandbox = on(&engine);
+        let more = "attest provenance=\"max\"";
+        sandbox.write("imgspec.kdl", &manifest(&registry, &name, more));
+        if store == "classic" {
+            build(&sandbox, &[])
+                .code(2)
+                .says("Docker's classic image store keeps no attestations")
+                .says("imgspec.kdl:8");
+            continue;
+        }
+        for programs in ["", "1"] {
+            let mut command = sandbox.command(&["graph", "build", "--push", "--force"]);
+            command.env("IMGSPEC_DOCKER_PROGRAMS", programs);
+            let _ = Ran::of(&mut command).success();
+            let reference = crate::references(&sandbox, &[])["a"].clone();
+            let index = manifest_of(&reference).expect("it is pushed");
+            let parts = index["manifests"].as_array().expect("an index").iter();
+            let kinds = parts.map(|part| part["annotations"]["vnd.docker.reference.type"].as_str());
+            assert!(
+                kinds.flatten().any(|kind| kind == "attestation-manifest"),
+                "programs: {programs:?}: {index:#}"
+            );
+            let again = build(&sandbox, &["--push"]).success();
+            assert_eq!(named(&again, "image-fresh"), ["a"], "{}", again.stderr);
+        }
+        remove(&engine, &sandbox);
+    }
+}
