@@ -5,6 +5,8 @@ mod bridge;
 
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use crate::engine::engines;
 use crate::sandbox::{Ran, Sandbox};
@@ -229,4 +231,53 @@ fn a_builder_that_does_not_answer_is_told_within_seconds() {
         .says(silent)
         .says("nothing there answers")
         .says("docker buildx inspect far");
+}
+
+/// One base, two images on it, and one on top of each.
+const TREE: &str = r#"
+defaults { registry "REGISTRY"; labels nonce="NONCE" }
+image "os" { base-image "busybox:1.36"; commands "echo os > /log" }
+image "a0" { base-image image="os"; commands "sleep 0.3; echo a0 >> /log" }
+image "a1" { base-image image="os"; commands "echo a1 >> /log" }
+image "b0" { base-image image="a0"; commands "echo b0 >> /log" }
+image "b1" { base-image image="a1"; commands "sleep 0.3; echo b1 >> /log" }
+"#;
+
+#[test]
+fn a_builder_that_is_cut_off_at_ten_random_moments_leaves_nothing_wrong() {
+    let local = local();
+    let sandbox = on(NOWHERE);
+    let mut bridge = far(&sandbox);
+    let with = ["--push", "--builder-instance", "far"];
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    for round in 0..10 {
+        // xorshift: the moments differ between rounds and are the same in every test run.
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        let manifest = TREE.replace("REGISTRY", &format!("{}/cut", registry()));
+        sandbox.write("imgspec.kdl", &manifest.replace("NONCE", &nonce()));
+        let mut command = sandbox.command(&[&["graph", "build"], with.as_slice()].concat());
+        let running = thread::spawn(move || Ran::of(&mut command));
+        thread::sleep(Duration::from_millis(seed % 4000));
+        bridge.cut();
+        thread::sleep(Duration::from_millis(300));
+        bridge.restore();
+        // Whether it was done before, was tried again in time, or failed: the next run does what is left.
+        running.join().unwrap();
+        build(&sandbox, &with).success();
+        // What the registry has by key, nobody builds.
+        std::fs::remove_dir_all(sandbox.path(".imgspec")).unwrap();
+        let again = build(&sandbox, &with).success();
+        let done = [built(&again), named(&again, "image-pushed")].concat();
+        assert!(done.is_empty(), "round {round}: {}", again.stderr);
+        for at in 0..2 {
+            let reference = &references(&sandbox, &[])[&format!("b{at}")];
+            let said = docker(&local, &["run", "--rm", reference, "cat", "/log"]).success();
+            let said: Vec<&str> = said.stdout.split_whitespace().collect();
+            let expected = ["os".to_owned(), format!("a{at}"), format!("b{at}")];
+            assert_eq!(said, expected, "round {round}");
+            let _ = docker(&local, &["image", "rm", "--force", reference]);
+        }
+    }
 }
