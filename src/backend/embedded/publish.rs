@@ -57,20 +57,19 @@ fn send(
     source: &Source<'_>,
     mount: Option<&String>,
 ) -> Result<(), TransferError> {
-    let bring = |blob: &Descriptor| {
+    let bring = |(blob, note, before): &(&Descriptor, String, Option<String>)| {
         let size = blob.size.unwrap_or_default();
         let origin = Origin::of(source.store, blob.digest)?;
         let origin = origin.and_then(|origin| origin.at(&of.host));
-        let note = sent(blob.digest, of);
-        let mut before = sent_to(&note, source)?;
+        let mut before = before.clone();
         // Who needs a blob that another image is sending waits, and mounts it.
         let mut turn = None;
         if origin.is_none() && before.is_none() {
-            turn = source.turn(&note, "another image that is sending the same layer")?;
+            turn = source.turn(note, "another image that is sending the same layer")?;
             if turn.is_none() {
                 return Err(TransferError::Cancelled);
             }
-            before = sent_to(&note, source)?;
+            before = sent_to(note, source)?;
         }
         let places = [origin.as_ref(), before.as_ref(), mount];
         let mut others = places.into_iter().flatten();
@@ -82,17 +81,20 @@ fn send(
             &|| source.supply().obtain(blob),
         )?;
         if before.is_none() {
-            source.store.keep_note(&note, of.path.as_bytes())?;
+            source.store.keep_note(note, of.path.as_bytes())?;
         }
         drop(turn);
         Ok(())
     };
-    // What the repository may lack first: it takes longer than a look at what it has.
-    let mut order: Vec<&Descriptor> = blobs.iter().collect();
-    order.sort_by_cached_key(|blob| {
-        sent_to(&sent(blob.digest, of), source).is_ok_and(|it| it.is_some())
+    let noted = blobs.iter().map(|blob| {
+        let note = sent(blob.digest, of);
+        let before = sent_to(&note, source)?;
+        Ok::<_, TransferError>((blob, note, before))
     });
-    at_once(&order, |blob| bring(blob)).map(drop)
+    let mut noted = noted.collect::<Result<Vec<_>, _>>()?;
+    // What the repository may lack first: it takes longer than a look at what it has.
+    noted.sort_by_key(|(_, _, before)| before.is_some());
+    at_once(&noted, bring).map(drop)
 }
 
 /// The repository that has got a blob, by the note about it.

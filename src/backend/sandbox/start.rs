@@ -62,7 +62,8 @@ pub(super) struct Sandbox {
     pub(super) process: Process,
 }
 
-/// The first process of a sandbox. When it has ended, so has all that it started, and nothing is mounted any more; it is killed when this is dropped.
+/// The first process of a sandbox. When it has ended, so has all that it started, and nothing is mounted any more; it is
+/// killed when this is dropped.
 pub(super) struct Process {
     pub(super) pid: u32,
     handle: OwnedFd,
