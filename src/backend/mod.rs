@@ -41,7 +41,7 @@ pub use cleaning::{CleanUp, Cleaned};
 pub use context::{stage, verify};
 pub use details::{ConfigDetails, Details, LayerDetails};
 pub use error::BuildError;
-pub(crate) use oci::registry::{Attempt, Claim, ClaimError, Memo, Place, Recall, Seen};
+pub(crate) use oci::registry::{Attempt, Claim, ClaimError, Keeping, Memo, Place, Recall, Seen};
 pub use oci::registry::{Claimant, Memory};
 pub use questions::{Outsider, StoreKind, Unplaced, Wanted};
 

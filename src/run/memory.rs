@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use parking_lot::Mutex;
 
 use crate::backend::oci::reference::Reference;
-use crate::backend::{Memo, Notes, StoreKind};
+use crate::backend::{Keeping, Memo, Notes, StoreKind};
 use crate::cancel::Cancel;
 use crate::clean::clean;
-use crate::fingerprint::Key;
+use crate::fingerprint::{Input, Key};
 use crate::graph::ImageId;
-use crate::store::{LONGEST_NAME, RecordState, Store};
+use crate::store::{LONGEST_NAME, Record, RecordState, Store};
 use crate::world::View;
 
 /// Who builds, for records.
@@ -23,64 +23,97 @@ const BUILT_BY: &str = "IMGSPEC_BUILT_BY";
 #[derive(Default)]
 pub(crate) struct Records(Mutex<BTreeSet<String>>);
 
-/// An image that was just pushed.
-pub(super) struct Pushed<'a> {
+/// An image that is being pushed.
+pub(super) struct Pushing<'a> {
     pub(super) view: &'a View,
     pub(super) id: ImageId,
     pub(super) key: &'a Key,
-    /// Its digest in the registry, if it is known.
-    pub(super) digest: Option<&'a str>,
     pub(super) store: &'a Store,
 }
 
+/// The record of an image that is being pushed.
+pub(super) struct Leaving<'a> {
+    records: &'a Records,
+    image: &'a str,
+    key: String,
+    host: String,
+    record: Box<Record>,
+    inputs: Vec<Input>,
+    keeping: Keeping<'a>,
+}
+
 impl Records {
-    /// Leaves the record of a pushed image, if it is known how it was built. Returns the warning to show, if any.
-    pub(super) fn leave(
-        &self,
-        pushed: &Pushed<'_>,
-        notes: &dyn Notes,
-        cancel: &Cancel,
-    ) -> Result<(), String> {
-        let Pushed {
+    /// The record to leave, if it is known how the image was built, and if its registry takes records.
+    pub(super) fn of<'a>(
+        &'a self,
+        pushing: &Pushing<'a>,
+        cancel: &'a Cancel,
+    ) -> Option<Leaving<'a>> {
+        let Pushing {
             view, id, store, ..
-        } = *pushed;
+        } = *pushing;
         let world = &view.world;
         let (image, reference) = (view.name(id), view.reference(id));
-        let memory = world.backends[id.index()].memory();
-        let (Some(memory), Some(at)) = (memory, Reference::read(&reference)) else {
-            return Ok(());
-        };
+        let memory = world.backends[id.index()].memory()?;
+        let at = Reference::read(&reference)?;
         let RecordState::Found(mut record) = store.read(image) else {
-            return Ok(());
+            return None;
         };
-        let is_its = record.key == *pushed.key && record.artifact.reference == reference;
+        let is_its = record.key == *pushing.key && record.artifact.reference == reference;
         if !is_its || self.0.lock().contains(&at.host) {
-            return Ok(());
-        }
-        notes.step(0, 0, "leaving its record in the registry");
-        if let Some(digest) = pushed.digest {
-            digest.clone_into(&mut record.artifact.digest);
+            return None;
         }
         record.stored = BTreeSet::from([StoreKind::Registry]);
-        let inputs = view.prints.inputs(id, &world.recipes[id.index()]);
-        let (record_text, inputs_text) = record.texts(&inputs);
-        let memo = Memo {
+        Some(Leaving {
+            records: self,
             image,
-            reference: &reference,
-            digest: pushed.digest,
-            key: &pushed.key.to_string(),
-            finished: &record.finished,
-            record: &record_text,
-            inputs: &inputs_text,
-        };
-        match memory.remember(&memo, cancel) {
-            Err(why) if self.0.lock().insert(at.host.clone()) => Err(format!(
+            key: pushing.key.to_string(),
+            keeping: memory.keeping(&at, cancel),
+            host: at.host,
+            record,
+            inputs: view.prints.inputs(id, &world.recipes[id.index()]),
+        })
+    }
+}
+
+impl Leaving<'_> {
+    /// Sends what is known of the record while its image, which will have this digest, is still on its way.
+    pub(super) fn prepare(&mut self, digest: &str) {
+        self.with(Some(digest), |keeping, memo| keeping.prepare(memo));
+    }
+
+    /// Leaves the record of the image, which has this digest in the registry, if that is known. Returns the warning to show, if
+    /// any.
+    pub(super) fn finish(mut self, digest: Option<&str>, notes: &dyn Notes) -> Result<(), String> {
+        notes.step(0, 0, "leaving its record in the registry");
+        match self.with(digest, |keeping, memo| keeping.finish(memo)) {
+            Err(why) if self.records.0.lock().insert(self.host.clone()) => Err(format!(
                 "records of builds are not left in the registry `{}`: {why}; the images are there, but other machines will not know \
                  what changed since (`IMGSPEC_REMOTE_RECORDS=0` does without)",
-                at.host
+                self.host
             )),
             _ => Ok(()),
         }
+    }
+
+    fn with<T>(
+        &mut self,
+        digest: Option<&str>,
+        use_it: impl FnOnce(&Keeping<'_>, &Memo<'_>) -> T,
+    ) -> T {
+        if let Some(digest) = digest {
+            digest.clone_into(&mut self.record.artifact.digest);
+        }
+        let (record, inputs) = self.record.texts(&self.inputs);
+        let memo = Memo {
+            image: self.image,
+            digest,
+            key: &self.key,
+            finished: &self.record.finished,
+            record: &record,
+            inputs: &inputs,
+        };
+        use_it(&self.keeping, &memo)
     }
 }
 

@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::claims::{Claims, Left, Turn, Watched};
 use super::event::Event;
 use super::log::{Emit, JobError, Log};
-use super::memory::{Pushed, Records, built_by};
+use super::memory::{Pushing, Records, built_by};
 use crate::backend::{Artifact, Backend, BuildError, Job, Notes, StoreKind, waiting};
 use crate::cancel::Cancel;
 use crate::disk::system_words;
@@ -147,19 +148,25 @@ impl Work {
     fn push(&self, artifact: &Artifact) -> Result<Option<String>, JobError> {
         let log = self.log(&format!("{}.push", self.image()))?;
         let reference = self.view.reference(self.id);
-        let pushed = self.try_often(&reference, &log, |job, notes| {
-            self.backend().push(job, artifact, notes, &self.cancel)
-        })?;
-        self.give_names(artifact, &log)?;
-        let pushed_image = Pushed {
+        let pushing = Pushing {
             view: &self.view,
             id: self.id,
             key: &self.is.key,
-            digest: pushed.as_deref(),
             store: &self.store,
         };
-        let left = self.records.leave(&pushed_image, &log, &self.cancel);
-        if let Err(message) = left {
+        let mut leaving = self.records.of(&pushing, &self.cancel);
+        let pushed = thread::scope(|scope| {
+            if let Some(leaving) = leaving.as_mut().filter(|_| self.backend().is_store_own()) {
+                // The registry will call the image what its own builder calls it.
+                scope.spawn(|| leaving.prepare(&artifact.digest));
+            }
+            self.try_often(&reference, &log, |job, notes| {
+                self.backend().push(job, artifact, notes, &self.cancel)
+            })
+        })?;
+        self.give_names(artifact, &log)?;
+        let left = leaving.map(|leaving| leaving.finish(pushed.as_deref(), &log));
+        if let Some(Err(message)) = left {
             (self.emit)(Event::Warning { message });
         }
         Ok(pushed)
@@ -322,7 +329,7 @@ impl Work {
             if self.cancel.is_requested() {
                 return Err(cancelled());
             }
-            std::thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(20));
         }
         Ok(())
     }

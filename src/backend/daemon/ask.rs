@@ -58,6 +58,7 @@ impl Daemon {
             limits: self.limits,
             configuration: self.configuration(),
             registries: registry::places(&|name| self.raw(name).map(PathBuf::from)),
+            connections: self.connections.clone(),
         }
     }
 

@@ -34,6 +34,7 @@ use super::buildkit::BuildKit;
 use super::buildkit::address::Address;
 use super::oci::lend::Lender;
 use super::oci::name::Digest;
+use super::oci::registry::Connections;
 use super::once::Once;
 use crate::asking::Asker;
 use crate::disk::dir::Rooted;
@@ -77,6 +78,8 @@ pub struct Daemon {
     is_lost: AtomicBool,
     /// Whether it was there when that was first asked: within a run, and while a watch lasts, one builder builds an image.
     is_there: OnceLock<bool>,
+    /// What all share who ask registries for it.
+    connections: Connections,
 }
 
 /// What is known about a daemon, and the way to build with it.
@@ -110,6 +113,7 @@ impl Daemon {
             buildx: OnceLock::new(),
             is_lost: AtomicBool::new(false),
             is_there: OnceLock::new(),
+            connections: Connections::default(),
         };
         // Invalid limits are reported at startup; here they count as unset.
         this.limits = Limits::read(&|name| this.variable(name)).unwrap_or_default();

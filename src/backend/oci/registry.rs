@@ -9,6 +9,7 @@ mod artifact;
 mod auth;
 mod claim;
 mod client;
+mod connections;
 #[cfg(test)]
 mod fuzz;
 mod login;
@@ -29,15 +30,16 @@ use crate::backend::{Existence, Wanted};
 pub use claim::Claimant;
 pub(crate) use claim::{Attempt, Claim, ClaimError, Place, Seen};
 use client::{Client, LookupError};
+pub(crate) use connections::Connections;
 pub(crate) use login::{Access, Login};
 pub(crate) use mirrors::places;
 pub(in crate::backend) use pull::Pull;
 pub use records::Memory;
-pub(crate) use records::{Memo, Recall};
+pub(crate) use records::{Keeping, Memo, Recall};
 pub(crate) use resolve::resolve;
 pub(in crate::backend) use retag::retag;
 use round::ask_all;
-pub(in crate::backend) use transfer::Transfer;
+pub(in crate::backend) use transfer::{SMALL, Transfer};
 
 /// Time limit for answers that are useful only if they come soon.
 const HASTE: Duration = Duration::from_secs(3);

@@ -4,10 +4,11 @@
 //! protocol asks of clients instead: an index under the tag `sha256-HEX`. Two writers of one such list at once may lose an entry;
 //! nothing relies on its being complete.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
 use std::thread;
 
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -43,6 +44,15 @@ struct Subject {
     media_type: String,
     digest: Digest,
     size: usize,
+}
+
+/// What was seen to before an artifact is written, which is less to wait for then.
+#[derive(Default)]
+pub(super) struct Ready {
+    /// The parts that the repository has got.
+    parts: Mutex<BTreeSet<Digest>>,
+    /// The list of what refers to an image, as it was.
+    list: Mutex<Option<(Digest, Value)>>,
 }
 
 /// An artifact of a registry.
@@ -122,6 +132,15 @@ impl Transfer<'_> {
 
     /// What artifacts about an image of the repository, by tag or digest, refer to.
     fn subject(&self, name: &str) -> Result<Subject, TransferError> {
+        if let Some(digest) = Digest::read(name)
+            && let Some((media_type, size)) = self.was_put(digest)
+        {
+            return Ok(Subject {
+                media_type,
+                digest,
+                size,
+            });
+        }
         let (digest, bytes) = self.manifest(name)?;
         let manifest = Manifest::read(&bytes, None);
         let manifest = manifest.map_err(|error| TransferError::Final(error.to_string()))?;
@@ -138,62 +157,104 @@ impl Transfer<'_> {
         &self,
         tag: &str,
         artifact: &NewArtifact<'_>,
+        ready: &Ready,
         is_replaced: &dyn Fn(&Referrer) -> bool,
     ) -> Result<Digest, TransferError> {
-        let subject = self.bring_parts(artifact)?;
+        let subject = self.complete(artifact, ready)?;
         let bytes = artifact.manifest(subject.as_ref());
         let is_listed = self.put_manifest(tag, MANIFEST, &bytes)?;
         if let Some(subject) = subject.filter(|_| !is_listed) {
-            self.list(subject.digest, artifact, &bytes, is_replaced)?;
+            let known = ready.list.lock().take();
+            let known = known.filter(|(of, _)| *of == subject.digest);
+            let index =
+                known.map_or_else(|| self.listed(subject.digest), |(_, index)| Ok(index))?;
+            let index = with_entry(index, artifact, &bytes, is_replaced);
+            self.put_manifest(&list(subject.digest), INDEX, &index)?;
         }
         Ok(Digest::of(&bytes))
     }
 
-    /// Brings all that an artifact's manifest names, at once: each takes several questions, which are waited for one after another.
-    fn bring_parts(&self, artifact: &NewArtifact<'_>) -> Result<Option<Subject>, TransferError> {
-        let parts = artifact.parts.iter().map(|(_, bytes)| *bytes);
-        let all: Vec<&[u8]> = parts.chain([EMPTY.1]).collect();
+    /// Sees to what an artifact will need, while the image that it is about may still be on its way there.
+    pub(super) fn prepare(
+        &self,
+        artifact: &NewArtifact<'_>,
+        ready: &Ready,
+    ) -> Result<(), TransferError> {
+        thread::scope(|scope| {
+            let about = artifact.about.and_then(Digest::read);
+            let listed = about.map(|digest| (digest, scope.spawn(move || self.listed(digest))));
+            self.bring_parts(artifact, ready)?;
+            if let Some((digest, listed)) = listed {
+                let index = listed.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+                *ready.list.lock() = Some((digest, index));
+            }
+            Ok(())
+        })
+    }
+
+    /// Brings what is missing of all that an artifact's manifest names, at once.
+    fn complete(
+        &self,
+        artifact: &NewArtifact<'_>,
+        ready: &Ready,
+    ) -> Result<Option<Subject>, TransferError> {
         thread::scope(|scope| {
             let asked = artifact
                 .about
                 .map(|name| scope.spawn(|| self.subject(name)));
-            at_once(&all, |bytes| self.bring_small(bytes))?;
+            self.bring_parts(artifact, ready)?;
             let subject =
                 asked.map(|asked| asked.join().unwrap_or_else(|panic| resume_unwind(panic)));
             subject.transpose()
         })
     }
 
-    /// Adds an artifact to the list of clients.
-    fn list(
-        &self,
-        subject: Digest,
-        artifact: &NewArtifact<'_>,
-        manifest: &[u8],
-        is_replaced: &dyn Fn(&Referrer) -> bool,
-    ) -> Result<(), TransferError> {
-        let tag = list(subject);
-        let mut index = match self.manifest(&tag) {
-            Ok((_, bytes)) => serde_json::from_slice(&bytes).unwrap_or_default(),
-            Err(TransferError::Absent) => Value::Null,
-            Err(error) => return Err(error),
+    /// Each part takes several questions, which are waited for one after another.
+    fn bring_parts(&self, artifact: &NewArtifact<'_>, ready: &Ready) -> Result<(), TransferError> {
+        let parts = artifact.parts.iter().map(|(_, bytes)| *bytes);
+        let all = parts.chain([EMPTY.1]);
+        let all = all.map(|bytes| (Digest::of(bytes), bytes));
+        let missing = all.filter(|(digest, _)| !ready.parts.lock().contains(digest));
+        let missing: Vec<(Digest, &[u8])> = missing.collect();
+        let bring = |(digest, bytes): &(Digest, &[u8])| {
+            self.bring_small(bytes, *bytes != EMPTY.1)?;
+            ready.parts.lock().insert(*digest);
+            Ok(())
         };
-        let mut all = match index["manifests"].take() {
-            Value::Array(all) => all,
-            _ => Vec::new(),
-        };
-        let is_old = |one: Referrer| one.artifact_type == artifact.kind && is_replaced(&one);
-        all.retain(|one| !Referrer::deserialize(one).is_ok_and(is_old));
-        all.drain(..all.len().saturating_sub(LISTED - 1));
-        let mut own = described((MANIFEST, manifest));
-        let annotations: BTreeMap<&str, &str> = artifact.annotations.iter().copied().collect();
-        own["artifactType"] = artifact.kind.into();
-        own["annotations"] = json!(annotations);
-        all.push(own);
-        let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": all });
-        let bytes = serde_json::to_vec(&index).expect("JSON is JSON");
-        self.put_manifest(&tag, INDEX, &bytes).map(drop)
+        at_once(&missing, bring).map(drop)
     }
+
+    /// The list of clients of what refers to an image.
+    fn listed(&self, subject: Digest) -> Result<Value, TransferError> {
+        match self.manifest(&list(subject)) {
+            Ok((_, bytes)) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+            Err(TransferError::Absent) => Ok(Value::Null),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A list of clients with this artifact added.
+fn with_entry(
+    mut index: Value,
+    artifact: &NewArtifact<'_>,
+    manifest: &[u8],
+    is_replaced: &dyn Fn(&Referrer) -> bool,
+) -> Vec<u8> {
+    let mut all = match index["manifests"].take() {
+        Value::Array(all) => all,
+        _ => Vec::new(),
+    };
+    let is_old = |one: Referrer| one.artifact_type == artifact.kind && is_replaced(&one);
+    all.retain(|one| !Referrer::deserialize(one).is_ok_and(is_old));
+    all.drain(..all.len().saturating_sub(LISTED - 1));
+    let mut own = described((MANIFEST, manifest));
+    let annotations: BTreeMap<&str, &str> = artifact.annotations.iter().copied().collect();
+    own["artifactType"] = artifact.kind.into();
+    own["annotations"] = json!(annotations);
+    all.push(own);
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": all });
+    serde_json::to_vec(&index).expect("JSON is JSON")
 }
 
 impl Inquiry<'_> {

@@ -2,23 +2,19 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
 use ureq::Agent;
 
+use super::connections::Tokens;
 use super::login::{Access, Login};
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::web::words;
 
 /// Maximum size of a token response, in bytes.
 const LARGEST: u64 = 1 << 20;
-
-/// The authorizations that registries accepted, by host and repository.
-#[derive(Default)]
-pub(super) struct Tokens(Mutex<BTreeMap<(String, String), String>>);
 
 /// A parsed `www-authenticate` header, such as `Bearer realm="…",service="…",scope="…"`.
 #[derive(Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use super::artifact::{Artifact, NewArtifact};
+use super::artifact::{Artifact, NewArtifact, Ready};
 use super::client::Client;
 use super::login::Access;
 use super::transfer::Transfer;
@@ -286,7 +286,8 @@ impl Claimant {
                 (CREATED, &claim.created),
             ],
         };
-        claim.digest = to.put_artifact(&claim.place.tag, &artifact, &|_| false)?;
+        claim.digest =
+            to.put_artifact(&claim.place.tag, &artifact, &Ready::default(), &|_| false)?;
         claim.written.insert(claim.digest);
         Ok(())
     }

@@ -7,27 +7,20 @@ use std::time::{Duration, Instant};
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
-use super::auth::Tokens;
+use super::connections::Connections;
 use super::login::Access;
 use super::mirrors::Registries;
 use crate::asking::GivenUp;
 use crate::backend::label_names::PLATFORM;
-use crate::backend::oci::hosts;
 use crate::backend::oci::manifest::{self, Descriptor, Sent};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::{DOCKER_HUB, Reference};
-use crate::backend::oci::web::{
-    self, WAITS, carrying, is_loopback, is_passing, retry_after, words,
-};
+use crate::backend::oci::web::{WAITS, is_loopback, is_passing, retry_after, words};
 use crate::backend::platform::Platform;
 use crate::limits::{Limit, Span};
 
 /// Maximum size of a manifest or config, in bytes.
 const LARGEST: u64 = 16 << 20;
-
-/// How many connections are kept open, which is also how many queries are made at once: registries begin to refuse clients that
-/// make more.
-pub(super) const CONNECTIONS: usize = 16;
 
 /// Why a query to a registry has no result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,16 +31,13 @@ pub(super) enum LookupError {
     Unknown(String),
 }
 
-/// A client for registries. Connections and tokens are reused.
+/// A client for registries.
 pub(super) struct Client {
     pub(super) access: Access,
     /// Total time limit for queries about one image.
     pub(super) limit: Limit,
     waits: &'static [Duration],
-    agent: Agent,
-    /// For registries on this machine: a proxy's own `localhost` is a different one.
-    direct: Agent,
-    pub(super) tokens: Tokens,
+    pub(super) connections: Connections,
     /// The user's configuration of registries, or why it cannot be read.
     registries: Result<Registries, String>,
     /// The registries that may be spoken to without encryption, beside those on this machine.
@@ -80,41 +70,31 @@ pub(super) struct Manifests {
 impl Client {
     /// A client that retries transient failures.
     pub(super) fn patient(access: &Access) -> Self {
-        Self::new(access, access.limits.answer(), &WAITS)
+        Self::new(access, access.limits.answer(), &WAITS, &access.connections)
     }
 
     /// A client that moves layers: as long as something moves, it may take any time.
     pub(super) fn carrier(access: &Access) -> Self {
-        let config = || carrying(&access.limits).max_idle_connections_per_host(CONNECTIONS);
-        Self {
-            agent: hosts::agent(config().https_only(true)),
-            direct: hosts::agent(config().proxy(None)),
-            ..Self::new(access, access.limits.idle(), &WAITS)
-        }
+        Self::new(access, access.limits.idle(), &WAITS, &access.connections)
     }
 
-    /// A client that makes a single attempt.
+    /// A client that makes a single attempt, with nobody's connections.
     pub(super) fn hasty(access: &Access, limit: Limit) -> Self {
-        Self::new(access, limit, &[])
+        Self::new(access, limit, &[], &Connections::default())
     }
 
-    fn new(access: &Access, limit: Limit, waits: &'static [Duration]) -> Self {
-        let config = || {
-            let config = web::config(&access.limits).timeout_global(Some(limit.time));
-            // As many as there are threads that ask, or most of them would connect anew for every question.
-            config
-                .max_idle_connections(CONNECTIONS)
-                .max_idle_connections_per_host(CONNECTIONS)
-        };
+    fn new(
+        access: &Access,
+        limit: Limit,
+        waits: &'static [Duration],
+        connections: &Connections,
+    ) -> Self {
         let registries = Registries::read(&access.registries);
         Self {
             access: access.clone(),
             limit,
             waits,
-            // Never redirect credentials to an unencrypted connection.
-            agent: hosts::agent(config().https_only(true)),
-            direct: hosts::agent(config().proxy(None)),
-            tokens: Tokens::default(),
+            connections: connections.clone(),
             insecure: registries
                 .as_ref()
                 .map_or_else(|_| BTreeSet::new(), Registries::insecure),
@@ -145,6 +125,9 @@ impl Client {
         let asked = self
             .agent(host)
             .get(format!("{}/v2/", self.origin(host)))
+            .config()
+            .timeout_global(Some(self.limit.time))
+            .build()
             .call();
         let late = |why| !matches!(why, ureq::Timeout::Connect | ureq::Timeout::Resolve);
         matches!(asked, Err(ureq::Error::Timeout(why)) if late(why))
@@ -163,10 +146,11 @@ impl Client {
     }
 
     pub(super) fn agent(&self, host: &str) -> &Agent {
+        let agents = self.connections.agents(&self.access.limits);
         if is_loopback(host) || self.insecure.contains(host) {
-            &self.direct
+            &agents.near
         } else {
-            &self.agent
+            &agents.far
         }
     }
 }
@@ -301,7 +285,7 @@ impl Inquiry<'_> {
     }
 
     fn get_once(&self, what: &str, accept: &str) -> Result<Response<Body>, LookupError> {
-        let tokens = &self.client.tokens;
+        let tokens = self.client.connections.tokens();
         let known = tokens.known(self.of);
         let answer = self.send(what, accept, known.as_deref())?;
         if answer.status() != StatusCode::UNAUTHORIZED {
@@ -336,7 +320,9 @@ impl Inquiry<'_> {
             self.of.path
         );
         let request = self.client.agent(&self.of.host).get(&url);
-        let request = request.config().timeout_global(Some(self.left())).build();
+        let config = request.config().timeout_global(Some(self.left()));
+        let request = config.timeout_per_read(None).timeout_per_write(None);
+        let request = request.build();
         let mut request = request.header("Accept", accept);
         if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization);

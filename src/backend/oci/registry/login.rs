@@ -12,6 +12,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
+use super::connections::Connections;
 use crate::asking::Asker;
 use crate::backend::oci::reference::DOCKER_HUB;
 use crate::disk::limits;
@@ -28,13 +29,14 @@ const HUB: &[&str] = &[DOCKER_HUB, "registry-1.docker.io", "index.docker.io"];
 /// The user name that helpers return for a bare token.
 const TOKEN: &str = "<token>";
 
-/// How to access registries: time limits, the directory of Docker's configuration, and where containers' one may be.
+/// How to access registries: time limits, the directory of Docker's configuration, where containers' one may be, and what is shared.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Access {
     pub(crate) limits: Limits,
     pub(crate) configuration: Option<PathBuf>,
     /// The places of `registries.conf`, in order.
     pub(crate) registries: Vec<PathBuf>,
+    pub(crate) connections: Connections,
 }
 
 /// Credentials for a registry.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Access;
-use super::artifact::{NewArtifact, Referrer};
+use super::artifact::{NewArtifact, Ready, Referrer};
 use super::client::{Client, Inquiry, LookupError};
 use super::round::ask_all;
 use super::transfer::Transfer;
@@ -42,7 +42,6 @@ pub struct Memory(Access);
 pub(crate) struct Memo<'a> {
     /// The image's id.
     pub(crate) image: &'a str,
-    pub(crate) reference: &'a str,
     /// The image's digest in the registry, if it is known.
     pub(crate) digest: Option<&'a str>,
     pub(crate) key: &'a str,
@@ -50,6 +49,14 @@ pub(crate) struct Memo<'a> {
     pub(crate) finished: &'a str,
     pub(crate) record: &'a [u8],
     pub(crate) inputs: &'a [u8],
+}
+
+/// A record on its way to the registry of its image.
+pub(crate) struct Keeping<'a> {
+    to: Transfer<'a>,
+    /// The image's.
+    tag: String,
+    ready: Ready,
 }
 
 /// Which record is looked for.
@@ -76,37 +83,13 @@ impl Memory {
         Self(access)
     }
 
-    /// Keeps a record beside its image.
-    pub(crate) fn remember(&self, memo: &Memo<'_>, cancel: &Cancel) -> Result<(), String> {
-        match self.put(memo, cancel) {
-            // Who interrupts a run is not told of what it leaves undone.
-            Ok(()) | Err(TransferError::Cancelled) => Ok(()),
-            Err(error) => Err(error.to_string()),
+    /// A record of an image in this repository, to be kept there.
+    pub(crate) fn keeping<'a>(&self, of: &Reference, cancel: &'a Cancel) -> Keeping<'a> {
+        Keeping {
+            to: Transfer::new(of, &self.0, cancel),
+            tag: of.tag.clone(),
+            ready: Ready::default(),
         }
-    }
-
-    fn put(&self, memo: &Memo<'_>, cancel: &Cancel) -> Result<(), TransferError> {
-        let of = Reference::read(memo.reference);
-        let no_reference = || TransferError::Final(format!("`{}`", memo.reference));
-        let of = of.ok_or_else(no_reference)?;
-        let to = Transfer::new(&of, &self.0, cancel);
-        let mut parts = vec![(RECORD, memo.record)];
-        if memo.inputs.len() as u64 <= LARGEST_INPUTS {
-            parts.push((INPUTS, memo.inputs));
-        }
-        let artifact = NewArtifact {
-            kind: RECORD,
-            parts: &parts,
-            about: Some(memo.digest.unwrap_or(&of.tag)),
-            annotations: &[
-                (CREATED, memo.finished),
-                (IMAGE, memo.image),
-                (KEY, memo.key),
-            ],
-        };
-        let is_replaced = |other: &Referrer| is_of(&other.annotations, memo.image);
-        to.put_artifact(&tag(memo.image), &artifact, &is_replaced)
-            .map(drop)
     }
 
     /// Looks for records, all at once; `None` where there is none, or an error if there was no usable answer.
@@ -127,6 +110,46 @@ impl Memory {
                 Err(LookupError::Unknown(why)) => Err(why),
             })
             .collect()
+    }
+}
+
+impl Keeping<'_> {
+    /// Sends what the record consists of, as far as it is known while its image is still on its way. What fails is met again by
+    /// [`Self::finish`].
+    pub(crate) fn prepare(&self, memo: &Memo<'_>) {
+        let _ = self.with(memo, |artifact| self.to.prepare(artifact, &self.ready));
+    }
+
+    /// Keeps the record beside its image.
+    pub(crate) fn finish(&self, memo: &Memo<'_>) -> Result<(), String> {
+        let is_replaced = |other: &Referrer| is_of(&other.annotations, memo.image);
+        let put = self.with(memo, |artifact| {
+            let tag = tag(memo.image);
+            self.to
+                .put_artifact(&tag, artifact, &self.ready, &is_replaced)
+        });
+        match put {
+            // Who interrupts a run is not told of what it leaves undone.
+            Ok(_) | Err(TransferError::Cancelled) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn with<T>(&self, memo: &Memo<'_>, use_it: impl FnOnce(&NewArtifact<'_>) -> T) -> T {
+        let mut parts = vec![(RECORD, memo.record)];
+        if memo.inputs.len() as u64 <= LARGEST_INPUTS {
+            parts.push((INPUTS, memo.inputs));
+        }
+        use_it(&NewArtifact {
+            kind: RECORD,
+            parts: &parts,
+            about: Some(memo.digest.unwrap_or(&self.tag)),
+            annotations: &[
+                (CREATED, memo.finished),
+                (IMAGE, memo.image),
+                (KEY, memo.key),
+            ],
+        })
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 
-use super::client::{CONNECTIONS, Client, LookupError};
+use super::client::{Client, LookupError};
+use super::connections::CONNECTIONS;
 use super::login::Access;
 use crate::asking::{Asker, GivenUp};
 use crate::backend::oci::reference::Reference;

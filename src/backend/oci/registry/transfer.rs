@@ -11,6 +11,7 @@ use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::{Body, SendBody};
 
 use super::client::Client;
+use super::connections::Described;
 use super::login::Access;
 use crate::backend::oci::manifest::ANY;
 use crate::backend::oci::name::Digest;
@@ -21,6 +22,9 @@ use crate::cancel::Cancel;
 
 /// The largest manifest or config, in bytes.
 const LARGEST: u64 = 16 << 20;
+
+/// The size of blobs that are sent at least as fast as it is asked whether they are there, in bytes.
+pub(in crate::backend) const SMALL: u64 = 32 << 10;
 
 /// Transfers from and to one repository.
 pub(in crate::backend) struct Transfer<'a> {
@@ -59,6 +63,11 @@ impl<'a> Transfer<'a> {
     /// The same for a mirror: there are other places to ask, so it is not asked again.
     pub(super) fn asked_once(self) -> Self {
         Self { waits: &[], ..self }
+    }
+
+    /// A manifest that the repository has got in this run.
+    pub(super) fn was_put(&self, manifest: Digest) -> Option<Described> {
+        self.client.connections.was_put(&self.of, manifest)
     }
 
     pub(super) fn host(&self) -> &str {
@@ -126,8 +135,18 @@ impl<'a> Transfer<'a> {
 
     /// Whether the repository has a blob.
     pub(in crate::backend) fn has(&self, digest: Digest) -> Result<bool> {
-        let path = format!("blobs/{digest}");
-        let answer = self.send(|| self.request(Method::HEAD, &path), &Load::Nothing)?;
+        self.is_there(&format!("blobs/{digest}"))
+    }
+
+    /// Whether the repository has a manifest.
+    pub(in crate::backend) fn has_manifest(&self, digest: Digest) -> Result<bool> {
+        self.is_there(&format!("manifests/{digest}"))
+    }
+
+    fn is_there(&self, path: &str) -> Result<bool> {
+        let accept = ANY.join(", ");
+        let request = || self.request(Method::HEAD, path).header("Accept", &accept);
+        let answer = self.send(request, &Load::Nothing)?;
         match answer.status() {
             StatusCode::NOT_FOUND => Ok(false),
             _ => self.found(answer).map(|_| true),
@@ -158,10 +177,22 @@ impl<'a> Transfer<'a> {
         Ok(self.has(digest)? || self.begin(digest, Some(from))?.is_none())
     }
 
-    /// Brings a blob that is at hand to the repository.
-    pub(super) fn bring_small(&self, bytes: &[u8]) -> Result<()> {
+    /// Brings a small blob that the repository hardly has: sending it again costs as much as the question whether it is there.
+    pub(in crate::backend) fn bring_new(
+        &self,
+        (digest, size): (Digest, u64),
+        from: &Store,
+    ) -> Result<()> {
+        match self.begin(digest, None)? {
+            None => Ok(()),
+            Some(place) => self.upload(&place, (digest, size), &Load::Blob(from, digest, size)),
+        }
+    }
+
+    /// Brings a blob that is at hand to the repository; `is_new` if it hardly has it.
+    pub(super) fn bring_small(&self, bytes: &[u8], is_new: bool) -> Result<()> {
         let digest = Digest::of(bytes);
-        if self.has(digest)? {
+        if !(is_new && bytes.len() as u64 <= SMALL) && self.has(digest)? {
             return Ok(());
         }
         match self.begin(digest, None)? {
@@ -220,6 +251,10 @@ impl<'a> Transfer<'a> {
             request.header("Content-Type", media_type)
         };
         let answer = self.found(self.send(request, &Load::Bytes(bytes))?)?;
+        let described = (media_type.to_owned(), bytes.len());
+        self.client
+            .connections
+            .note_put(&self.of, Digest::of(bytes), described);
         Ok(answer.headers().contains_key("oci-subject"))
     }
 
@@ -268,7 +303,7 @@ impl<'a> Transfer<'a> {
         request: &impl Fn() -> Builder,
         load: &Load<'_>,
     ) -> Result<Response<Body>> {
-        let tokens = &self.client.tokens;
+        let tokens = self.client.connections.tokens();
         let known = tokens.known(&self.of);
         let answer = self.send_once(request(), known.as_deref(), load)?;
         if answer.status() != StatusCode::UNAUTHORIZED {

@@ -16,7 +16,7 @@ fn with_image(exchange: &Exchange) -> (Reference, String) {
     let of = repository(exchange, "a");
     let cancel = Cancel::default();
     let to = Transfer::new(&of, &access(), &cancel);
-    to.bring_small(CONFIG.as_bytes()).unwrap();
+    to.bring_small(CONFIG.as_bytes(), false).unwrap();
     let (digest, size) = (digest_of(CONFIG), CONFIG.len());
     let manifest = serde_json::json!({
         "schemaVersion": 2, "mediaType": MANIFEST, "layers": [],
@@ -27,16 +27,22 @@ fn with_image(exchange: &Exchange) -> (Reference, String) {
     (of, digest_of(&manifest))
 }
 
-fn memo<'a>(of: &'a str, image: &'a str, finished: &'a str, record: &'a str) -> Memo<'a> {
+fn memo<'a>(image: &'a str, finished: &'a str, record: &'a str) -> Memo<'a> {
     Memo {
         image,
-        reference: of,
         digest: None,
         key: "k",
         finished,
         record: record.as_bytes(),
         inputs: b"inputs",
     }
+}
+
+/// Keeps a record beside the image of this name.
+fn keep(of: &str, memo: &Memo<'_>) {
+    let (of, cancel) = (Reference::read(of).unwrap(), Cancel::default());
+    let kept = Memory::new(quick()).keeping(&of, &cancel).finish(memo);
+    kept.unwrap();
 }
 
 fn recall(of: &str, image: &str, digest: Option<&str>) -> Option<Recalled> {
@@ -65,14 +71,12 @@ fn the_last_record_of_an_image_is_found_and_that_of_exactly_one() {
     let exchange = Exchange::start(&theirs, &Limits::default()).unwrap();
     let (of, digest) = with_image(&exchange);
     let name = format!("{}:1", of.repository);
-    let memory = Memory::new(quick());
-    let cancel = Cancel::default();
     // An id that is not a tag: of a matrix, say.
     for image in ["app", "app ü@3.11"] {
         assert_eq!(recall(&name, image, None), None);
         assert_eq!(recall(&name, image, Some(&digest)), None);
-        let first = memo(&name, image, "2026-01-01T00:00:00Z", "first");
-        memory.remember(&first, &cancel).unwrap();
+        let first = memo(image, "2026-01-01T00:00:00Z", "first");
+        keep(&name, &first);
         assert_eq!(
             recall(&name, image, None),
             Some(sent("first", Some("inputs")))
@@ -83,13 +87,14 @@ fn the_last_record_of_an_image_is_found_and_that_of_exactly_one() {
         );
     }
     // A newer one of another image under the same id: by the list of clients, the older one is still found.
+    let cancel = Cancel::default();
     let to = Transfer::new(&of, &access(), &cancel);
     let (_, bytes) = to.manifest("1").unwrap();
     let other = String::from_utf8(bytes).unwrap().replace("\"c\"", "\"d\"");
     to.put_manifest("2", MANIFEST, other.as_bytes()).unwrap();
     let newer = format!("{}:2", of.repository);
-    let second = memo(&newer, "app", "2026-01-02T00:00:00Z", "second");
-    memory.remember(&second, &cancel).unwrap();
+    let second = memo("app", "2026-01-02T00:00:00Z", "second");
+    keep(&newer, &second);
     assert_eq!(
         recall(&name, "app", None),
         Some(sent("second", Some("inputs")))
@@ -104,12 +109,43 @@ fn the_last_record_of_an_image_is_found_and_that_of_exactly_one() {
         Some(sent("second", None))
     );
     // Written again for the same image, the older entry is gone from the list.
-    let third = memo(&newer, "app", "2026-01-03T00:00:00Z", "third");
-    memory.remember(&third, &cancel).unwrap();
+    let third = memo("app", "2026-01-03T00:00:00Z", "third");
+    keep(&newer, &third);
     let list = format!("sha256-{}", &digest_of_other["sha256:".len()..]);
     let (_, index) = to.manifest(&list).unwrap();
     let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
     assert_eq!(index["manifests"].as_array().unwrap().len(), 1, "{index}");
+}
+
+/// What was seen to while an image was on its way is not sent again, and what was not known then still is.
+#[test]
+fn a_record_that_was_prepared_is_the_same_with_less_to_send() {
+    let (theirs, _theirs) = store();
+    let exchange = Exchange::start(&theirs, &Limits::default()).unwrap();
+    let (of, digest) = with_image(&exchange);
+    let name = format!("{}:1", of.repository);
+    let cancel = Cancel::default();
+    let memory = Memory::new(quick());
+    let memo = Memo {
+        digest: Some(&digest),
+        ..memo("app", "2026-01-01T00:00:00Z", "early")
+    };
+    let keeping = memory.keeping(&of, &cancel);
+    keeping.prepare(&memo);
+    assert_eq!(recall(&name, "app", None), None);
+    let late = Memo {
+        record: b"late",
+        ..memo
+    };
+    keeping.finish(&late).unwrap();
+    assert_eq!(
+        recall(&name, "app", None),
+        Some(sent("late", Some("inputs")))
+    );
+    assert_eq!(
+        recall(&name, "app", Some(&digest)),
+        Some(sent("late", None))
+    );
 }
 
 #[test]
@@ -121,11 +157,9 @@ fn inputs_that_are_too_long_are_left_out() {
     let long = vec![b'x'; (8 << 20) + 1];
     let memo = Memo {
         inputs: &long,
-        ..memo(&name, "app", "2026-01-01T00:00:00Z", "record")
+        ..memo("app", "2026-01-01T00:00:00Z", "record")
     };
-    Memory::new(quick())
-        .remember(&memo, &Cancel::default())
-        .unwrap();
+    keep(&name, &memo);
     assert_eq!(recall(&name, "app", None), Some(sent("record", None)));
 }
 
