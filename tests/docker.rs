@@ -40,7 +40,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use engine::engines;
+use engine::{by_turns, engines};
 use sandbox::{Ran, Sandbox};
 use waiting::{heard, is_running, wait_for};
 
@@ -287,7 +287,7 @@ image "d" { base-image image="a"; commands "sleep 1; echo fine"; name "imgspec-t
 
 #[test]
 fn a_failing_command_lets_the_independent_rest_finish() {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let sandbox = on(&engine);
         sandbox.write("imgspec.kdl", &MIDDLE_FAILS.replace("NONCE", &nonce()));
         let ran = build(&sandbox, &[]).code(1);
@@ -316,7 +316,7 @@ fn a_failing_command_lets_the_independent_rest_finish() {
 #[test]
 fn a_base_that_cannot_be_fetched_is_named_with_its_place_and_what_to_try() {
     let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
-    for (_, engine) in engines() {
+    for (_, engine) in by_turns() {
         let sandbox = on(&engine);
         let missing = format!("{registry}/imgspec-test/nothing:1");
         sandbox.write(
@@ -344,7 +344,7 @@ fn a_base_that_cannot_be_fetched_is_named_with_its_place_and_what_to_try() {
 
 #[test]
 fn an_interrupt_leaves_no_tag_no_record_and_no_running_step() {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let sandbox = on(&engine);
         let seconds = 600 + std::process::id() % 1000;
         let step = format!("sleep {seconds}");
@@ -396,7 +396,7 @@ fn interrupt(pid: u32) {
 #[test]
 fn files_that_change_during_a_build_are_noticed_and_the_image_holds_what_its_key_says() {
     // flytekit#3246: files change between hashing and upload; skaffold records the new bytes under the old key.
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let sandbox = on(&engine);
         let nonce = nonce();
         let manifest = format!(
@@ -459,7 +459,7 @@ fn a_stopped_daemon_is_said_and_nothing_begins() {
 #[test]
 fn force_makes_every_step_anew() {
     // Only this updates unpinned packages.
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let sandbox = on(&engine);
         let nonce = nonce();
         let manifest = format!(

@@ -8,6 +8,8 @@
 
 #[path = "docker_backend/bench.rs"]
 mod bench;
+#[path = "engine/mod.rs"]
+mod engine;
 #[path = "docker_backend/files.rs"]
 mod files;
 #[path = "docker_backend/install.rs"]

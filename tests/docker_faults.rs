@@ -16,7 +16,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use engine::engines;
+use engine::by_turns;
 use proxy::{Proxy, What, When};
 use rustix::process::{Pid, Signal, kill_process};
 use sandbox::{Ran, Sandbox};
@@ -65,7 +65,7 @@ impl Stage {
     }
 
     fn on_each(manifest: &str) -> Vec<Self> {
-        let engines = engines();
+        let engines = by_turns();
         let on = |(store, engine): &(&'static str, String)| Self::new(store, engine, manifest);
         engines.iter().map(on).collect()
     }

@@ -24,7 +24,7 @@ mod waiting;
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use engine::engines;
+use engine::by_turns;
 use sandbox::{Ran, Sandbox};
 
 fn on(engine: &str) -> Sandbox {
@@ -273,7 +273,7 @@ fn write_files(sandbox: &Sandbox) {
 
 #[test]
 fn every_field_has_its_effect_in_the_image() {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let sandbox = on(&engine);
         write_files(&sandbox);
         let nonce = nonce();

@@ -17,7 +17,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use engine::engines;
+use engine::by_turns;
 use sandbox::{Ran, Sandbox};
 use waiting::{heard, wait_for, wait_for_log};
 
@@ -50,7 +50,7 @@ impl Stage {
     }
 
     fn on_each(manifest: &str) -> Vec<Self> {
-        let engines = engines();
+        let engines = by_turns();
         let on = |(store, engine): &(&'static str, String)| Self::new(store, engine, manifest);
         engines.iter().map(on).collect()
     }

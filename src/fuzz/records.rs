@@ -134,7 +134,7 @@ fn records() {
     let file = file(folder.path());
     let fuzz = Fuzz {
         name: "records",
-        runs: 10_000,
+        runs: 3000,
         make,
         judge: |bytes: &Vec<u8>| judge(bytes, &store, &file),
     };
@@ -169,7 +169,7 @@ fn inputs() {
     };
     let fuzz = Fuzz {
         name: "inputs",
-        runs: 20_000,
+        runs: 5000,
         make,
         judge,
     };

@@ -280,7 +280,7 @@ fn requirements() {
     std::fs::create_dir_all(root.join("in/sub")).unwrap();
     let fuzz = Fuzz {
         name: "requirements",
-        runs: 6000,
+        runs: 2000,
         make,
         judge: |files: &Files| judge(files, &root),
     };

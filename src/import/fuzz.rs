@@ -416,7 +416,7 @@ fn yaml_imports() {
     let bench = Bench::new();
     let fuzz = Fuzz {
         name: "YAML imports",
-        runs: 4000,
+        runs: 1500,
         make: yaml,
         judge: |generated: &Generated| judge_yaml(&bench, generated),
     };
@@ -428,7 +428,7 @@ fn bake_imports() {
     let bench = Bench::new();
     let fuzz = Fuzz {
         name: "bake imports",
-        runs: 4000,
+        runs: 1500,
         make: bake,
         judge: |generated: &Generated| judge_bake(&bench, generated),
     };

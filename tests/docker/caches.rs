@@ -1,6 +1,6 @@
 //! Caches of build steps in a registry: what one daemon has built, another need not build.
 
-use crate::engine::engines;
+use crate::engine::by_turns;
 use crate::{build, docker, named, nonce, on, remove_images};
 
 /// An image with a step that takes its time, and one that writes something different each time it runs.
@@ -21,7 +21,7 @@ fn manifest(registry: &str, nonce: &str, cache: &str) -> String {
 #[test]
 fn steps_come_from_the_registrys_cache() {
     let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let nonce = nonce();
         let sandbox = on(&engine);
         let written = manifest(&registry, &nonce, "cache-to \"auto\"");
@@ -68,7 +68,7 @@ fn steps_come_from_the_registrys_cache() {
 #[test]
 fn a_cache_that_does_not_exist_is_no_error() {
     let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
-    for (_, engine) in engines() {
+    for (_, engine) in by_turns() {
         let sandbox = on(&engine);
         let cache = format!("cache-from \"{registry}/imgspec-test/nothing:c\"");
         let nonce = nonce();

@@ -13,7 +13,7 @@ mod taken;
 
 use std::process::Command;
 
-use crate::engine::engines;
+use crate::engine::{by_turns, engines};
 use crate::sandbox::{Ran, Sandbox};
 use crate::{docker, nonce, on};
 
@@ -211,7 +211,7 @@ impl Drop for Bench {
 
 #[test]
 fn the_embedded_builder_makes_what_docker_makes() {
-    for (_, engine) in engines() {
+    for (_, engine) in by_turns() {
         let bench = Bench::new(&engine);
         let by_docker = bench.build("docker");
         let embedded = bench.build("oci");
@@ -222,7 +222,7 @@ fn the_embedded_builder_makes_what_docker_makes() {
 
 #[test]
 fn archives_and_layouts_are_loaded() {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let bench = Bench::new(&engine);
         let images = IMAGES.replace("BASE", &bench.base);
         let head = format!(

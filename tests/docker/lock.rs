@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use crate::engine::engines;
+use crate::engine::by_turns;
 use crate::sandbox::{Ran, Sandbox};
 use crate::{docker, nonce, on};
 
@@ -20,7 +20,7 @@ struct Bench {
 /// Runs a test on each engine.
 fn on_each(test: impl Fn(&Bench)) {
     let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         test(&Bench {
             sandbox: on(&engine),
             is_containerd: store == "containerd",

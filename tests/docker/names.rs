@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::engine::engines;
+use crate::engine::by_turns;
 use crate::sandbox::{Ran, Sandbox};
 use crate::{build, docker, named, nonce, on};
 
@@ -56,7 +56,7 @@ fn remove(engine: &str, sandbox: &Sandbox) {
 #[test]
 fn a_daemon_and_its_registry_get_names_and_nothing_is_built_for_one() {
     let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let name = nonce();
         let own = format!("{registry}/imgspec-test/{name}");
         let other = format!("{registry}/imgspec-test/{name}-releases:1");
@@ -120,7 +120,7 @@ fn a_daemon_and_its_registry_get_names_and_nothing_is_built_for_one() {
 #[test]
 fn attestations_are_made_where_they_are_asked_for_and_can_be_kept() {
     let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let name = nonce();
         let sandbox = on(&engine);
         let more = "attest provenance=\"max\"";

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
 
-use crate::engine::engines;
+use crate::engine::by_turns;
 use crate::sandbox::Sandbox;
 use crate::{docker, nonce, on};
 
@@ -156,7 +156,7 @@ const BUILD: [&str; 6] = [
 ];
 
 fn a_newer_version_and_another_file_change_nothing(builder: &str) {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let index = Index::new();
         let (sandbox, base) = locked(&engine, &index, builder);
         // The time of the first file: still a wheel, with the same files.

@@ -13,19 +13,15 @@ use imgspec::fingerprint::{Files, Key, Outside, read_files};
 use imgspec::recipe::{Config, CopySource, CopyStep, FileSet, Own, Recipe, Step};
 use imgspec::spec::{Base, WorkspacePath};
 
+use crate::engine::by_turns;
 use crate::waiting::heard;
 
-/// Runs a test once for each image store that `tests/run` found: both of a private engine, or the machine's own.
+/// Runs a test with an image store, or with each.
 pub(crate) fn on_each_store(test: impl Fn(&Bench)) {
-    let mut stores = 0;
-    for store in ["CLASSIC", "CONTAINERD"] {
-        if let Ok(host) = std::env::var(format!("IMGSPEC_TEST_DOCKER_{store}")) {
-            eprintln!("store: {store}");
-            test(&Bench::new(&host));
-            stores += 1;
-        }
+    for (store, host) in by_turns() {
+        eprintln!("store: {store}");
+        test(&Bench::new(&host));
     }
-    assert!(stores > 0, "no engine: run these tests through tests/run");
 }
 
 /// A variable set by `tests/run`.

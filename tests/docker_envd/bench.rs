@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::engine::engines;
+use crate::engine::by_turns;
 use crate::sandbox::{Ran, Sandbox};
 use crate::waiting::heard;
 
@@ -46,7 +46,7 @@ pub(crate) fn on_each_engine(test: impl Fn(&Bench)) {
     }
     let envd = PathBuf::from(envd);
     let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let sandbox = sandbox(&engine, &envd).env("IMGSPEC_ENVD_REGISTRY", &registry);
         test(&Bench {
             sandbox,

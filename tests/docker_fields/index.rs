@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use sha2::{Digest, Sha256};
 
-use crate::{engines, nonce, on, printed, references, remove};
+use crate::{by_turns, nonce, on, printed, references, remove};
 
 /// A wheel with one module, `imgspec_probe`, whose `PLACE` is `the index`.
 const WHEEL: &[u8] = include_bytes!("../data/imgspec_probe-1.0-py3-none-any.whl");
@@ -168,7 +168,7 @@ const PRINT: &str = "python3 -c 'import imgspec_probe; print(imgspec_probe.PLACE
 
 #[test]
 fn packages_come_from_the_index_that_is_named_with_the_password_that_is_lent() {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let (index, nonce) = (Index::new(true), nonce());
         let sandbox = on(&engine).env(
             "NETRC_TEXT",
@@ -216,7 +216,7 @@ fn packages_come_from_the_index_that_is_named_with_the_password_that_is_lent() {
 
 #[test]
 fn without_the_password_the_index_gives_nothing() {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let (index, nonce) = (Index::new(true), nonce());
         let sandbox = on(&engine);
         sandbox.write(
@@ -234,7 +234,7 @@ fn without_the_password_the_index_gives_nothing() {
 
 #[test]
 fn lock_files_are_installed_by_their_tools() {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let (index, nonce) = (Index::new(false), nonce());
         let sandbox = on(&engine);
         let (project, lock) = index.poetry();

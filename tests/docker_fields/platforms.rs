@@ -1,7 +1,7 @@
 //! Several platforms: an index if the store supports one, and error messages if it does not or if the platform cannot
 //! run.
 
-use crate::{docker, engines, nonce, on, references, remove};
+use crate::{by_turns, docker, engines, nonce, on, references, remove};
 
 #[test]
 fn several_platforms_become_an_index_that_is_found_again_for_all_of_them() {
@@ -58,7 +58,7 @@ fn several_platforms_become_an_index_that_is_found_again_for_all_of_them() {
 
 #[test]
 fn what_this_machine_cannot_run_is_said_with_what_to_do() {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let nonce = nonce();
         let sandbox = on(&engine);
         sandbox.write("imgspec.kdl", &format!(

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::{docker, engines, nonce, on, references, remove};
+use crate::{by_turns, docker, nonce, on, references, remove};
 
 /// Values that must not be found anywhere.
 const CANARIES: [&str; 2] = ["canary-in-a-variable", "canary-in-a-file"];
@@ -47,7 +47,7 @@ image "failing" {
 fn a_secret_is_in_nothing_that_is_left() {
     let registry =
         std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where a registry is");
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let nonce = nonce();
         let sandbox = on(&engine).env("TOKEN", CANARIES[0]);
         sandbox.write(
@@ -119,7 +119,7 @@ fn a_secret_is_in_nothing_that_is_left() {
 
 #[test]
 fn a_secret_that_is_not_there_is_missed_before_anything_is_built_and_only_then() {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let nonce = nonce();
         let manifest = format!(
             "image \"it\" {{ name \"imgspec-secret-{nonce}\"; base-image \"busybox:1.36\"; labels nonce=\"{nonce}\"

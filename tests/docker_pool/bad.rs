@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use crate::bridge::Bridge;
 use crate::certificates::{Authority, Time};
 use crate::full::Full;
-use crate::sandbox::{Ran, Sandbox};
 use crate::{build, daemons, events, named, repository, workspace};
 
 const LIMIT: Duration = Duration::from_secs(10);
+
+const TRIES: usize = 3;
 
 const ONE: &str = r#"
 defaults { registry "REGISTRY"; labels nonce="NONCE" }
@@ -16,26 +17,38 @@ image "one" { base-image "scratch"; copy "f" to="/f" }
 image "two" { base-image image="one"; copy "g" to="/g" }
 "#;
 
-#[track_caller]
-fn in_time(sandbox: &Sandbox, addresses: &[String], more: &[&str]) -> Ran {
-    let begun = Instant::now();
-    let ran = build(sandbox, addresses, more);
-    let took = begun.elapsed();
-    assert!(took < LIMIT, "{addresses:?} took {took:?}:\n{}", ran.stderr);
-    ran
-}
-
-/// A bad node alone fails the build, and beside a good one it is only warned of; `words` say why.
+/// A bad node alone fails the build, and beside a good one it is only warned of; `words` say why. A busy machine may need a
+/// second try to do it in time.
 #[track_caller]
 fn is_told(good: &str, bad: &str, words: &str, more: &[&str]) {
+    let mut took = [Duration::MAX; 2];
+    for _ in 0..TRIES {
+        if took.iter().all(|took| *took < LIMIT) {
+            return;
+        }
+        let begun = Instant::now();
+        fails_alone(bad, words, more);
+        let middle = Instant::now();
+        is_warned_of(good, bad, words, more);
+        took[0] = took[0].min(middle - begun);
+        took[1] = took[1].min(middle.elapsed());
+    }
+    assert!(took.iter().all(|took| *took < LIMIT), "{words}: {took:?}");
+}
+
+#[track_caller]
+fn fails_alone(bad: &str, words: &str, more: &[&str]) {
     let alone = workspace(ONE, &repository());
-    let ran = in_time(&alone, &[bad.to_owned()], more);
+    let ran = build(&alone, &[bad.to_owned()], more);
     assert_ne!(ran.code, Some(0), "{words}");
     ran.says(bad).says(words);
+}
 
+#[track_caller]
+fn is_warned_of(good: &str, bad: &str, words: &str, more: &[&str]) {
     let beside = workspace(ONE, &repository());
     let both = [bad.to_owned(), good.to_owned()];
-    let ran = in_time(&beside, &both, more).success();
+    let ran = build(&beside, &both, more).success();
     assert_eq!(named(&ran, "image-built"), ["one", "two"]);
     let warnings = events(&ran, "warning");
     let messages = warnings

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const SOON: Duration = Duration::from_secs(20);
 
 /// Nothing in a test takes longer.
-const LONG: Duration = Duration::from_mins(3);
+const LONG: Duration = Duration::from_mins(10);
 
 pub(crate) struct Sandbox {
     folder: tempfile::TempDir,

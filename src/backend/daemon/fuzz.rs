@@ -152,7 +152,7 @@ fn docker_configuration() {
     std::fs::create_dir_all(folder.path().join("contexts/meta/0")).unwrap();
     let fuzz = Fuzz {
         name: "Docker's configuration",
-        runs: 10_000,
+        runs: 3000,
         make: files,
         judge: |text: &String| judge_files(text, folder.path()),
     };

@@ -109,7 +109,7 @@ impl Import<'_> {
             None => self.indexed(held.part.digest)?,
         };
         let note = LayerNote::read(self.source.store, held.part.digest)?;
-        let mut nodes = note.iter().flat_map(|note| &note.index.nodes);
+        let mut nodes = note.iter().flat_map(|note| note.index.nodes.iter());
         let is_removal = |kind: &NodeKind| matches!(kind, NodeKind::Whiteout | NodeKind::Opaque);
         if let Some(node) = nodes.find(|node| is_removal(&node.kind)) {
             let why = format!(

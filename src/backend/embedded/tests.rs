@@ -1,6 +1,6 @@
 use super::copy::{Copied, copy, folder};
 use super::owner::Owner;
-use crate::backend::oci::layer::{Index, Node, NodeKind};
+use crate::backend::oci::layer::{Node, NodeKind};
 use crate::backend::oci::tree::{NoWay, Tree};
 use crate::fingerprint::{Entry, EntryKind, Files};
 
@@ -21,9 +21,7 @@ fn tree(words: &str) -> Tree {
         }
     };
     let mut tree = Tree::default();
-    tree.apply(&Index {
-        nodes: words.split_whitespace().map(node).collect(),
-    });
+    tree.apply(&words.split_whitespace().map(node).collect());
     tree
 }
 

@@ -1,17 +1,28 @@
 //! The files of an image as its layers leave them: where a path really leads, and who owns it. Nothing is unpacked.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::mem;
 
 use super::layer::{Index, Node, NodeKind};
 
 /// How many links may lead to each other, as in Linux.
 const LINKS: usize = 40;
 
-/// The files of an image, by path without slashes at its ends.
+/// The files of an image. Images have tens of thousands of them and are made in milliseconds, so the layers are shared, and what
+/// is kept is only an order: a new layer is merged into it, which moves numbers and copies no file.
 #[derive(Debug, Clone, Default)]
-pub(in crate::backend) struct Tree(BTreeMap<Arc<str>, Node>);
+pub(in crate::backend) struct Tree {
+    layers: Vec<Index>,
+    /// What can be seen, in the order of paths.
+    order: Vec<Place>,
+}
+
+/// An entry of a layer, by the numbers of both.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    layer: u32,
+    node: u32,
+}
 
 /// A path that cannot be followed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,25 +36,91 @@ pub(in crate::backend) enum NoWay {
 }
 
 impl Tree {
-    /// Puts a layer on top.
+    /// Puts a layer on top. What it removes is of the layers below, wherever in the layer that is said.
     pub(in crate::backend) fn apply(&mut self, layer: &Index) {
-        for node in &layer.nodes {
+        let at = u32::try_from(self.layers.len()).expect("there are not so many layers");
+        self.layers.push(layer.clone());
+        let mut new = Vec::with_capacity(layer.nodes.len());
+        for (number, node) in (0..).zip(layer.nodes.iter()) {
             match &node.kind {
                 NodeKind::Whiteout => {
-                    self.0.remove(&*node.path);
+                    self.remove(&node.path);
                     self.remove_below(&node.path);
                 }
                 NodeKind::Opaque => self.remove_below(&node.path),
-                NodeKind::Folder => {
-                    self.0.insert(node.path.clone(), node.clone());
-                }
-                _ => {
-                    let before = self.0.insert(node.path.clone(), node.clone());
-                    if before.is_some_and(|before| before.kind == NodeKind::Folder) {
-                        self.remove_below(&node.path);
-                    }
-                }
+                _ => new.push(Place {
+                    layer: at,
+                    node: number,
+                }),
             }
+        }
+        // Stable: of several with one path the last one counts.
+        new.sort_by(|one, other| self.path(*one).cmp(self.path(*other)));
+        self.merge(&new);
+    }
+
+    /// Adds entries, which are in the order of paths, in front of those that are there.
+    fn merge(&mut self, new: &[Place]) {
+        let old = mem::take(&mut self.order);
+        let mut order: Vec<Place> = Vec::with_capacity(old.len() + new.len());
+        let mut rest = old.as_slice();
+        let mut covered = Vec::new();
+        for (number, place) in new.iter().enumerate() {
+            let path = self.path(*place);
+            if let Some(next) = new.get(number + 1)
+                && self.path(*next) == path
+            {
+                continue;
+            }
+            let (before, after) = rest.split_at(self.count_before(rest, path));
+            order.extend_from_slice(before);
+            rest = after;
+            if let Some((first, others)) = rest.split_first()
+                && self.path(*first) == path
+            {
+                let is_folder = |place| self.node(place).kind == NodeKind::Folder;
+                if is_folder(*first) && !is_folder(*place) {
+                    covered.push(path.to_owned());
+                }
+                rest = others;
+            }
+            order.push(*place);
+        }
+        order.extend_from_slice(rest);
+        self.order = order;
+        for path in covered {
+            self.remove_below(&path);
+        }
+    }
+
+    /// How many of these entries come before a path. Neighbours of a layer are mostly neighbours here, too, so the first ones are
+    /// looked at first.
+    fn count_before(&self, places: &[Place], path: &str) -> usize {
+        let is_before = |place: &Place| self.path(*place) < path;
+        let mut step = 1;
+        while places.get(step - 1).is_some_and(is_before) {
+            step *= 2;
+        }
+        let known = step / 2;
+        known + places[known..places.len().min(step)].partition_point(is_before)
+    }
+
+    fn node(&self, place: Place) -> &Node {
+        &self.layers[place.layer as usize].nodes[place.node as usize]
+    }
+
+    fn path(&self, place: Place) -> &str {
+        &self.node(place).path
+    }
+
+    /// The number of the first entry that has this path or one after it.
+    fn first(&self, path: &str) -> usize {
+        self.order.partition_point(|place| self.path(*place) < path)
+    }
+
+    fn remove(&mut self, path: &str) {
+        if self.get(path).is_some() {
+            self.order.remove(self.first(path));
         }
     }
 
@@ -53,22 +130,23 @@ impl Tree {
         } else {
             format!("{path}/")
         };
-        let gone = self.from(&below);
-        let gone = gone.take_while(|(path, _)| path.starts_with(&below));
-        let gone: Vec<Arc<str>> = gone.map(|(path, _)| path.clone()).collect();
-        for path in gone {
-            self.0.remove(&path);
-        }
+        let first = self.first(&below);
+        let gone = self.order[first..].iter();
+        let gone = gone.take_while(|place| self.path(**place).starts_with(&below));
+        let count = gone.count();
+        self.order.drain(first..first + count);
     }
 
     /// What has this path or one after it, in order.
-    fn from<'a>(&'a self, path: &str) -> impl Iterator<Item = (&'a Arc<str>, &'a Node)> + use<'a> {
-        self.0
-            .range::<str, _>((Bound::Included(path), Bound::Unbounded))
+    fn from<'a>(&'a self, path: &str) -> impl Iterator<Item = (&'a str, &'a Node)> + use<'a> {
+        let all = self.order[self.first(path)..].iter();
+        all.map(|place| self.node(*place))
+            .map(|node| (&*node.path, node))
     }
 
     pub(in crate::backend) fn get(&self, path: &str) -> Option<&Node> {
-        self.0.get(path)
+        let node = self.node(*self.order.get(self.first(path))?);
+        (*node.path == *path).then_some(node)
     }
 
     /// Whether anything has this path, whose links have been followed. Layers need not mention directories.
@@ -175,15 +253,18 @@ impl Tree {
             gid: 0,
         });
         let mut tree = Self::default();
-        tree.apply(&Index {
-            nodes: nodes.collect(),
-        });
+        tree.apply(&nodes.collect());
         tree
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     /// An index of words: `d/` is a directory, `a>b` a link, `-x` a whiteout, `!d` an opaque directory.
@@ -208,9 +289,7 @@ mod tests {
                 gid: 0,
             }
         };
-        Index {
-            nodes: words.split_whitespace().map(node).collect(),
-        }
+        words.split_whitespace().map(node).collect()
     }
 
     fn tree(layers: &[&str]) -> Tree {
@@ -222,7 +301,7 @@ mod tests {
     }
 
     fn paths(tree: &Tree) -> Vec<&str> {
-        tree.0.keys().map(|path| &**path).collect()
+        tree.order.iter().map(|place| tree.path(*place)).collect()
     }
 
     #[test]
@@ -234,6 +313,66 @@ mod tests {
         let replaced = tree(&["a/ a/b x", "a>x"]);
         assert_eq!(paths(&replaced), ["a", "x"]);
         assert_eq!(paths(&tree(&["a/ b", "!"])), [""; 0]);
+        // What is removed is below, also if it is said late; of two with one path the later one is meant.
+        let late = tree(&["a/ a/b c", "a/ a/new c -c !a"]);
+        assert_eq!(paths(&late), ["a", "a/new", "c"]);
+        assert!(!tree(&["a/ a"]).is_folder("a"));
+    }
+
+    /// What can be seen, by the rules in their plainest form: the layers of words from the lowest on.
+    fn seen(layers: &[Vec<String>]) -> BTreeMap<String, bool> {
+        let mut all: BTreeMap<String, bool> = BTreeMap::new();
+        let is_below =
+            |path: &str, of: &str| path.strip_prefix(of).is_some_and(|it| it.starts_with('/'));
+        for layer in layers {
+            for word in layer {
+                if let Some(gone) = word.strip_prefix('-') {
+                    all.retain(|path, _| path != gone && !is_below(path, gone));
+                } else if let Some(emptied) = word.strip_prefix('!') {
+                    all.retain(|path, _| !is_below(path, emptied));
+                }
+            }
+            let mut covered = Vec::new();
+            let mut own = BTreeMap::new();
+            for word in layer.iter().filter(|word| !word.starts_with(['-', '!'])) {
+                let is_folder = word.ends_with('/');
+                own.insert(word.trim_end_matches('/').to_owned(), is_folder);
+            }
+            for (path, is_folder) in own {
+                let before = all.insert(path.clone(), is_folder);
+                if before == Some(true) && !is_folder {
+                    covered.push(path);
+                }
+            }
+            for path in covered {
+                all.retain(|other, _| !is_below(other, &path));
+            }
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn any_layers_leave_what_the_rules_say(
+            layers in vec(vec("[-!]?[ab](-b|/[ab]|/[ab]/[ab])?/?", 0..12), 1..5)
+        ) {
+            let plain = |word: &String| match word.starts_with(['-', '!']) {
+                true => word.trim_end_matches('/').to_owned(),
+                false => word.clone(),
+            };
+            let layers: Vec<Vec<String>> = layers.iter().map(|layer| layer.iter().map(plain).collect()).collect();
+            let mut tree = Tree::default();
+            for layer in &layers {
+                tree.apply(&index(&layer.join(" ")));
+            }
+            let expected = seen(&layers);
+            let found = tree.from("").map(|(path, node)| (path.to_owned(), node.kind == NodeKind::Folder));
+            prop_assert_eq!(found.collect::<BTreeMap<_, _>>(), expected.clone());
+            prop_assert_eq!(tree.order.len(), expected.len());
+            for path in ["a", "a/b", "a/b/a", "b-b", "c"] {
+                prop_assert_eq!(tree.get(path).is_some(), expected.contains_key(path));
+            }
+        }
     }
 
     #[test]

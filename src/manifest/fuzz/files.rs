@@ -116,7 +116,7 @@ fn own_dockerfiles() {
     bench.put("imgspec.kdl", MANIFEST.as_bytes());
     let fuzz = Fuzz {
         name: "own Dockerfiles",
-        runs: 1500,
+        runs: 500,
         make,
         judge: |text: &String| judge(&bench, text),
     };

@@ -277,7 +277,7 @@ fn manifests() {
     };
     let fuzz = Fuzz {
         name: "manifests",
-        runs: 2500,
+        runs: 700,
         make: Manifests::make,
         judge: |case: &Manifests| judge.judge(case),
     };

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 
 use super::Bench;
-use crate::engine::engines;
+use crate::engine::by_turns;
 
 const PROGRAM: &str = include_str!("../../data/micromamba.sh");
 
@@ -77,7 +77,7 @@ fn channel() -> String {
 
 #[test]
 fn conda_packages_are_what_docker_makes_of_them() {
-    for (_, engine) in engines() {
+    for (_, engine) in by_turns() {
         let bench = Bench::on(&engine, BASE);
         let helper = format!("{}/micromamba:1", bench.prefix);
         bench.sandbox.write("../make/micromamba.sh", PROGRAM);

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::Bench;
-use crate::engine::engines;
+use crate::engine::{by_turns, engines};
 use crate::{built, docker, named};
 
 const MIXED: &str = r#"
@@ -52,7 +52,7 @@ fn left(bench: &Bench) -> Vec<String> {
 
 #[test]
 fn docker_builds_on_images_of_the_embedded_builder() {
-    for (_, engine) in engines() {
+    for (_, engine) in by_turns() {
         let bench = Bench::new(&engine);
         write(&bench, MIXED);
         let build = || {
@@ -85,7 +85,7 @@ fn docker_builds_on_images_of_the_embedded_builder() {
 
 #[test]
 fn images_are_loaded_into_docker() {
-    for (_, engine) in engines() {
+    for (_, engine) in by_turns() {
         let bench = Bench::new(&engine);
         write(&bench, MIXED);
         let ran = bench.sandbox.run(&["graph", "build", "tools", "--load"]);
@@ -153,7 +153,7 @@ image "base" {
 
 #[test]
 fn a_root_file_system_gives_the_same_files_with_both_builders() {
-    for (_, engine) in engines() {
+    for (_, engine) in by_turns() {
         let bench = Bench::new(&engine);
         export(&bench, &bench.base, "base.tar");
         let image = |builder: &str| {
@@ -182,7 +182,7 @@ fn a_root_file_system_gives_the_same_files_with_both_builders() {
 
 #[test]
 fn archives_of_docker_save_are_bases() {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let bench = Bench::new(&engine);
         let (one, two) = (
             bench.base.clone(),

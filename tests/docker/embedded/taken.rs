@@ -1,7 +1,7 @@
 //! Copies out of other images, beside Docker's.
 
 use super::Bench;
-use crate::engine::engines;
+use crate::engine::by_turns;
 
 const IMAGES: &str = r#"
 image "from" {
@@ -32,7 +32,7 @@ image "app" {
 
 #[test]
 fn copies_out_of_images_are_those_of_docker() {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let bench = Bench::new(&engine);
         let build = |builder: &str| {
             let images = IMAGES.replace("BASE", &bench.base);

@@ -17,9 +17,7 @@ fn steps_see_no_layer_that_is_empty_or_hidden_and_none_twice() {
         uid: 0,
         gid: 0,
     };
-    let of = |path: &str, kind: NodeKind| Index {
-        nodes: vec![node(path, kind)],
-    };
+    let of = |path: &str, kind: NodeKind| Index::from_iter([node(path, kind)]);
     let seen = |image: &Image| {
         image
             .seen

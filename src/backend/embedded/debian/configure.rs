@@ -107,7 +107,7 @@ pub(super) fn scripts(index: &Index, tree: &Path) -> Result<(String, String), Bu
     };
     let dir = open().map_err(failed)?;
     let mut packages = Vec::new();
-    for node in &index.nodes {
+    for node in index.nodes.iter() {
         let name = node
             .path
             .strip_prefix(&info)

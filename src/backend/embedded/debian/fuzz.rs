@@ -169,7 +169,7 @@ fn lists_of_packages() {
     };
     Fuzz {
         name: "lists of packages",
-        runs: 20_000,
+        runs: 6000,
         make: |random: &mut Random| spoilt(random, stanzas, WORDS),
         judge,
     }
@@ -216,7 +216,7 @@ fn choices_of_packages() {
     };
     Fuzz {
         name: "choices of packages",
-        runs: 20_000,
+        runs: 6000,
         make: stanzas,
         judge,
     }
@@ -265,7 +265,7 @@ fn sources_of_packages() {
     };
     Fuzz {
         name: "sources of packages",
-        runs: 20_000,
+        runs: 6000,
         make: move |random: &mut Random| spoilt(random, line, SOURCES),
         judge,
     }
@@ -297,7 +297,7 @@ fn heads_of_suites() {
     };
     Fuzz {
         name: "heads of suites",
-        runs: 20_000,
+        runs: 6000,
         make: move |random: &mut Random| spoilt(random, head, FRAMES),
         judge,
     }

@@ -10,7 +10,7 @@ use super::deb::{Deb, Item, Kind};
 use super::relation::{self, Relation};
 use super::settings::Settings;
 use crate::backend::embedded::copy::below;
-use crate::backend::oci::layer::{Index, Node, NodeKind};
+use crate::backend::oci::layer::{Node, NodeKind};
 use crate::backend::oci::tree::{NoWay, Tree};
 
 /// How dpkg calls a configuration file until its package is configured: this comes after its name.
@@ -326,7 +326,7 @@ impl Laid {
             uid: entry.uid,
             gid: entry.gid,
         };
-        self.tree.apply(&Index { nodes: vec![node] });
+        self.tree.apply(&[node].into_iter().collect());
         let name = if is_waiting { path + NEW } else { path };
         self.entries.insert(name, entry);
     }

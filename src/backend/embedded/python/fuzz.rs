@@ -214,7 +214,7 @@ fn wheels_of_strangers() {
             let (blob, _) = bench.store.read(one.made.part.digest).expect("it is kept");
             let Contents { diff_id, index, .. } = read(blob, &|| false).expect("a layer");
             assert_eq!(diff_id.to_string(), one.made.note.diff_id);
-            for node in &index.nodes {
+            for node in index.nodes.iter() {
                 let is_within = ["usr", "bin", "etc", "opt"]
                     .iter()
                     .any(|top| node.path.starts_with(top));

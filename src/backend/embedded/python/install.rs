@@ -334,7 +334,7 @@ fn both(path: &str) -> BuildError {
 fn collide(layers: &[Installed], source: &base::Source<'_>) -> Result<(), BuildError> {
     let mut paths: BTreeMap<&str, (bool, &str)> = BTreeMap::new();
     for layer in layers {
-        for node in &layer.made.note.index.nodes {
+        for node in layer.made.note.index.nodes.iter() {
             let is_folder = node.kind == NodeKind::Folder;
             let words = layer.words.as_str();
             let before = paths.insert(&node.path, (is_folder, words));

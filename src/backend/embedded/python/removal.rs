@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::present::{Metadata, Present};
 use super::{Scheme, record};
-use crate::backend::oci::layer::{Index, Node, NodeKind};
+use crate::backend::oci::layer::{Node, NodeKind};
 use crate::backend::oci::tree::Tree;
 
 /// Texts of an image by path.
@@ -247,8 +247,7 @@ impl<'a> Removal<'a> {
             uid: 0,
             gid: 0,
         };
-        let nodes = vec![whiteout];
-        self.tree.apply(&Index { nodes });
+        self.tree.apply(&[whiteout].into_iter().collect());
         self.gone.insert(path.to_owned());
     }
 }

@@ -13,7 +13,7 @@ use super::zip::sample::{Part, wheel};
 use super::*;
 use crate::backend::embedded::base::{self, Image, Source};
 use crate::backend::embedded::config::Config;
-use crate::backend::oci::layer::{Encoding, Index, Node, NodeKind};
+use crate::backend::oci::layer::{Encoding, Node, NodeKind};
 use crate::backend::oci::registry::Access;
 use crate::backend::oci::store::Store;
 use crate::backend::oci::tree::Tree;
@@ -50,8 +50,7 @@ fn tree(words: &str) -> Tree {
         }
     };
     let mut tree = Tree::default();
-    let nodes = words.split_whitespace().map(node).collect();
-    tree.apply(&Index { nodes });
+    tree.apply(&words.split_whitespace().map(node).collect());
     tree
 }
 

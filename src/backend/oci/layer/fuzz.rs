@@ -190,7 +190,7 @@ fn judge(bytes: &Vec<u8>) -> bool {
     assert_eq!(contents.diff_id, Digest::of(&plain), "all bytes are hashed");
     assert_eq!(contents.size, plain.len() as u64, "all bytes are counted");
     let index = contents.index;
-    for node in &index.nodes {
+    for node in index.nodes.iter() {
         let is_root = node.path.is_empty() && node.kind == NodeKind::Opaque;
         assert!(is_root || is_clean(&node.path), "{:?}", node.path);
         if let NodeKind::HardLink(target) = &node.kind {
@@ -200,7 +200,7 @@ fn judge(bytes: &Vec<u8>) -> bool {
     let mut tree = Tree::default();
     tree.apply(&index);
     tree.apply(&index);
-    for node in &index.nodes {
+    for node in index.nodes.iter() {
         if let Ok(found) = tree.resolve(&format!("/{}/x/../y", node.path)) {
             assert!(found.is_empty() || is_clean(&found), "{found:?}");
         }

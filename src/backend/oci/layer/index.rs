@@ -16,18 +16,25 @@ pub(in crate::backend) struct Contents {
     pub(in crate::backend) index: Index,
 }
 
-/// The entries of a layer, in their order.
+/// The entries of a layer, in their order. Shared by its clones: every image on the layer has them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(in crate::backend) struct Index {
-    pub(in crate::backend) nodes: Vec<Node>,
+    #[serde(serialize_with = "write_nodes", deserialize_with = "read_nodes")]
+    pub(in crate::backend) nodes: Arc<Vec<Node>>,
+}
+
+impl FromIterator<Node> for Index {
+    fn from_iter<T: IntoIterator<Item = Node>>(nodes: T) -> Self {
+        Self {
+            nodes: Arc::new(nodes.into_iter().collect()),
+        }
+    }
 }
 
 /// An entry: a path without slashes at its ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::backend) struct Node {
-    /// Shared, because images of many layers have it twice, as a name and as an entry.
-    #[serde(serialize_with = "write_path", deserialize_with = "read_path")]
-    pub(in crate::backend) path: Arc<str>,
+    pub(in crate::backend) path: Box<str>,
     pub(in crate::backend) kind: NodeKind,
     pub(in crate::backend) mode: u32,
     pub(in crate::backend) uid: u64,
@@ -52,10 +59,10 @@ pub(in crate::backend) enum NodeKind {
     Opaque,
 }
 
-fn write_path<S: Serializer>(path: &str, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(path)
+fn write_nodes<S: Serializer>(nodes: &[Node], to: S) -> Result<S::Ok, S::Error> {
+    nodes.serialize(to)
 }
 
-fn read_path<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<str>, D::Error> {
-    <&str>::deserialize(from).map(Arc::from)
+fn read_nodes<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Vec<Node>>, D::Error> {
+    Vec::deserialize(from).map(Arc::new)
 }

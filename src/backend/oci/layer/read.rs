@@ -4,6 +4,7 @@
 
 use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use tar::{Archive, EntryType};
@@ -86,7 +87,7 @@ pub(super) fn read_tar(
             return Err(LayerError::TooMany);
         }
         let mut entry = entry?;
-        index.nodes.extend(node(&mut entry)?);
+        Arc::make_mut(&mut index.nodes).extend(node(&mut entry)?);
     }
     // What follows the end counts for the digest too.
     io::copy(&mut plain, &mut io::sink())?;

@@ -118,7 +118,7 @@ fn strange_layers_are_indexed_or_refused() {
         header.set_cksum();
         let mut bytes = header.as_bytes().to_vec();
         bytes.extend([0; 1024]);
-        read(bytes.as_slice(), &|| false).map(|read| read.index.nodes)
+        read(bytes.as_slice(), &|| false).map(|read| read.index.nodes.to_vec())
     };
     let one = |path, kind, target| build(path, kind, target).unwrap().pop().unwrap();
     assert_eq!(&*one("./usr/", EntryType::Directory, "").path, "usr");

@@ -1,6 +1,7 @@
 //! Writes a layer into the store: tar, hashes and index in one pass.
 
 use std::io::{self, BufWriter, PipeWriter, Write};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
@@ -90,7 +91,7 @@ impl LayerWriter {
             }
             EntryKind::Pipe | EntryKind::Device { .. } => NodeKind::Special,
         };
-        self.index.nodes.push(Node {
+        Arc::make_mut(&mut self.index.nodes).push(Node {
             path: entry.path.into(),
             kind,
             mode: entry.mode,
@@ -115,7 +116,10 @@ impl LayerWriter {
 
     /// Ends an entry.
     fn end(&mut self) -> Result<(), StoreError> {
-        if let (Some(text), Some(node)) = (self.text.take(), self.index.nodes.last_mut()) {
+        if let (Some(text), Some(node)) = (
+            self.text.take(),
+            Arc::make_mut(&mut self.index.nodes).last_mut(),
+        ) {
             let kept = kept::text(&node.path, text.len() as u64, text.as_slice());
             node.kind = NodeKind::File(kept.map_err(StoreError::Files)?);
         }

@@ -259,7 +259,7 @@ fn is_safe_deb(deb: &LockedDeb) {
 fn locked_packages() {
     let fuzz = Fuzz {
         name: "locked packages",
-        runs: 20_000,
+        runs: 5000,
         make,
         judge,
     };

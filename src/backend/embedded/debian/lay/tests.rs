@@ -21,7 +21,7 @@ impl Bench {
         });
         let incoming: Vec<Incoming<'_>> = incoming.collect();
         let mut tree = Tree::default();
-        tree.apply(&Index { nodes });
+        tree.apply(&nodes.into_iter().collect());
         let mut laid = Laid::on(tree);
         laid.lay(&incoming)?;
         laid.add_parents();
