@@ -154,7 +154,7 @@ fn listing(folder: &Path, prefix: &str, found: &mut BTreeSet<String>) {
 fn two_hundred_trees_have_the_files_that_the_engine_sends() {
     // oblien/openship#370 (compare with a real Docker), pulumi-docker#594 and #607 (exceptions, and too little
     // excluded), pulumi-docker-build#980 (named contexts have their own rules).
-    let (_, engine) = super::engines().swap_remove(0);
+    let (_, engine) = crate::engine::engines().swap_remove(0);
     let work = tempfile::tempdir().expect("a directory");
     let cases = cases(work.path());
     let (good, bad): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| ours(case).is_some());
