@@ -24,7 +24,7 @@ mod waiting;
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use engine::by_turns;
+use engine::{by_turns, engines};
 use sandbox::{Ran, Sandbox};
 
 fn on(engine: &str) -> Sandbox {
