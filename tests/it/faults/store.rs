@@ -168,6 +168,45 @@ fn a_registry_that_fails_or_lies_is_told_and_the_next_run_finishes_the_job() {
     });
 }
 
+/// What the last push brought is asked for once, as a manifest; blobs only when that is gone, or gives no answer.
+#[test]
+fn a_push_asks_about_all_that_it_brought_before_with_one_question() {
+    let (registry, base) = base();
+    let sandbox = pushed(&base, &registry);
+    let questions = |text: &str| {
+        sandbox.write("f", text);
+        registry.asked();
+        sandbox.run(&["graph", "build", "--push"]).success();
+        registry.is_whole();
+        let asked = registry.asked();
+        let count = |start: &str| {
+            asked
+                .iter()
+                .filter(|asked| asked.starts_with(start))
+                .count()
+        };
+        let [manifests, blobs] =
+            ["manifests", "blobs"].map(|kind| count(&format!("HEAD /v2/team/app/{kind}/")));
+        (manifests, blobs)
+    };
+    // The base's two layers.
+    assert_eq!(questions("1\n"), (0, 2));
+    assert_eq!(questions("2\n"), (1, 0));
+    registry.faults(|method, path| {
+        let is_asked = method == "HEAD" && path.starts_with("/v2/team/app/manifests/");
+        is_asked.then(|| Fault::Status(404, String::new()))
+    });
+    assert_eq!(questions("3\n"), (1, 2));
+    registry.faults(|method, path| {
+        let is_asked = method == "HEAD" && path.starts_with("/v2/team/app/manifests/");
+        is_asked.then(|| Fault::Status(403, String::new()))
+    });
+    assert_eq!(questions("4\n"), (1, 2));
+    registry.behaves();
+    registry.forget("team/app", "sha256:");
+    assert_eq!(questions("5\n"), (1, 2));
+}
+
 /// Flips a byte in each kind of blob: layers, configs, manifests. With `rots`, the file's times do not tell.
 fn flip(sandbox: &Sandbox, rots: bool) -> usize {
     let folder = sandbox
