@@ -145,6 +145,9 @@ fn history() -> History {
     history
 }
 
+/// How long the browser takes for a loop on an idle machine, in milliseconds.
+const LOOP: f64 = 30.0;
+
 #[test]
 fn a_page_does_in_a_browser_what_it_is_for() {
     let folder = tempfile::tempdir().unwrap();
@@ -202,9 +205,13 @@ fn a_page_does_in_a_browser_what_it_is_for() {
     let Some(found) = in_browser("page.mjs", &input) else {
         return;
     };
-    let [first, all] = ["first-paint", "all-drawn"].map(|name| found[name].as_f64().unwrap());
-    let words =
-        format!("1,000 images: first paint after {first:.0} ms, all drawn after {all:.0} ms");
+    let [first, all, own] =
+        ["first-paint", "all-drawn", "loop"].map(|name| found[name].as_f64().unwrap());
+    // On a machine that is busy with other tests all of it takes longer.
+    let limit = 1000.0 * (own / LOOP).max(1.0);
+    let words = format!(
+        "1,000 images: first paint after {first:.0} ms, all drawn after {all:.0} ms, of {limit:.0} ms"
+    );
     println!("{words}");
-    assert!(first < 1000.0 && all < 1000.0, "{words}");
+    assert!(first < limit && all < limit, "{words}");
 }
