@@ -8,6 +8,9 @@
 mod caches;
 #[path = "docker/debian.rs"]
 mod debian;
+#[path = "it/dice.rs"]
+#[allow(dead_code, reason = "the dice serve several test programs")]
+mod dice;
 #[path = "docker/embedded.rs"]
 mod embedded;
 #[path = "engine/mod.rs"]
