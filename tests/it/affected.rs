@@ -1,7 +1,7 @@
 //! `--affected`: images whose keys differ between a revision of git and now. Always with a real git.
 
 mod hostile;
-mod repository;
+pub(crate) mod repository;
 mod revisions;
 mod submodules;
 
