@@ -121,6 +121,7 @@ fn a_build_builds_what_is_affected_and_not_fresh_with_the_bases_that_it_needs() 
 #[test]
 fn every_command_with_a_selection_can_narrow_it() {
     let sandbox = four();
+    let before = git(&sandbox.root(), &["rev-parse", "--short=12", "HEAD"]);
     sandbox.write("src/main.py", "print('bye')\n");
     let tags = sandbox.run(&["tag", "--affected=HEAD"]).success();
     let tags: Vec<&str> = tags
@@ -135,6 +136,20 @@ fn every_command_with_a_selection_can_narrow_it() {
     let jobs = ["graph", "export", "--affected=HEAD", "--format", "gitlab"];
     let jobs = sandbox.run(&jobs).success().stdout;
     assert!(jobs.contains("serve") && !jobs.contains("docs"), "{jobs}");
+    let pulled = ["pull", "--affected=HEAD", "--format", "json"];
+    let pulled = sandbox.run(&pulled).success();
+    assert_eq!(
+        pulled.stderr,
+        format!("2 of 4 images affected since `HEAD` ({before}, the current commit)\n")
+    );
+    let pulled = pulled.json();
+    let pulled: Vec<&str> = pulled
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|image| image["image"].as_str())
+        .collect();
+    assert_eq!(pulled, ["train", "serve"]);
 }
 
 #[test]
