@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 
+#[path = "docker/attestations.rs"]
+mod attestations;
 #[path = "docker/caches.rs"]
 mod caches;
 #[path = "docker/debian.rs"]
