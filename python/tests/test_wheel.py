@@ -59,7 +59,7 @@ def packages(edges: str) -> set[tuple[str, ...]]:
 
 
 def test_the_tests_ask_for_no_other_features_of_what_is_in_a_wheel(rust: None) -> None:
-    """Otherwise cargo would compile it all once more for the wheel: what differs belongs to the feature `one-program`."""
+    """Otherwise cargo would compile it all once more: what differs belongs to the feature `one-program`."""
     wheel, tested = packages("normal,build"), packages("normal,build,dev")
     names = {package[:2] for package in wheel}
     assert {package for package in tested if package[:2] in names} == wheel
