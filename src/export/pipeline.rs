@@ -42,7 +42,9 @@ fn head(format: &str, nodes: &[Node], pipeline: &Pipeline) -> String {
          # registry has is not built again.\n"
     );
     if nodes.is_empty() {
-        text.push_str("# No image is to be built, which one job says, because there has to be one.\n");
+        text.push_str(
+            "# No image is to be built, which one job says, because there has to be one.\n",
+        );
     } else if pipeline.setup.is_empty() {
         let _ = writeln!(text, "# {NO_SETUP}.");
     }

@@ -141,8 +141,11 @@ fn an_sbom_by_the_scanner_that_the_field_names_lists_the_packages_of_the_image()
         let reference = references(&sandbox, &[])["a"].clone();
         let list = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n"];
         let run = ["run", "--rm", &reference];
-        let said = docker(&engine, &[&run, &list[..]].concat()).success();
-        let lines = said.stdout.lines().map(|line| line.split_once(' ').unwrap());
+        let said = docker(&engine, &[&run[..], &list].concat()).success();
+        let lines = said
+            .stdout
+            .lines()
+            .map(|line| line.split_once(' ').unwrap());
         let there: BTreeMap<String, String> = lines
             .map(|(name, version)| (name.to_owned(), version.to_owned()))
             .collect();

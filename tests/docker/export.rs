@@ -103,7 +103,10 @@ fn bake_and_make_of_no_image_build_nothing_and_do_not_fail() {
         "imgspec.kdl",
         "image \"a\" { base-image \"scratch\"; env A=\"1\" }\n",
     );
-    for (format, program) in [("bake", &["docker", "buildx", "bake"][..]), ("make", &["make"][..])] {
+    for (format, program) in [
+        ("bake", &["docker", "buildx", "bake"][..]),
+        ("make", &["make"][..]),
+    ] {
         let export = ["graph", "export", "--format", format, "-o", format];
         sandbox.run(&[&export[..], &["a", "!a"]].concat()).success();
         let mut build = Command::new(program[0]);

@@ -180,7 +180,10 @@ fn shell(sandbox: &Sandbox, script: &str, env: &BTreeMap<String, String>) -> Ran
     command.envs(own.filter_map(|(name, value)| Some((name, value?))));
     command.envs(env);
     let path = std::env::var("PATH").unwrap();
-    command.env("PATH", format!("{}:{path}", sandbox.path("../bin").display()));
+    command.env(
+        "PATH",
+        format!("{}:{path}", sandbox.path("../bin").display()),
+    );
     command.env("CALLS", sandbox.path(CALLS));
     Ran::of(&mut command).success()
 }
