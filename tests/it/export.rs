@@ -294,6 +294,10 @@ fn where_nothing_is_affected_there_is_one_job_that_says_so() {
         assert_eq!(ran.stdout, "no image is to be built\n");
         assert!(!text.contains("imgspec has to be in the PATH"), "{text}");
     }
+    // The line that the condition of the example's workflow knows.
+    let plan = ["graph", "plan", "--affected=HEAD", "--builder", "fake"];
+    let matrix = sandbox.run(&[&plan[..], &["--format", "github-matrix"]].concat());
+    assert_eq!(matrix.success().stdout, "{\"include\":[]}\n");
     // What the real ones do with these is tested with an engine.
     export("bake", &["-o", "bake"]).says("wrote 0 images to bake");
     let file: Value = serde_json::from_str(&sandbox.read("bake/docker-bake.json")).unwrap();
