@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::engine::engines;
 use crate::names::{manifest, manifest_of, part_of, remove};
-use crate::sandbox::{Ran, Sandbox};
+use crate::sandbox::Ran;
 use crate::{build, docker, named, nonce, on, references};
 
 fn registry() -> String {
