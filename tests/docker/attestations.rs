@@ -1,4 +1,4 @@
-//! Attestations: what the real BuildKit writes down beside an image in a real registry.
+//! Attestations: what the real `BuildKit` writes down beside an image in a real registry.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +47,7 @@ fn attestations_are_made_where_they_are_asked_for_and_can_be_kept() {
     }
 }
 
-/// A scanner by BuildKit's protocol: lists the packages that dpkg has installed.
+/// A scanner by the protocol of `BuildKit`: lists the packages that dpkg has installed.
 ///
 /// Source: <https://github.com/moby/buildkit/blob/master/docs/attestations/sbom-protocol.md>
 const SCANNER: &str = r#"set -eu
