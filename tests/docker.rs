@@ -4,10 +4,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what went wrong by failing")]
 
+#[path = "docker/attestations.rs"]
+mod attestations;
 #[path = "docker/caches.rs"]
 mod caches;
 #[path = "docker/debian.rs"]
 mod debian;
+#[path = "it/dice.rs"]
+#[allow(dead_code, reason = "the dice serve several test programs")]
+mod dice;
 #[path = "docker/embedded.rs"]
 mod embedded;
 #[path = "engine/mod.rs"]

@@ -9,6 +9,9 @@ mod bad;
 mod bridge;
 #[path = "docker_pool/certificates.rs"]
 mod certificates;
+#[path = "it/dice.rs"]
+#[allow(dead_code, reason = "the dice serve several test programs")]
+mod dice;
 #[path = "docker_pool/full.rs"]
 mod full;
 #[path = "docker_pool/kills.rs"]

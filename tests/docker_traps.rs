@@ -3,6 +3,9 @@
 //! Runs on each engine that `tests/run` provides, and fails if there is none. Those that need no engine are in
 //! `tests/it/traps.rs`.
 
+#[path = "it/dice.rs"]
+#[allow(dead_code, reason = "the dice serve several test programs")]
+mod dice;
 #[path = "engine/mod.rs"]
 mod engine;
 #[path = "docker_traps/ignore.rs"]

@@ -1,16 +1,14 @@
 """The package as users install it: a wheel for this machine, and the sources.
 
-maturin must be there. It asks cargo for the program, and a `cargo` of this test hands it the one that is being tested:
-compiling it takes longer than all tests of this directory, and tests are compiled with other features of dependencies.
+maturin must be there. cargo compiles for it what `tests/run` has compiled already: with the same profile, features and
+target directory, so that little is left to do. The wheel's program takes the place of the tested one there, until
+cargo is asked for that again; so these tests run when no others do.
 """
 
 from __future__ import annotations
 
 import email
-import json
 import os
-import shlex
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -20,10 +18,9 @@ from typing import Any
 
 import pytest
 
-import imgspec
-
 ROOT = Path(__file__).parent.parent.parent
 MATURIN = Path(sys.executable).parent / "maturin"
+FEATURES = os.environ.get("IMGSPEC_TEST_FEATURES", "")
 
 pytestmark = pytest.mark.skipif(not MATURIN.exists(), reason="this Python has no maturin")
 
@@ -37,37 +34,11 @@ def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
     return ran.stdout
 
 
-def lending_cargo(folder: Path) -> Path:
-    """A directory with a `cargo` that has compiled already."""
-    metadata = json.loads(run("cargo", "metadata", "--locked", "--no-deps", "--format-version", "1"))
-    (package,) = metadata["packages"]
-    (target,) = (target for target in package["targets"] if target["kind"] == ["bin"])
-    program = imgspec.program()
-    artifact = {
-        "reason": "compiler-artifact",
-        "package_id": package["id"],
-        "manifest_path": package["manifest_path"],
-        "target": target,
-        "profile": {"opt_level": "0", "debuginfo": 0, "debug_assertions": True, "overflow_checks": True, "test": False},
-        "features": [],
-        "filenames": [program],
-        "executable": program,
-        "fresh": True,
-    }
-    finished = {"reason": "build-finished", "success": True}
-    (folder / "messages").write_text("".join(f"{json.dumps(each)}\n" for each in (artifact, finished)))
-    cargo = folder / "cargo"
-    real, messages = shlex.quote(str(shutil.which("cargo"))), shlex.quote(str(folder / "messages"))
-    cargo.write_text(f'#!/bin/sh\ncase $1 in rustc) exec cat {messages} ;; *) exec {real} "$@" ;; esac\n')
-    cargo.chmod(0o755)
-    return folder
-
-
 @pytest.fixture(scope="session")
 def wheel(rust: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    path = f"{lending_cargo(tmp_path_factory.mktemp('cargo'))}{os.pathsep}{os.environ['PATH']}"
-    run(MATURIN, "build", "--locked", "--profile", "dev", "--compatibility", "linux", "--out", folder, PATH=path)
+    features = ("--features", FEATURES) if FEATURES else ()
+    run(MATURIN, "build", "--locked", "--profile", "dev", *features, "--compatibility", "linux", "--out", folder)
     (made,) = folder.glob("*.whl")
     return made
 
@@ -78,6 +49,20 @@ def rust() -> None:
     home = Path.home()
     os.environ.setdefault("CARGO_HOME", str(home / ".cargo"))
     os.environ.setdefault("RUSTUP_HOME", str(home / ".rustup"))
+
+
+def packages(edges: str) -> set[tuple[str, ...]]:
+    """The packages that cargo compiles, with their versions and features."""
+    form = ("--prefix", "none", "--format", "{p} {f}")
+    tree = run("cargo", "tree", "--locked", "--features", "one-program", "--edges", edges, *form)
+    return {tuple(line.removesuffix(" (*)").split()) for line in tree.splitlines()}
+
+
+def test_the_tests_ask_for_no_other_features_of_what_is_in_a_wheel(rust: None) -> None:
+    """Otherwise cargo would compile it all once more: what differs belongs to the feature `one-program`."""
+    wheel, tested = packages("normal,build"), packages("normal,build,dev")
+    names = {package[:2] for package in wheel}
+    assert {package for package in tested if package[:2] in names} == wheel
 
 
 def test_the_wheel_has_the_program_the_module_and_its_metadata(wheel: Path) -> None:
@@ -115,6 +100,9 @@ def test_an_installed_wheel_is_the_program(wheel: Path, tmp_path: Path) -> None:
     alone: dict[str, Any] = {"cwd": tmp_path, "PATH": "/nowhere", "PYTHONPATH": "", "IMGSPEC": ""}
     assert run(python, "-m", "imgspec", "--version", **alone) == version
     assert run(python, "-c", "import imgspec; print(imgspec.program())", **alone).strip() == str(program)
+    (tmp_path / "work" / "imgspec.kdl").write_text('image "app" { base-image "scratch"; env A="1" }\n')
+    alone["cwd"] = tmp_path / "work"
+    assert run(program, "graph", "plan", **alone).startswith("app  build  never built\n")
 
 
 def test_flytekit_loads_the_builder_of_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:

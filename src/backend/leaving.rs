@@ -117,9 +117,7 @@ impl Leaving {
         };
         let found = registry::exists(&[wanted], labels::KEY, &self.access, asker);
         match found.into_iter().next() {
-            Some(Existence::Present { key, .. })
-                if key.as_deref().is_some_and(|key| job.key.is(key)) =>
-            {
+            Some(found) if found.has(job.key) => {
                 self.confirmed.lock().insert(name);
                 Ok(())
             }

@@ -135,10 +135,14 @@ fn write_directory(
     let to = context.folder.join(to);
     refuse_what_is_there(&to)?;
     verify_docker(session, &graph.images)?;
+    let create = |folder: &Path| {
+        fs::create_dir_all(folder).map_err(|error| output::unwritten(folder, &error))
+    };
+    create(&to)?;
     let mut builds = Vec::new();
     for (id, node) in graph.images.iter().zip(&graph.nodes) {
         let folder = to.join(&node.name);
-        fs::create_dir_all(&folder).map_err(|error| output::unwritten(&folder, &error))?;
+        create(&folder)?;
         builds.push(image(session, *id, &folder)?);
     }
     let how = if args.format == Format::Bake {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde::Serialize;
 
+use super::affected::AffectedArgs;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
@@ -21,6 +22,8 @@ use crate::session::{PullState, Session};
 pub(super) struct PullArgs {
     #[command(flatten)]
     selection: Selection,
+    #[command(flatten)]
+    affected: AffectedArgs,
     /// The builder for images that name none: docker, envd, oci, fake; images go where it builds
     #[arg(long, value_name = "BUILDER")]
     builder: Option<String>,
@@ -47,11 +50,16 @@ struct ImageDocument<'a> {
 pub(super) fn run(args: &PullArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(args.builder.as_deref())?;
     session.verify_state()?;
-    let asked = session.select(&context.selection(&session, &args.selection.images))?;
+    let selection = context.selection(&session, &args.selection.images);
+    let notifier = Notifier::new(context);
+    let chosen = args
+        .affected
+        .choose(&session, &selection, &notifier, context)?;
+    chosen.tell(context);
+    let asked = chosen.images;
     if args.locked {
         session.verify_locked(&asked)?;
     }
-    let notifier = Notifier::new(context);
     let cancel = Cancel::default();
     let interrupted = cancel.clone();
     context.signals.ask_first(move || interrupted.request());

@@ -46,7 +46,11 @@ pub fn bake(
         .zip(builds)
         .map(|(node, build)| (node.name.clone(), target(node, build, nodes, builds)))
         .collect();
-    let mut file = json!({ "group": written, "target": targets });
+    let mut file = json!({ "group": written });
+    // bake refuses an object without targets, and builds nothing of a group that has none.
+    if !targets.is_empty() {
+        file["target"] = targets.into();
+    }
     if builds
         .iter()
         .any(|build| build.secret_files.iter().any(|(_, path)| is_home(path)))

@@ -30,15 +30,22 @@ impl Pipeline {
     }
 }
 
+/// What the only job of a pipeline without images runs: build servers refuse a pipeline without jobs.
+const NOTHING: &str = "echo 'no image is to be built'";
+
 const NO_SETUP: &str =
     "imgspec has to be in the PATH of the runners: `--setup COMMAND` adds commands that install it";
 
-fn head(format: &str, pipeline: &Pipeline) -> String {
+fn head(format: &str, nodes: &[Node], pipeline: &Pipeline) -> String {
     let mut text = format!(
         "# Written by `imgspec graph export --format {format}`: one job an image, after those of its bases. An image that its\n\
          # registry has is not built again.\n"
     );
-    if pipeline.setup.is_empty() {
+    if nodes.is_empty() {
+        text.push_str(
+            "# No image is to be built, which one job says, because there has to be one.\n",
+        );
+    } else if pipeline.setup.is_empty() {
         let _ = writeln!(text, "# {NO_SETUP}.");
     }
     text
@@ -48,8 +55,15 @@ fn head(format: &str, pipeline: &Pipeline) -> String {
 ///
 /// Source: <https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax>
 pub fn github_actions(nodes: &[Node], pipeline: &Pipeline) -> String {
-    let mut text = head("github-actions", pipeline);
+    let mut text = head("github-actions", nodes, pipeline);
     text.push_str("name: images\non: [push, workflow_dispatch]\njobs:\n");
+    if nodes.is_empty() {
+        let run = string(NOTHING);
+        let _ = writeln!(
+            text,
+            "  nothing:\n    runs-on: ubuntu-latest\n    steps:\n      - run: {run}"
+        );
+    }
     for node in nodes {
         let _ = writeln!(text, "  {}:\n    name: {}", node.name, string(&node.image));
         if !node.needs.is_empty() {
@@ -74,7 +88,14 @@ pub fn github_actions(nodes: &[Node], pipeline: &Pipeline) -> String {
 ///
 /// Source: <https://docs.gitlab.com/ci/yaml/>
 pub fn gitlab(nodes: &[Node], pipeline: &Pipeline) -> String {
-    let mut text = head("gitlab", pipeline);
+    let mut text = head("gitlab", nodes, pipeline);
+    if nodes.is_empty() {
+        let run = string(NOTHING);
+        let _ = writeln!(
+            text,
+            "\nnothing:\n  stage: build\n  needs: []\n  script:\n    - {run}"
+        );
+    }
     for node in nodes {
         let needs = node.needs.iter().map(|at| string(&job(&nodes[*at])));
         let needs: Vec<String> = needs.collect();

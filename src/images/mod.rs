@@ -224,13 +224,10 @@ impl Images {
             platforms: &session.world.recipes[at.index()].platforms,
         };
         let found = session.world.backends[at.index()].exists(&[wanted], Asker::silent());
-        let key = session.prints.key(at).to_string();
+        let key = session.prints.key(at);
         Ok(match found.into_iter().next() {
-            Some(Existence::Present {
-                key: Some(label), ..
-            }) if label != key => Existence::Absent,
-            // Without the label, there is no telling what it was built from.
-            Some(Existence::Present { key: None, .. }) => Existence::Absent,
+            // Without the label, there is no telling what it was built from either.
+            Some(found @ Existence::Present { .. }) if !found.has(&key) => Existence::Absent,
             Some(found) => found,
             None => Existence::Unknown {
                 why: "the builder gave no answer".to_owned(),

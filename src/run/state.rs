@@ -393,11 +393,9 @@ impl State {
     pub(super) fn pushed_digest(&self, image: &str) -> Option<String> {
         let facts = &self.facts[self.find(image)?.index()];
         match &facts.registry {
-            Some(Existence::Present {
-                key: Some(key),
-                digest,
-                ..
-            }) if facts.key.is(key) => Some(digest.clone()).filter(|digest| !digest.is_empty()),
+            Some(image @ Existence::Present { digest, .. }) if image.has(&facts.key) => {
+                Some(digest.clone()).filter(|digest| !digest.is_empty())
+            }
             _ => None,
         }
     }

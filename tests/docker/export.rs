@@ -95,6 +95,26 @@ fn bake_and_make_build_the_same_images() {
     }
 }
 
+#[test]
+fn bake_and_make_of_no_image_build_nothing_and_do_not_fail() {
+    let (_, engine) = engines().swap_remove(0);
+    let sandbox = on(&engine);
+    sandbox.write(
+        "imgspec.kdl",
+        "image \"a\" { base-image \"scratch\"; env A=\"1\" }\n",
+    );
+    for (format, program) in [
+        ("bake", &["docker", "buildx", "bake"][..]),
+        ("make", &["make"][..]),
+    ] {
+        let export = ["graph", "export", "--format", format, "-o", format];
+        sandbox.run(&[&export[..], &["a", "!a"]].concat()).success();
+        let mut build = Command::new(program[0]);
+        build.args(&program[1..]).env("DOCKER_HOST", &engine);
+        Ran::of(build.current_dir(sandbox.path(format))).success();
+    }
+}
+
 /// All of these images are what imgspec has built.
 fn compare(
     built: &BTreeMap<String, saved::Image>,

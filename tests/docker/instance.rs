@@ -8,6 +8,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use crate::dice::Dice;
 use crate::engine::engines;
 use crate::sandbox::{Ran, Sandbox};
 use crate::{build, built, copy_folder, docker, named, nonce, on, plan, references, remove_images};
@@ -249,17 +250,13 @@ fn a_builder_that_is_cut_off_at_ten_random_moments_leaves_nothing_wrong() {
     let sandbox = on(NOWHERE);
     let mut bridge = far(&sandbox);
     let with = ["--push", "--builder-instance", "far"];
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut dice = Dice::default();
     for round in 0..10 {
-        // xorshift: the moments differ between rounds and are the same in every test run.
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
         let manifest = TREE.replace("REGISTRY", &format!("{}/cut", registry()));
         sandbox.write("imgspec.kdl", &manifest.replace("NONCE", &nonce()));
         let mut command = sandbox.command(&[&["graph", "build"], with.as_slice()].concat());
         let running = thread::spawn(move || Ran::of(&mut command));
-        thread::sleep(Duration::from_millis(seed % 4000));
+        thread::sleep(Duration::from_millis(dice.below(4000)));
         bridge.cut();
         thread::sleep(Duration::from_millis(300));
         bridge.restore();

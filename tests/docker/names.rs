@@ -1,4 +1,4 @@
-//! Further names and attestations with a real daemon and a real registry.
+//! Further names of an image, with a real daemon and a real registry.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use crate::engine::by_turns;
 use crate::sandbox::{Ran, Sandbox};
 use crate::{build, docker, named, nonce, on};
 
-fn manifest(registry: &str, name: &str, more: &str) -> String {
+pub(crate) fn manifest(registry: &str, name: &str, more: &str) -> String {
     format!(
         r#"image "a" {{
     builder "docker"
@@ -24,12 +24,17 @@ fn manifest(registry: &str, name: &str, more: &str) -> String {
 }
 
 /// What a registry has under a name.
-fn manifest_of(reference: &str) -> Option<Value> {
+pub(crate) fn manifest_of(reference: &str) -> Option<Value> {
     let (repository, tag) = reference.rsplit_once(':')?;
-    let (host, path) = repository.split_once('/')?;
+    part_of(repository, &format!("manifests/{tag}"))
+}
+
+/// What a registry has at a path of a repository.
+pub(crate) fn part_of(repository: &str, path: &str) -> Option<Value> {
+    let (host, name) = repository.split_once('/')?;
     let accept = "Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
         application/vnd.docker.distribution.manifest.v2+json";
-    let url = format!("http://{host}/v2/{path}/manifests/{tag}");
+    let url = format!("http://{host}/v2/{name}/{path}");
     let mut curl = Command::new("curl");
     let said = Ran::of(curl.args(["-sf", "-H", accept, &url]));
     serde_json::from_str(&said.stdout).ok()
@@ -40,13 +45,13 @@ fn id(engine: &str, reference: &str) -> String {
     docker(engine, &format).stdout.trim().to_owned()
 }
 
-fn remove(engine: &str, sandbox: &Sandbox) {
+pub(crate) fn remove(engine: &str, sandbox: &Sandbox) {
     let tags = sandbox.run(&["tag", "--format", "json"]).success().json();
-    let names = tags[0]["names"].as_array().into_iter().flatten();
-    let all = names
-        .chain([&tags[0]["reference"]])
-        .filter_map(Value::as_str);
-    let all: Vec<&str> = all.collect();
+    let mut all = Vec::new();
+    for tag in tags.as_array().unwrap() {
+        let names = tag["names"].as_array().into_iter().flatten();
+        all.extend(names.chain([&tag["reference"]]).filter_map(Value::as_str));
+    }
     let _ = docker(
         engine,
         &[&["image", "rm", "--force"], all.as_slice()].concat(),
@@ -113,40 +118,6 @@ fn a_daemon_and_its_registry_get_names_and_nothing_is_built_for_one() {
         docker(&engine, &["tag", "busybox:1.36", &format!("{own}:latest")]).success();
         build(&sandbox, &[]).success().says("image-tagged");
         assert_eq!(id(&engine, &format!("{own}:latest")), image, "{store}");
-        remove(&engine, &sandbox);
-    }
-}
-
-#[test]
-fn attestations_are_made_where_they_are_asked_for_and_can_be_kept() {
-    let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
-    for (store, engine) in by_turns() {
-        let name = nonce();
-        let sandbox = on(&engine);
-        let more = "attest provenance=\"max\"";
-        sandbox.write("imgspec.kdl", &manifest(&registry, &name, more));
-        if store == "classic" {
-            build(&sandbox, &[])
-                .code(2)
-                .says("Docker's classic image store keeps no attestations")
-                .says("imgspec.kdl:8");
-            continue;
-        }
-        for programs in ["", "1"] {
-            let mut command = sandbox.command(&["graph", "build", "--push", "--force"]);
-            command.env("IMGSPEC_DOCKER_PROGRAMS", programs);
-            let _ = Ran::of(&mut command).success();
-            let reference = crate::references(&sandbox, &[])["a"].clone();
-            let index = manifest_of(&reference).expect("it is pushed");
-            let parts = index["manifests"].as_array().expect("an index").iter();
-            let kinds = parts.map(|part| part["annotations"]["vnd.docker.reference.type"].as_str());
-            assert!(
-                kinds.flatten().any(|kind| kind == "attestation-manifest"),
-                "programs: {programs:?}: {index:#}"
-            );
-            let again = build(&sandbox, &["--push"]).success();
-            assert_eq!(named(&again, "image-fresh"), ["a"], "{}", again.stderr);
-        }
         remove(&engine, &sandbox);
     }
 }

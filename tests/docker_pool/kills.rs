@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::bridge::Bridge;
+use crate::dice::Dice;
 use crate::sandbox::Ran;
 use crate::{daemons, docker, events, missing, named, references, repository, workspace};
 
@@ -24,12 +25,8 @@ fn graph() -> String {
 #[test]
 fn a_node_that_dies_at_ten_random_moments_costs_no_image() {
     let daemons = daemons();
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut dice = Dice::default();
     for round in 0..10 {
-        // xorshift: the moments differ between rounds and are the same in every test run.
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
         let mut nodes = daemons.each_ref().map(|daemon| Bridge::new(daemon));
         let addresses = nodes.each_ref().map(Bridge::address);
         let sandbox = workspace(&graph(), &repository());
@@ -46,10 +43,10 @@ fn a_node_that_dies_at_ten_random_moments_costs_no_image() {
             second,
         ]);
         let running = thread::spawn(move || Ran::of(&mut command));
-        thread::sleep(Duration::from_millis(seed % 2500));
+        thread::sleep(Duration::from_millis(dice.below(2500)));
         let dying = round % 2;
         nodes[dying].cut();
-        if seed & 1 == 0 {
+        if dice.below(2) == 0 {
             thread::sleep(Duration::from_millis(300));
             nodes[dying].restore();
         }
@@ -67,7 +64,7 @@ fn a_node_that_dies_at_ten_random_moments_costs_no_image() {
             Vec::<String>::new(),
             "round {round}"
         );
-        let leaf = format!("b{}", seed % 4);
+        let leaf = format!("b{}", dice.below(4));
         let reference = &references(&sandbox, &[])[&leaf];
         let said = docker(&daemons[0], &["run", "--rm", reference, "cat", "/log"]).success();
         let said: Vec<&str> = said.stdout.split_whitespace().collect();

@@ -1,7 +1,7 @@
 //! Random `.dockerignore` files, interpreted by imgspec and by the engine: both must exclude the same files.
 //!
 //! Many trees are the named contexts of one build, each with its own rules, so that two hundred comparisons take a few
-//! seconds. The random seed is fixed, so that failures can be reproduced.
+//! seconds.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,8 @@ use std::process::{Command, Output};
 use imgspec::fingerprint::read_files;
 use imgspec::recipe::{FileSet, Own};
 use imgspec::spec::WorkspacePath;
+
+use crate::dice::Dice;
 
 const TREES: usize = 200;
 
@@ -30,26 +32,16 @@ const PIECES: [&str; 18] = [
     "[a-c]", "\\.",
 ];
 
-/// Pseudo-random numbers with a fixed seed (xorshift).
-struct Dice(u64);
-
 impl Dice {
-    fn below(&mut self, count: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).expect("31 bits") % count
-    }
-
-    fn percent(&mut self, chance: usize) -> bool {
+    fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
     }
 
     fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.below(of.len())]
+        of[self.index(of.len())]
     }
 
-    fn joined(&mut self, most: usize, of: &[&str], with: &str) -> String {
+    fn joined(&mut self, most: u64, of: &[&str], with: &str) -> String {
         let parts: Vec<&str> = (0..=self.below(most)).map(|_| self.one(of)).collect();
         parts.join(with)
     }
@@ -85,7 +77,7 @@ struct Case {
 }
 
 fn cases(root: &Path) -> Vec<Case> {
-    let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+    let mut dice = Dice::new(0x2545_f491_4f6c_dd1d);
     let case = |at| {
         let name = format!("c{at}");
         let folder = root.join(&name);

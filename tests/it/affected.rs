@@ -1,7 +1,7 @@
 //! `--affected`: images whose keys differ between a revision of git and now. Always with a real git.
 
 mod hostile;
-mod repository;
+pub(crate) mod repository;
 mod revisions;
 mod submodules;
 
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use insta::assert_snapshot;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::dice::Dice;
 use crate::sandbox::Sandbox;
 use repository::{affected, agrees, commit, forty, git, keys, names, reasons, repository};
 
@@ -120,6 +121,7 @@ fn a_build_builds_what_is_affected_and_not_fresh_with_the_bases_that_it_needs() 
 #[test]
 fn every_command_with_a_selection_can_narrow_it() {
     let sandbox = four();
+    let before = git(&sandbox.root(), &["rev-parse", "--short=12", "HEAD"]);
     sandbox.write("src/main.py", "print('bye')\n");
     let tags = sandbox.run(&["tag", "--affected=HEAD"]).success();
     let tags: Vec<&str> = tags
@@ -134,6 +136,20 @@ fn every_command_with_a_selection_can_narrow_it() {
     let jobs = ["graph", "export", "--affected=HEAD", "--format", "gitlab"];
     let jobs = sandbox.run(&jobs).success().stdout;
     assert!(jobs.contains("serve") && !jobs.contains("docs"), "{jobs}");
+    let pulled = ["pull", "--affected=HEAD", "--format", "json"];
+    let pulled = sandbox.run(&pulled).success();
+    assert_eq!(
+        pulled.stderr,
+        format!("2 of 4 images affected since `HEAD` ({before}, the current commit)\n")
+    );
+    let pulled = pulled.json();
+    let pulled: Vec<&str> = pulled
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|image| image["image"].as_str())
+        .collect();
+    assert_eq!(pulled, ["train", "serve"]);
 }
 
 #[test]
@@ -179,28 +195,16 @@ fn forty_images_with_merges_and_renames_agree_with_checkouts_of_both_revisions()
     assert!(agrees(&sandbox, &side) > 18);
 }
 
-/// A generator of the same numbers in every run.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit as u64).unwrap()
-    }
-}
-
 /// One change to the repository, anywhere.
-fn edit(sandbox: &Sandbox, numbers: &mut Numbers) {
-    let service = format!("services/s{}", numbers.below(9));
-    let number = numbers.below(1000);
+fn edit(sandbox: &Sandbox, dice: &mut Dice) {
+    let service = format!("services/s{}", dice.below(9));
+    let number = dice.below(1000);
     let path = |name: &str| format!("{service}/{name}");
     let append = |name: &str, text: &str| {
         let before = std::fs::read_to_string(sandbox.path(name)).unwrap_or_default();
         sandbox.write(name, &format!("{before}{text}"));
     };
-    match numbers.below(14) {
+    match dice.below(14) {
         0 => append(&path("src/main.py"), "pass\n"),
         1 => sandbox.write(&path(&format!("src/new{number}.py")), "new\n"),
         2 => append(&path("src/note.log"), "more\n"),
@@ -230,7 +234,7 @@ fn edit(sandbox: &Sandbox, numbers: &mut Numbers) {
             &path("imgspec.kdl"),
             &format!(
                 "image \"x{number}-{}\" {{ base-image image=\"os\"; }}\n",
-                numbers.below(1000)
+                dice.below(1000)
             ),
         ),
         11 => append("imgspec.kdl", &format!("// {number}\n")),
@@ -253,15 +257,15 @@ fn after_random_edits_the_answer_is_that_of_checkouts() {
     let root = sandbox.root();
     git(&root, &["init", "--quiet", "--template="]);
     let mut commits = vec![commit(&root)];
-    let mut numbers = Numbers(0x5eed);
+    let mut dice = Dice::new(0x5eed);
     for round in 0..20 {
-        for _ in 0..=numbers.below(3) {
-            edit(&sandbox, &mut numbers);
+        for _ in 0..=dice.below(3) {
+            edit(&sandbox, &mut dice);
         }
         if round % 3 > 0 {
             commits.push(commit(&root));
         }
-        let one = &commits[numbers.below(commits.len())];
+        let one = &commits[dice.index(commits.len())];
         agrees(&sandbox, one);
     }
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::{Map, Value};
 
+use crate::affected::repository::{commit, git, repository};
 use crate::sandbox::{Ran, Sandbox};
 use crate::yaml::document;
 
@@ -99,26 +100,29 @@ fn evaluated(text: &str, outputs: &BTreeMap<String, String>) -> String {
     out
 }
 
-/// A shop whose images the fake builder builds, and the programs that its jobs call.
+/// What was called, and what `docker` was given. Beside the checkout, as all that a runner brings.
+const CALLS: &str = "../calls";
+const STDIN: &str = "../calls.stdin";
+
+const SHOP: &str = r#"
+variable "registry" env="REGISTRY"
+defaults { builder "fake"; registry "{{ registry }}" }
+image "base" { base-image "scratch"; env A="1" }
+image "train" { base-image image="base"; env A="2" }
+image "serve" { base-image image="base"; env A="3" }
+"#;
+
+/// A checkout of a shop whose images the fake builder builds, and the programs that its jobs call.
 fn shop() -> Sandbox {
-    let sandbox = Sandbox::with(&[
-        (
-            "imgspec.kdl",
-            "variable \"registry\" env=\"REGISTRY\"\n\
-             defaults { builder \"fake\"; registry \"{{ registry }}\" }\n\
-             image \"base\" { base-image \"scratch\"; env A=\"1\" }\n\
-             image \"train\" { base-image image=\"base\"; env A=\"2\" }\n\
-             image \"serve\" { base-image image=\"base\"; env A=\"3\" }\n",
-        ),
+    let sandbox = repository(&[
+        ("imgspec.kdl", SHOP),
         (
             "deploy/k8s.yaml",
             include_str!("../../examples/shop/deploy/k8s.yaml"),
         ),
     ]);
-    // `--affected` needs a history, which has tests of its own.
     let imgspec = format!(
-        "#!/bin/bash\necho \"imgspec $*\" >> \"$CALLS\"\n\
-         words=(); for word; do [[ $word == --affected ]] || words+=(\"$word\"); done\nexec '{}' \"${{words[@]}}\"\n",
+        "#!/bin/sh\necho \"imgspec $*\" >> \"$CALLS\"\nexec '{}' \"$@\"\n",
         env!("CARGO_BIN_EXE_imgspec")
     );
     let called = "#!/bin/sh\necho \"${0##*/} $*\" >> \"$CALLS\"\n";
@@ -129,13 +133,32 @@ fn shop() -> Sandbox {
         ("apk", called),
         ("docker", docker.as_str()),
     ] {
-        let path = format!("bin/{name}");
+        let path = format!("../bin/{name}");
         sandbox.write(&path, script);
         let executable = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(sandbox.path(&path), executable).unwrap();
     }
-    sandbox.write("calls", "");
+    sandbox.write(CALLS, "");
     sandbox
+}
+
+/// Makes the checkout one of a request to merge a change of `train` into `main`, as the services leave it: a detached commit, and
+/// the branch of the origin. Returns the commit that the request began at.
+fn requested(sandbox: &Sandbox) -> String {
+    let root = sandbox.root();
+    let began = git(&root, &["rev-parse", "HEAD"]);
+    git(&root, &["checkout", "--quiet", "-b", "feature"]);
+    sandbox.write("imgspec.kdl", &SHOP.replace("A=\"2\"", "A=\"two\""));
+    commit(&root);
+    git(&root, &["checkout", "--quiet", "main"]);
+    sandbox.write("README.md", "Meanwhile, on main\n");
+    let main = commit(&root);
+    let merge = ["merge", "--quiet", "--no-ff", "-m", "merge", "feature"];
+    git(&root, &["checkout", "--quiet", "--detach"]);
+    git(&root, &merge);
+    git(&root, &["update-ref", "refs/remotes/origin/main", &main]);
+    git(&root, &["branch", "--quiet", "-D", "main", "feature"]);
+    began
 }
 
 /// Runs a script as the services do, and returns what it printed.
@@ -157,8 +180,11 @@ fn shell(sandbox: &Sandbox, script: &str, env: &BTreeMap<String, String>) -> Ran
     command.envs(own.filter_map(|(name, value)| Some((name, value?))));
     command.envs(env);
     let path = std::env::var("PATH").unwrap();
-    command.env("PATH", format!("{}:{path}", sandbox.path("bin").display()));
-    command.env("CALLS", sandbox.path("calls"));
+    command.env(
+        "PATH",
+        format!("{}:{path}", sandbox.path("../bin").display()),
+    );
+    command.env("CALLS", sandbox.path(CALLS));
     Ran::of(&mut command).success()
 }
 
@@ -246,6 +272,8 @@ fn run_job(
             ("GITHUB_ACTIONS".to_owned(), "true".to_owned()),
             ("GITHUB_ACTOR".to_owned(), "ana".to_owned()),
         ]);
+        let base = known.get("github.base_ref").cloned();
+        env.insert("GITHUB_BASE_REF".to_owned(), base.unwrap_or_default());
         for file in ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"] {
             sandbox.write(file, "");
             env.insert(file.to_owned(), sandbox.path(file).display().to_string());
@@ -264,8 +292,8 @@ fn run_job(
 }
 
 fn calls(sandbox: &Sandbox) -> Vec<String> {
-    let calls = sandbox.read("calls").lines().map(str::to_owned).collect();
-    sandbox.write("calls", "");
+    let calls = sandbox.read(CALLS).lines().map(str::to_owned).collect();
+    sandbox.write(CALLS, "");
     calls
 }
 
@@ -279,7 +307,9 @@ fn the_workflow_builds_what_is_affected_and_pushes_on_main() {
         serde_json::json!({ "contents": "read" })
     );
     let sandbox = shop();
-    run_job(&sandbox, &workflow, "affected", &BTreeMap::new());
+    requested(&sandbox);
+    let known = BTreeMap::from([("github.base_ref".to_owned(), "main".to_owned())]);
+    run_job(&sandbox, &workflow, "affected", &known);
     assert_eq!(
         calls(&sandbox),
         [
@@ -288,7 +318,13 @@ fn the_workflow_builds_what_is_affected_and_pushes_on_main() {
             "imgspec graph build --affected"
         ]
     );
-    assert_eq!(sandbox.built(), ["base", "serve", "train"]);
+    // What the request changes, and its base.
+    assert_eq!(sandbox.built(), ["base", "train"]);
+    let untouched = shop();
+    let main = ["update-ref", "refs/remotes/origin/main", "HEAD"];
+    git(&untouched.root(), &main);
+    run_job(&untouched, &workflow, "affected", &known);
+    assert!(untouched.built().is_empty());
     let fresh = shop();
     let known = run_job(&fresh, &workflow, "push", &BTreeMap::new());
     let calls = calls(&fresh);
@@ -296,7 +332,7 @@ fn the_workflow_builds_what_is_affected_and_pushes_on_main() {
         calls.contains(&"docker login ghcr.io --username ana --password-stdin".to_owned()),
         "{calls:?}"
     );
-    assert_eq!(fresh.read("calls.stdin"), "token\n");
+    assert_eq!(fresh.read(STDIN), "token\n");
     assert_eq!(
         known["steps.images.outputs.built"],
         r#"["base","train","serve"]"#
@@ -357,11 +393,16 @@ fn the_pipeline_of_gitlab_does_the_same() {
         &pipeline,
         &["workflow", "variables", ".images", "affected", "push"],
     );
-    for (job, expected) in [
-        ("affected", "imgspec graph build --affected"),
+    for (job, expected, built) in [
+        (
+            "affected",
+            "imgspec graph build --affected",
+            &["base", "train"][..],
+        ),
         (
             "push",
             "imgspec graph build --push --metadata-file images.json",
+            &["base", "serve", "train"][..],
         ),
     ] {
         let (own, base) = (&pipeline[job], &pipeline[text(&pipeline[job]["extends"])]);
@@ -380,15 +421,20 @@ fn the_pipeline_of_gitlab_does_the_same() {
             ("CI_REGISTRY_PASSWORD", "token"),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut env = BTreeMap::from(env);
         let sandbox = shop();
-        let ran = shell(&sandbox, &script.join("\n"), &env.into());
+        if job == "affected" {
+            let base = "CI_MERGE_REQUEST_DIFF_BASE_SHA".to_owned();
+            env.insert(base, requested(&sandbox));
+        }
+        let ran = shell(&sandbox, &script.join("\n"), &env);
         assert!(ran.stderr.contains("section_start:"), "{}", ran.stderr);
         let calls = calls(&sandbox);
         assert!(calls.contains(&expected.to_owned()), "{calls:?}");
-        assert_eq!(sandbox.built(), ["base", "serve", "train"]);
+        assert_eq!(sandbox.built(), built);
         if let Some(files) = own["artifacts"]["paths"].as_array() {
             assert!(files.iter().all(|file| sandbox.path(text(file)).is_file()));
-            assert_eq!(sandbox.read("calls.stdin"), "token\n");
+            assert_eq!(sandbox.read(STDIN), "token\n");
             let deployed = sandbox.read("deployment.yaml");
             assert!(
                 deployed.contains("image: registry.test/shop/serve:"),

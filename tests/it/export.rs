@@ -6,7 +6,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::affected::repository::repository;
 use crate::sandbox::{Ran, Sandbox};
+use crate::yaml::document;
 
 /// Values that mean something to bake, to make and to shells.
 const TRICKY: &str = r#"
@@ -268,6 +270,40 @@ fn the_jobs_of_pipelines_build_one_image_each() {
         .into();
         assert!(text.contains(needs[format]), "{text}");
     }
+}
+
+#[test]
+fn where_nothing_is_affected_there_is_one_job_that_says_so() {
+    let sandbox = repository(&[("imgspec.kdl", DIAMOND)]);
+    let export = |format: &str, more: &[&str]| {
+        let words = ["graph", "export", "--affected=HEAD", "--format", format];
+        sandbox.run(&[&words, more].concat()).success()
+    };
+    for (format, script) in [
+        ("github-actions", "/jobs/nothing/steps/0/run"),
+        ("gitlab", "/nothing/script/0"),
+    ] {
+        // What installs imgspec, and what logs in, is for jobs that build.
+        let text = export(format, &["--setup", "exit 1"]).stdout;
+        let pipeline = document(&text);
+        let jobs = pipeline.get("jobs").unwrap_or(&pipeline);
+        assert_eq!(jobs.as_object().unwrap().len(), 1, "{text}");
+        let script = pipeline.pointer(script).and_then(Value::as_str);
+        let script = script.unwrap_or_else(|| panic!("{text}"));
+        let ran = Ran::of(Command::new("sh").args(["-c", script])).success();
+        assert_eq!(ran.stdout, "no image is to be built\n");
+        assert!(!text.contains("imgspec has to be in the PATH"), "{text}");
+    }
+    // The line that the condition of the example's workflow knows.
+    let plan = ["graph", "plan", "--affected=HEAD", "--builder", "fake"];
+    let matrix = sandbox.run(&[&plan[..], &["--format", "github-matrix"]].concat());
+    assert_eq!(matrix.success().stdout, "{\"include\":[]}\n");
+    // What the real ones do with these is tested with an engine.
+    export("bake", &["-o", "bake"]).says("wrote 0 images to bake");
+    let file: Value = serde_json::from_str(&sandbox.read("bake/docker-bake.json")).unwrap();
+    assert_eq!(file, json!({ "group": { "default": { "targets": [] } } }));
+    export("make", &["-o", "make"]).says("wrote 0 images to make");
+    assert!(sandbox.read("make/Makefile").contains("\nall: \n"));
 }
 
 #[test]

@@ -32,8 +32,9 @@ fn guarded(files: &[(&str, &str)]) -> Sandbox {
     sandbox.without(CANARY)
 }
 
-/// The files of the tests that the table names.
+/// The files whose tests the table names, all of them.
 const PLACES: &[(&str, &str)] = &[
+    ("affected::hostile::", "tests/it/affected/hostile.rs"),
     ("faults::daemon::", "tests/it/faults/daemon.rs"),
     ("faults::files::", "tests/it/faults/files.rs"),
     ("faults::files::kinds::", "tests/it/faults/files/kinds.rs"),
@@ -52,20 +53,29 @@ const PLACES: &[(&str, &str)] = &[
     ("faults::store::", "tests/it/faults/store.rs"),
 ];
 
+/// The files with tests of faults among others.
+const ALSO: &[(&str, &str)] = &[
+    ("affected::", "tests/it/affected.rs"),
+    ("affected::revisions::", "tests/it/affected/revisions.rs"),
+    ("affected::submodules::", "tests/it/affected/submodules.rs"),
+];
+
 fn text(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The functions in a file that directly follow `#[test]`.
-fn tests_in(path: &str) -> BTreeSet<String> {
-    let text = text(path);
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let below = lines.windows(2).filter(|pair| pair[0] == "#[test]");
-    below
-        .filter_map(|pair| pair[1].strip_prefix("fn ")?.split('(').next())
-        .map(str::to_owned)
-        .collect()
+/// The names of the functions that directly follow `#[test]` in these files.
+fn tests_in(places: &[(&str, &str)]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (module, file) in places {
+        let text = text(file);
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let below = lines.windows(2).filter(|pair| pair[0] == "#[test]");
+        let names = below.filter_map(|pair| pair[1].strip_prefix("fn ")?.split('(').next());
+        found.extend(names.map(|name| format!("{module}{name}")));
+    }
+    found
 }
 
 #[test]
@@ -73,16 +83,11 @@ fn every_promise_of_the_fault_table_has_its_test_and_every_test_its_promise() {
     let table = text("docs/reliability.md");
     let named: BTreeSet<&str> = table
         .split('`')
-        .filter(|word| word.starts_with("faults::"))
+        .filter(|word| word.starts_with("faults::") || word.starts_with("affected::"))
         .collect();
-    let mut there = BTreeSet::new();
-    for (module, file) in PLACES {
-        there.extend(
-            tests_in(file)
-                .into_iter()
-                .map(|test| format!("{module}{test}")),
-        );
-    }
-    let there: BTreeSet<&str> = there.iter().map(String::as_str).collect();
+    let (all, also) = (tests_in(PLACES), tests_in(ALSO));
+    // What is named, and of the files with other tests too only that.
+    let also = also.iter().filter(|test| named.contains(test.as_str()));
+    let there: BTreeSet<&str> = all.iter().chain(also).map(String::as_str).collect();
     assert_eq!(named, there);
 }

@@ -11,6 +11,7 @@ mod ci;
 mod claims;
 mod commands;
 mod completion;
+mod dice;
 mod edit;
 mod elsewhere;
 mod embedded;

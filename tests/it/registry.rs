@@ -11,6 +11,8 @@ use imgspec::backend::oci::manifest::{CONFIG, INDEX, MANIFEST};
 use imgspec::backend::oci::name::Digest;
 use serde_json::json;
 
+use crate::dice::Dice;
+
 /// What it does instead of answering.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -411,12 +413,8 @@ pub(crate) fn layer(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// Bytes that do not compress, different for each seed.
-pub(crate) fn noise(length: usize, mut seed: u64) -> Vec<u8> {
-    let next = || {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed.to_le_bytes()[0]
-    };
+pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut dice = Dice::new(seed);
+    let next = || dice.next().to_le_bytes()[0];
     std::iter::repeat_with(next).take(length).collect()
 }

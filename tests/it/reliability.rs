@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use crate::dice::Dice;
 use crate::sandbox::Sandbox;
 
 /// 60 images: 12 roots, 48 on top of them in four layers.
@@ -66,17 +67,13 @@ fn killed_at_50_random_moments_every_record_is_whole_and_the_rest_is_built() {
             )
         })
         .collect();
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut dice = Dice::default();
     for round in 0..50 {
-        // xorshift: the moments differ between rounds and are the same in every test run.
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
         if round % 10 == 0 {
             let _ = std::fs::remove_dir_all(sandbox.path(".imgspec"));
         }
         let mut child = sandbox.spawn(&["graph", "build", "--builder", "fake", "-j", "4"]);
-        std::thread::sleep(Duration::from_millis(10 + seed % 250));
+        std::thread::sleep(Duration::from_millis(10 + dice.below(250)));
         child.kill().unwrap();
         child.wait().unwrap();
         let recorded = records(&sandbox);

@@ -320,12 +320,6 @@ fn ids_of_a_matrix_and_references_that_look_like_numbers_are_texts() {
     assert_eq!(texts, [true; 3], "{}", ran.stdout);
 }
 
-/// What a program that reads deployments finds in a file, as JSON.
-fn read_by(program: &str, arguments: &[&str], file: &Path) -> String {
-    let ran = Ran::of(Command::new(program).args(arguments).arg(file)).success();
-    ran.stdout
-}
-
 /// The documents with every mention replaced, in all their values.
 fn with_references(value: &mut Value, reference: &dyn Fn(&str) -> String) {
     match value {
@@ -342,9 +336,8 @@ fn with_references(value: &mut Value, reference: &dyn Fn(&str) -> String) {
     }
 }
 
-#[test]
-fn what_others_read_differs_only_in_the_images() {
-    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop/deploy");
+/// A workspace whose images are built and pushed, in which the files of the shop's deployment are resolved; and what was built.
+fn deployed() -> (Sandbox, Value) {
     let sandbox = Sandbox::with(&[(
         "imgspec.kdl",
         "defaults { builder \"fake\"; registry \"localhost:5000/shop\" }\n\
@@ -354,55 +347,102 @@ fn what_others_read_differs_only_in_the_images() {
     sandbox
         .run(&["graph", "build", "--push", "--metadata-file", "built.json"])
         .success();
-    let built: Value = serde_json::from_str(&sandbox.read("built.json")).unwrap();
-    let reference = |name: &str| {
-        let (image, part) = name.split_once('#').unwrap_or((name, ""));
-        let text = |key: &str| built[image][key].as_str().unwrap().to_owned();
-        let (name, tag) = text("reference")
-            .rsplit_once(':')
-            .map(|(a, b)| (a.to_owned(), b.to_owned()))
-            .unwrap();
-        match part {
-            "repository" => name,
-            "tag" => tag,
-            "digest" => text("digest"),
-            _ => format!("{}@{}", text("reference"), text("digest")),
-        }
-    };
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop/deploy");
+    for file in ["compose.yaml", "k8s.yaml", "values.yaml"] {
+        std::fs::copy(deploy.join(file), sandbox.path(file)).unwrap();
+        let out = format!("out-{file}");
+        sandbox.run(&["resolve", file, "-o", &out]).success();
+    }
+    let built = serde_json::from_str(&sandbox.read("built.json")).unwrap();
+    (sandbox, built)
+}
+
+/// What stands in the place of a name, such as `serve` or `serve#tag`.
+fn reference(built: &Value, name: &str) -> String {
+    let (image, part) = name.split_once('#').unwrap_or((name, ""));
+    let text = |key: &str| built[image][key].as_str().unwrap().to_owned();
+    let reference = text("reference");
+    let (name, tag) = reference.rsplit_once(':').unwrap();
+    match part {
+        "repository" => name.to_owned(),
+        "tag" => tag.to_owned(),
+        "digest" => text("digest"),
+        _ => format!("{reference}@{}", text("digest")),
+    }
+}
+
+/// Checks that a reader finds the same values in a file and in what became of it, but for the images.
+#[track_caller]
+fn differ_only_in_images(
+    (sandbox, built): &(Sandbox, Value),
+    file: &str,
+    read: impl Fn(&Path) -> Vec<Value>,
+) {
+    let mut expected = read(&sandbox.path(file));
+    for document in &mut expected {
+        with_references(document, &|name| reference(built, name));
+    }
+    let out = format!("out-{file}");
+    assert!(!expected.is_empty());
+    assert_eq!(
+        read(&sandbox.path(&out)),
+        expected,
+        "{}",
+        sandbox.read(&out)
+    );
+}
+
+#[test]
+fn what_others_read_differs_only_in_the_images() {
+    let shop = deployed();
     let dump =
         "import json,sys,yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
     for file in ["compose.yaml", "k8s.yaml", "values.yaml"] {
-        let source = std::fs::read_to_string(deploy.join(file)).unwrap();
-        sandbox.write(file, &source);
-        sandbox.run(&["resolve", file, "-o", "out.yaml"]).success();
-        let out = sandbox.read("out.yaml");
-        assert!(!documents(&out).is_empty());
-        let mut expected = documents(&source);
-        for document in &mut expected {
-            with_references(document, &reference);
-        }
-        assert_eq!(documents(&out), expected, "{out}");
+        differ_only_in_images(&shop, file, |path| {
+            documents(&std::fs::read_to_string(path).unwrap())
+        });
         if let Some(modules) = provided("IMGSPEC_TEST_YAML") {
-            let read = |path: &Path| {
+            differ_only_in_images(&shop, file, |path| {
                 let mut python = Command::new("python3");
-                python
-                    .env("PYTHONPATH", &modules)
-                    .args(["-c", dump])
-                    .arg(path);
-                let ran = Ran::of(&mut python).success();
-                serde_json::from_str::<Value>(&ran.stdout).unwrap()
-            };
-            let mut expected = read(&sandbox.path(file));
-            with_references(&mut expected, &reference);
-            assert_eq!(read(&sandbox.path("out.yaml")), expected, "{out}");
+                python.env("PYTHONPATH", &modules);
+                let ran = Ran::of(python.args(["-c", dump]).arg(path)).success();
+                serde_json::from_str(&ran.stdout).unwrap()
+            });
         }
-        if let Some(kubectl) = provided("IMGSPEC_TEST_KUBECTL").filter(|_| file == "k8s.yaml") {
-            let local = ["label", "--local", "--output", "json", "x=y", "--filename"];
-            let read = read_by(&kubectl, &local, &sandbox.path("out.yaml"));
-            for image in ["serve", "train"] {
-                let line = format!("\"image\": \"{}\"", reference(image));
-                assert!(read.contains(&line), "{line}\n{read}");
-            }
+    }
+    if let Some(kubectl) = provided("IMGSPEC_TEST_KUBECTL") {
+        let (sandbox, built) = &shop;
+        let local = ["label", "--local", "--output", "json", "x=y", "--filename"];
+        let mut kubectl = Command::new(kubectl);
+        kubectl.args(local).arg(sandbox.path("out-k8s.yaml"));
+        let read = Ran::of(&mut kubectl).success().stdout;
+        for image in ["serve", "train"] {
+            let line = format!("\"image\": \"{}\"", reference(built, image));
+            assert!(read.contains(&line), "{line}\n{read}");
         }
+    }
+}
+
+#[test]
+fn compose_reads_the_images_by_their_digests() {
+    // `docker-compose`, or `docker compose`.
+    let Some(compose) = provided("IMGSPEC_TEST_COMPOSE") else {
+        return;
+    };
+    let mut words = compose.split_whitespace();
+    let program = words.next().unwrap();
+    let words: Vec<&str> = words.collect();
+    let shop = deployed();
+    let config = |path: &Path| {
+        let mut compose = Command::new(program);
+        compose.args(&words).arg("--file").arg(path);
+        compose.args(["--profile", "train", "config"]);
+        documents(&Ran::of(&mut compose).success().stdout)
+    };
+    differ_only_in_images(&shop, "compose.yaml", config);
+    let read = config(&shop.0.path("out-compose.yaml"));
+    for image in ["serve", "train"] {
+        let service = &read[0]["services"][image];
+        assert_eq!(service["image"], reference(&shop.1, image), "{service}");
     }
 }

@@ -203,8 +203,9 @@ impl Daemon {
         }
     }
 
-    /// Brings the image with a job's key from its registry into the local store. Returns its digest there and its size.
-    pub(crate) fn bring(
+    /// Pulls the image of a job by its reference, for all of its platforms, and checks that it has the job's key: a tag may have
+    /// become another image's. Returns its digest in the local store and its size.
+    pub(crate) fn pull_checked(
         &self,
         job: &Job<'_>,
         asker: Asker<'_>,
@@ -222,13 +223,12 @@ impl Daemon {
             place: StoreKind::Local,
             platforms,
         };
-        match self.exists(&[wanted], asker).into_iter().next() {
-            Some(Existence::Present {
-                key: Some(key),
-                digest,
-                size,
-            }) if job.key.is(&key) => Ok((digest, size)),
-            Some(Existence::Unknown { why }) => Err(BuildError::Transient(why)),
+        let found = self.exists(&[wanted], asker).into_iter().next();
+        match &found {
+            Some(image @ Existence::Present { digest, size, .. }) if image.has(job.key) => {
+                Ok((digest.clone(), *size))
+            }
+            Some(Existence::Unknown { why }) => Err(BuildError::Transient(why.clone())),
             Some(Existence::Incomplete { missing }) => Err(BuildError::Failed(format!(
                 "the registry has it, but not for {}",
                 missing.join(" and ")

@@ -127,17 +127,16 @@ impl Daemon {
             place: StoreKind::Local,
             platforms: &job.recipe.platforms,
         };
-        match self.exists(&[wanted], asker).into_iter().next() {
-            Some(Existence::Present { key, digest, size })
-                if key.as_deref().is_some_and(|key| job.key.is(key)) =>
-            {
-                Ok((digest, size))
+        let found = self.exists(&[wanted], asker).into_iter().next();
+        match &found {
+            Some(image @ Existence::Present { digest, size, .. }) if image.has(job.key) => {
+                Ok((digest.clone(), *size))
             }
             Some(Existence::Incomplete { missing }) => {
                 self.forget(job.reference);
-                Err(super::not_for(&missing))
+                Err(super::not_for(missing))
             }
-            Some(Existence::Unknown { why }) => Err(BuildError::Transient(why)),
+            Some(Existence::Unknown { why }) => Err(BuildError::Transient(why.clone())),
             _ => Err(BuildError::Failed(
                 "buildx says it has loaded the image, but the Docker daemon does not have it: buildx and imgspec must use the \
                  same daemon"

@@ -26,8 +26,8 @@ impl Daemon {
         }
     }
 
-    /// Brings an image of a registry into the daemon's store, under its reference; `name` names exactly this image.
-    pub(in crate::backend) fn fetch(
+    /// Pulls an image by the digest in `name`, which says all about it, and gives it its reference.
+    pub(in crate::backend) fn pull_as(
         &self,
         name: &str,
         image: &Artifact,

@@ -136,7 +136,7 @@ impl Backend for Docker {
     /// Its images are where they are built, unless they have left.
     fn load(&self, image: &Artifact, asker: Asker<'_>) -> Result<&'static str, BuildError> {
         if self.is_leaving() {
-            self.fetch(image, asker)?;
+            self.bring_back(image, asker)?;
         }
         Ok(DOCKER)
     }
@@ -192,7 +192,7 @@ impl Backend for Docker {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
-        let (digest, size) = self.daemon.bring(job, Asker::build(notes, cancel))?;
+        let (digest, size) = self.daemon.pull_checked(job, Asker::build(notes, cancel))?;
         Ok(job.artifact(self.name(), digest, size))
     }
 

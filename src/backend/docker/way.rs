@@ -156,13 +156,13 @@ impl Docker {
         }
     }
 
-    /// Brings an image that has left into the local store.
-    pub(super) fn fetch(&self, image: &Artifact, asker: Asker<'_>) -> Result<(), BuildError> {
+    /// Brings an image that has left into the local store: the one with the artifact's digest, whatever its tag points to by now.
+    pub(super) fn bring_back(&self, image: &Artifact, asker: Asker<'_>) -> Result<(), BuildError> {
         let name = leaving::pinned(image);
         let name = name.ok_or_else(|| {
             let what = &image.reference;
             BuildError::Failed(format!("`{what}` has no digest in its registry"))
         })?;
-        self.daemon.fetch(&name, image, asker)
+        self.daemon.pull_as(&name, image, asker)
     }
 }

@@ -262,7 +262,7 @@ impl Backend for Envd {
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Artifact, BuildError> {
-        let (digest, size) = self.daemon.bring(job, Asker::build(notes, cancel))?;
+        let (digest, size) = self.daemon.pull_checked(job, Asker::build(notes, cancel))?;
         Ok(job.artifact(self.name(), digest, size))
     }
 

@@ -12,7 +12,7 @@ use crate::sandbox::Sandbox;
 
 /// Runs git with settings of its own and returns what it prints.
 #[track_caller]
-pub(super) fn git(folder: &Path, words: &[&str]) -> String {
+pub(crate) fn git(folder: &Path, words: &[&str]) -> String {
     let output = Command::new("git")
         .args(["-c", "user.name=it", "-c", "user.email=it@example.com"])
         .args([
@@ -37,7 +37,7 @@ pub(super) fn git(folder: &Path, words: &[&str]) -> String {
 
 /// Commits everything and returns the commit.
 #[track_caller]
-pub(super) fn commit(folder: &Path) -> String {
+pub(crate) fn commit(folder: &Path) -> String {
     git(folder, &["add", "--all"]);
     git(
         folder,
@@ -47,7 +47,7 @@ pub(super) fn commit(folder: &Path) -> String {
 }
 
 /// A repository with these files, committed.
-pub(super) fn repository(files: &[(&str, &str)]) -> Sandbox {
+pub(crate) fn repository(files: &[(&str, &str)]) -> Sandbox {
     let sandbox = Sandbox::with(files);
     git(&sandbox.root(), &["init", "--quiet", "--template="]);
     commit(&sandbox.root());

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{CANARY, guarded};
+use crate::dice::Dice;
 use crate::sandbox::Sandbox;
 
 /// A process that has not ended this long after a signal is waiting for something it should not.
@@ -55,18 +56,6 @@ fn workspace() -> Sandbox {
     let sandbox = guarded(&[("imgspec.kdl", &manifest), ("f", "1")]);
     let mark = sandbox.root().display().to_string();
     sandbox.env("IMGSPEC_FAKE_SECONDS", "0.02").env(MARK, &mark)
-}
-
-/// xorshift: the moments differ between rounds and are the same in every test run.
-struct Moments(u64);
-
-impl Moments {
-    fn next(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % below
-    }
 }
 
 fn send(child: &Child, signal: Signal) {
@@ -176,7 +165,7 @@ fn is_told(status: ExitStatus, signal: Signal, done: &[i32], what: &str) {
 fn at_50_moments(seed: u64, done: &[i32], start: impl Fn(&Sandbox) -> Vec<Child>) {
     let sandbox = workspace();
     let keys = keys(&sandbox);
-    let mut moments = Moments(seed);
+    let mut dice = Dice::new(seed);
     for round in 0..50 {
         let signal = SIGNALS[round % SIGNALS.len()];
         let mut what = format!("round {round}, {signal:?}");
@@ -184,8 +173,8 @@ fn at_50_moments(seed: u64, done: &[i32], start: impl Fn(&Sandbox) -> Vec<Child>
             let _ = std::fs::remove_dir_all(sandbox.path(".imgspec"));
         }
         let mut children = start(&sandbox);
-        std::thread::sleep(Duration::from_millis(moments.next(150)));
-        let hit = usize::try_from(moments.next(children.len() as u64)).unwrap();
+        std::thread::sleep(Duration::from_millis(dice.below(150)));
+        let hit = dice.index(children.len());
         no_command_line_tells_the_secret(&what);
         send(&children[hit], signal);
         let status = ends(&mut children[hit], &what);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::stage::wait_for;
 use super::state::surroundings::mounting;
+use crate::dice::Dice;
 use crate::registry::{Fault, Registry, digest, layer, noise};
 use crate::sandbox::Sandbox;
 
@@ -280,17 +281,14 @@ fn is_whole(sandbox: &Sandbox) {
 
 #[test]
 fn of_two_that_are_killed_at_any_moment_nothing_wrong_is_left() {
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut dice = Dice::default();
     let (registry, base) = base();
     let mut sandbox = pushed(&base, &registry);
     for round in 0..24 {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
         let push = ["graph", "build", "--push", "--force"];
         let mut both = [sandbox.spawn(&push), sandbox.spawn(&push)];
-        for (child, moment) in both.iter_mut().zip([seed % 150, seed / 150 % 150]) {
-            std::thread::sleep(Duration::from_millis(moment));
+        for child in &mut both {
+            std::thread::sleep(Duration::from_millis(dice.below(150)));
             child.kill().unwrap();
         }
         for mut child in both {

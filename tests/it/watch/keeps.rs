@@ -5,6 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::{STACK, Watch, all_fresh, stack};
+use crate::dice::Dice;
 use crate::sandbox::Sandbox;
 
 /// References by image, from tags and records.
@@ -268,24 +269,12 @@ fn a_file_that_is_written_while_it_is_sent_does_not_get_into_a_record() {
     all_fresh(&sandbox);
 }
 
-/// xorshift: the same sequence in every test run.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
-    }
-}
-
 /// One random edit, after which the workspace can always be built.
 fn edit(sandbox: &Sandbox, dice: &mut Dice) {
-    let image = ["base", "app", "other"][usize::try_from(dice.roll(3)).unwrap()];
-    let name = format!("{image}/f{}", dice.roll(4));
-    let (text, at) = (format!("{}", dice.roll(3)), sandbox.path(&name));
-    match dice.roll(10) {
+    let image = ["base", "app", "other"][dice.index(3)];
+    let name = format!("{image}/f{}", dice.below(4));
+    let (text, at) = (format!("{}", dice.below(3)), sandbox.path(&name));
+    match dice.below(10) {
         0..=2 => {
             if !at.is_dir() {
                 sandbox.write(&name, &text);
@@ -296,20 +285,20 @@ fn edit(sandbox: &Sandbox, dice: &mut Dice) {
             sandbox.write(&format!("{image}/.save"), &text);
             let _ = fs::rename(sandbox.path(&format!("{image}/.save")), &at);
         }
-        5 => sandbox.write(&format!("{image}/d{}/e/g", dice.roll(3)), &text),
+        5 => sandbox.write(&format!("{image}/d{}/e/g", dice.below(3)), &text),
         6 => drop(fs::remove_dir_all(
-            sandbox.path(&format!("{image}/d{}", dice.roll(3))),
+            sandbox.path(&format!("{image}/d{}", dice.below(3))),
         )),
         7 => drop(std::os::unix::fs::symlink(&text, &at)),
         8 => {
             let (old, new) = (
-                format!("{image}/d{}", dice.roll(3)),
-                format!("{image}/d{}", dice.roll(3)),
+                format!("{image}/d{}", dice.below(3)),
+                format!("{image}/d{}", dice.below(3)),
             );
             let _ = fs::rename(sandbox.path(&old), sandbox.path(&new));
         }
         _ => {
-            let base = ["\"scratch\"", "image=\"base\""][usize::try_from(dice.roll(2)).unwrap()];
+            let base = ["\"scratch\"", "image=\"base\""][dice.index(2)];
             let manifest = STACK
                 .replace("image=\"base\"", base)
                 .replace("\"true\"", &format!("\"true {text}\""));
@@ -321,11 +310,11 @@ fn edit(sandbox: &Sandbox, dice: &mut Dice) {
 fn scripts(seed: u64, count: usize) {
     let sandbox = stack().env("IMGSPEC_FAKE_SECONDS", "0.05");
     let mut watch = Watch::settled(&sandbox, &[]);
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     for _ in 0..count {
-        for _ in 0..=dice.roll(6) {
+        for _ in 0..=dice.below(6) {
             edit(&sandbox, &mut dice);
-            std::thread::sleep(Duration::from_millis(dice.roll(4) * dice.roll(25)));
+            std::thread::sleep(Duration::from_millis(dice.below(4) * dice.below(25)));
         }
         wait_until_fresh(&sandbox, &mut watch);
     }
