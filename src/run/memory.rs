@@ -79,14 +79,14 @@ impl Records {
 impl Leaving<'_> {
     /// Sends what is known of the record while its image, which will have this digest, is still on its way.
     pub(super) fn prepare(&mut self, digest: &str) {
-        self.with(Some(digest), |keeping, memo| keeping.prepare(memo));
+        self.with(Some(digest), Keeping::prepare);
     }
 
     /// Leaves the record of the image, which has this digest in the registry, if that is known. Returns the warning to show, if
     /// any.
     pub(super) fn finish(mut self, digest: Option<&str>, notes: &dyn Notes) -> Result<(), String> {
         notes.step(0, 0, "leaving its record in the registry");
-        match self.with(digest, |keeping, memo| keeping.finish(memo)) {
+        match self.with(digest, Keeping::finish) {
             Err(why) if self.records.0.lock().insert(self.host.clone()) => Err(format!(
                 "records of builds are not left in the registry `{}`: {why}; the images are there, but other machines will not know \
                  what changed since (`IMGSPEC_REMOTE_RECORDS=0` does without)",

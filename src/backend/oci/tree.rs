@@ -356,11 +356,13 @@ mod tests {
         fn any_layers_leave_what_the_rules_say(
             layers in vec(vec("[-!]?[ab](-b|/[ab]|/[ab]/[ab])?/?", 0..12), 1..5)
         ) {
-            let plain = |word: &String| match word.starts_with(['-', '!']) {
-                true => word.trim_end_matches('/').to_owned(),
-                false => word.clone(),
+            let plain = |word: &String| {
+                let is_removal = word.starts_with(['-', '!']);
+                let end = if is_removal { word.trim_end_matches('/') } else { word };
+                end.to_owned()
             };
-            let layers: Vec<Vec<String>> = layers.iter().map(|layer| layer.iter().map(plain).collect()).collect();
+            let plain = |layer: &Vec<String>| layer.iter().map(plain).collect();
+            let layers: Vec<Vec<String>> = layers.iter().map(plain).collect();
             let mut tree = Tree::default();
             for layer in &layers {
                 tree.apply(&index(&layer.join(" ")));
