@@ -1,6 +1,7 @@
 //! Packages that have only sources, built in the sandbox by a real Python of this machine, from an index on the loopback interface.
 
 mod hostile;
+mod locked;
 
 use std::collections::BTreeSet;
 use std::io::Write;
