@@ -262,3 +262,57 @@ fn sources_that_are_locked_are_built_by_whichever_builder() {
         }
     }
 }
+
+/// The base of the base is in no registry: Docker knows it by its id, for one platform, and its files cannot be read.
+#[test]
+fn packages_on_an_image_whose_base_is_only_local_are_locked_or_told() {
+    for (store, engine) in engines() {
+        let index = Index::new();
+        let word = nonce();
+        let base = format!("imgspec-test/local-{word}:1");
+        docker(&engine, &["tag", "debian:bookworm-slim", &base]).success();
+        let sandbox = on(&engine);
+        let write = |platforms: &str, python: &str| {
+            let manifest = format!(
+                "defaults {{\n    builder \"docker\"\n    platform {platforms}\n}}\n\
+                 image \"os\" {{\n    base-image \"{base}\"\n    env A=\"{word}\"\n}}\n\
+                 image \"app\" {{\n    base-image image=\"os\"\n    {python}\n    packages \"imgspec-probe\"\n    pip-index \"{}\"\n}}\n",
+                index.url()
+            );
+            sandbox.write("imgspec.kdl", &manifest);
+        };
+        write("\"linux/amd64\"", "");
+        sandbox
+            .run(&["lock"])
+            .success()
+            .says(&format!("`{base}` is locked by its id in the local store"))
+            .says(&format!(
+                "image `app`: its packages are not locked: `{base}` is only in the local store, where its files cannot be read; with \
+                 `python-version`, or with a requirements file that has hashes, they are pinned"
+            ));
+        // As it was told; the base's C library is assumed.
+        write("\"linux/amd64\"", "python-version \"3.12\"");
+        sandbox
+            .run(&["lock"])
+            .success()
+            .says("image `app`: its packages are locked for glibc 2.28, because its base cannot be read without a build")
+            .says("added   imgspec-probe 1.0 (app)");
+        sandbox.run(&["graph", "plan", "--locked"]).success();
+        let lock = sandbox.read("imgspec.lock");
+        write("\"linux/amd64\" \"linux/arm64\"", "python-version \"3.12\"");
+        sandbox
+            .run(&["graph", "plan", "--locked"])
+            .code(2)
+            .says(&format!("`{base}` (of os)"))
+            .says("the packages of `app`");
+        sandbox
+            .run(&["lock"])
+            .code(2)
+            .says(&format!(
+                "`{base}` cannot be locked: it is not available for linux/arm64, only for linux/amd64"
+            ))
+            .says("push it to a registry for all of them");
+        assert_eq!(sandbox.read("imgspec.lock"), lock, "{store}");
+        let _ = docker(&engine, &["image", "rm", "--force", &base]);
+    }
+}

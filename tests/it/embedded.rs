@@ -9,6 +9,7 @@ mod packages;
 mod podman;
 mod python;
 mod sdists;
+mod stack;
 mod taken;
 mod users;
 mod uv;

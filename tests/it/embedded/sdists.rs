@@ -155,7 +155,7 @@ fn sandbox(index: &Index, requirements: &str) -> Sandbox {
 }
 
 /// Lets it resolve with uv (`IMGSPEC_TEST_UV`), which needs no network for what a loopback index has; `None` if there is none here.
-fn with_uv(sandbox: Sandbox) -> Option<Sandbox> {
+pub(super) fn with_uv(sandbox: Sandbox) -> Option<Sandbox> {
     let uv = provided("IMGSPEC_TEST_UV")?;
     let folder = Path::new(&uv).parent().unwrap().display().to_string();
     let path = std::env::var("PATH").unwrap();
