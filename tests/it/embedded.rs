@@ -8,6 +8,7 @@ mod inspect;
 mod packages;
 mod podman;
 mod python;
+mod room;
 mod sdists;
 mod stack;
 mod taken;
