@@ -25,6 +25,11 @@ fn manifest(registry: &str, name: &str, more: &str) -> String {
 
 /// What a registry has under a name.
 fn manifest_of(reference: &str) -> Option<Value> {
+    serde_json::from_str(&manifest_text(reference)?).ok()
+}
+
+/// The same, byte by byte.
+pub(crate) fn manifest_text(reference: &str) -> Option<String> {
     let (repository, tag) = reference.rsplit_once(':')?;
     let (host, path) = repository.split_once('/')?;
     let accept = "Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -32,7 +37,7 @@ fn manifest_of(reference: &str) -> Option<Value> {
     let url = format!("http://{host}/v2/{path}/manifests/{tag}");
     let mut curl = Command::new("curl");
     let said = Ran::of(curl.args(["-sf", "-H", accept, &url]));
-    serde_json::from_str(&said.stdout).ok()
+    (said.code == Some(0)).then_some(said.stdout)
 }
 
 fn id(engine: &str, reference: &str) -> String {
