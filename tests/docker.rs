@@ -6,6 +6,8 @@
 
 #[path = "docker/caches.rs"]
 mod caches;
+#[path = "docker/claims.rs"]
+mod claims;
 #[path = "docker/debian.rs"]
 mod debian;
 #[path = "docker/embedded.rs"]
