@@ -43,15 +43,22 @@ fn registry() -> String {
 /// quick beside them.
 struct Door {
     host: String,
-    is_shut: Arc<AtomicBool>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    is_open: AtomicBool,
+    /// Whether somebody waits.
+    is_asked: AtomicBool,
 }
 
 impl Door {
     fn shut() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
-        let is_shut = Arc::new(AtomicBool::new(true));
-        let door = Arc::clone(&is_shut);
+        let state = Arc::new(State::default());
+        let door = Arc::clone(&state);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let server = TcpStream::connect(registry()).unwrap();
@@ -61,11 +68,15 @@ impl Door {
                 thread::spawn(move || pass(back.0, back.1, |_| ()));
             }
         });
-        Self { host, is_shut }
+        Self { host, state }
+    }
+
+    fn is_asked(&self) -> bool {
+        self.state.is_asked.load(Ordering::SeqCst)
     }
 
     fn open(&self) {
-        self.is_shut.store(false, Ordering::SeqCst);
+        self.state.is_open.store(true, Ordering::SeqCst);
     }
 }
 
@@ -82,13 +93,14 @@ fn pass(mut from: TcpStream, mut to: TcpStream, hold: impl Fn(&[u8])) {
 }
 
 /// Holds requests back. Each begins with a piece of its own, because its client waits for the answer to the one before.
-fn hold(asked: &[u8], is_shut: &AtomicBool) {
+fn hold(asked: &[u8], door: &State) {
     let line = String::from_utf8_lossy(asked);
     let line = line.lines().next().unwrap_or_default();
     if line.contains("/manifests/claim-") {
         thread::sleep(Duration::from_millis(100));
     } else if line.starts_with("PUT ") && line.contains("/base/manifests/") {
-        while is_shut.load(Ordering::SeqCst) {
+        door.is_asked.store(true, Ordering::SeqCst);
+        while !door.is_open.load(Ordering::SeqCst) {
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -199,8 +211,8 @@ fn two_machines_build_each_image_once(builder: &str) {
     let machines = machines(builder, &manifest);
     let [first, second] = &machines;
     let one = start(first);
-    // It has the claim as soon as it builds.
-    wait_for(|| says(first, "\"image-started\""), "the first one builds");
+    // It has the claim for as long as it pushes.
+    wait_for(|| door.is_asked(), "the first one pushes");
     let other = start(second);
     wait_for(|| says(second, WAITING), "the second one waits");
     door.open();
