@@ -270,7 +270,7 @@ impl Wanting<'_> {
                 .map_err(context::unwritten)?;
             sources.push(PACKAGES.to_owned());
         }
-        let sources = (!only.is_all()).then_some(self.sources);
+        let described = (!only.is_all()).then_some(self.sources);
         let mut locked = uv::resolve(
             &Request {
                 target: self.target,
@@ -282,7 +282,7 @@ impl Wanting<'_> {
                 files: &sources,
                 folder: self.scratch,
             },
-            sources,
+            described,
             self.source,
         )?;
         let environment = Environment::of(self.target).map_err(failed)?;
