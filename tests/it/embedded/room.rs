@@ -71,5 +71,5 @@ fn a_disk_that_is_full_while_layers_are_made_is_said_with_the_step_and_the_next_
         room += LARGE / 3;
         assert!(room < 16 * LARGE, "{told}");
     }
-    assert_eq!(steps, STEPS.map(str::to_owned).into());
+    assert!(STEPS.iter().all(|step| steps.contains(*step)), "{steps:?}");
 }
