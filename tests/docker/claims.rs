@@ -141,7 +141,9 @@ fn ends_well(mut run: Child, sandbox: &Sandbox) {
 
 fn events(sandbox: &Sandbox) -> Vec<Value> {
     let text = sandbox.read(EVENTS);
-    let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
     lines.collect()
 }
 
@@ -196,7 +198,10 @@ fn clean(builder: &str, machines: &[Sandbox]) {
         let references = references(sandbox, &[]);
         let names: Vec<&str> = references.values().map(String::as_str).collect();
         for (_, engine) in engines() {
-            let _ = docker(&engine, &[&["image", "rm", "--force"], names.as_slice()].concat());
+            let _ = docker(
+                &engine,
+                &[&["image", "rm", "--force"], names.as_slice()].concat(),
+            );
         }
     }
 }
@@ -233,7 +238,10 @@ fn two_machines_build_each_image_once(builder: &str) {
     let events = events(second);
     let waited = events.iter().filter(|event| event["name"] == WAITING);
     let waited: Vec<&Value> = waited.map(|event| &event["image"]).collect();
-    assert!(waited.contains(&&Value::from("base")), "{builder}: {waited:?}");
+    assert!(
+        waited.contains(&&Value::from("base")),
+        "{builder}: {waited:?}"
+    );
     assert_eq!(pushed(first), pushed(second), "{builder}");
     assert_eq!(pushed(first).len(), 6);
     all_are_there(builder, &manifest);
@@ -257,7 +265,10 @@ fn what_a_killed_machine_claimed_is_taken_over(builder: &str) {
         .replace("HOST", &host)
         .replace("NONCE", &nonce)
         .replace("BASE", &format!("{host}/busybox:1.36"))
-        .replace("LINES", &format!("commands \"echo begun-{nonce}; sleep 3\""));
+        .replace(
+            "LINES",
+            &format!("commands \"echo begun-{nonce}; sleep 3\""),
+        );
     let [first, second] = machines(builder, &manifest);
     let first = first.env("IMGSPEC_CLAIM_TIMEOUT", "1s");
     let machines = [first, second];

@@ -49,7 +49,10 @@ fn stack(index: &Index) -> Option<Sandbox> {
     );
     for (from, to) in [
         ("defaults {", defaults.as_str()),
-        ("base-image debian=\"bookworm\"", "base-image file=\"root.tar\""),
+        (
+            "base-image debian=\"bookworm\"",
+            "base-image file=\"root.tar\"",
+        ),
         (
             "commands \"python3 -m compileall -q report\" \"python3 -m report > /app/sample.txt\"",
             "commands \"cat report/*.py > /app/sample.txt\"",
@@ -103,9 +106,7 @@ fn the_root_manifest_is_locked_and_built_as_it_is_locked() {
     sandbox
         .run(&["graph", "build", "--locked"])
         .code(2)
-        .says(
-            "`imgspec.lock` does not pin the packages of `base`, the packages of `tables`",
-        )
+        .says("`imgspec.lock` does not pin the packages of `base`, the packages of `tables`")
         .says("run `imgspec lock`");
     sandbox
         .run(&["lock"])
@@ -120,7 +121,10 @@ fn the_root_manifest_is_locked_and_built_as_it_is_locked() {
 
     // Another machine, later.
     offer(&index, "", &LATER);
-    index.also_offer("tabulate-0.10.0-py3-none-any.whl", &wheel("tabulate", "0.10.0"));
+    index.also_offer(
+        "tabulate-0.10.0-py3-none-any.whl",
+        &wheel("tabulate", "0.10.0"),
+    );
     std::fs::remove_dir_all(store(&sandbox)).unwrap();
     std::fs::remove_dir_all(sandbox.path(".imgspec")).unwrap();
     assert_eq!(digests(&sandbox), built);
@@ -150,7 +154,9 @@ fn a_requirement_that_changed_is_named_with_what_to_run() {
     let refused = sandbox
         .run(&["graph", "build", "--locked"])
         .code(2)
-        .says("image `tables`: its packages in `imgspec.lock` are out of date, so they are not used")
+        .says(
+            "image `tables`: its packages in `imgspec.lock` are out of date, so they are not used",
+        )
         .says("`imgspec lock` resolves them anew")
         .says("`imgspec.lock` does not pin the packages of `tables`")
         .says("run `imgspec lock`");

@@ -51,11 +51,7 @@ impl About {
 }
 
 /// What sources say of themselves, which are fetched for that unless the store has them.
-pub(super) fn of(
-    sources: &Wheel,
-    given: &Given,
-    source: &Source<'_>,
-) -> Result<About, BuildError> {
+pub(super) fn of(sources: &Wheel, given: &Given, source: &Source<'_>) -> Result<About, BuildError> {
     fetch::all(std::slice::from_ref(sources), given, source)?;
     let (file, _) = source.store.read(sources.sha256).map_err(failed)?;
     about(file, source.cancel).map_err(|error| told(sources, error))
