@@ -269,7 +269,8 @@ fn packages_on_an_image_whose_base_is_only_local_are_locked_or_told() {
     for (store, engine) in engines() {
         let index = Index::new();
         let word = nonce();
-        let base = format!("imgspec-test/local-{word}:1");
+        let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
+        let base = format!("{registry}/imgspec-test/local-{word}:1");
         docker(&engine, &["tag", "debian:bookworm-slim", &base]).success();
         let sandbox = on(&engine);
         let write = |platforms: &str, python: &str| {

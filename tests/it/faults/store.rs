@@ -331,14 +331,16 @@ rm -r "$HOME/.cache/filled"
 "#;
 
 #[test]
-fn a_push_needs_no_room() {
+fn a_push_on_a_full_disk_is_said_and_the_next_run_makes_it() {
     let (registry, base) = base();
     let sandbox = pushed(&base, &registry);
     let Some(ran) = mounting(&sandbox, FILLED, "") else {
         return;
     };
-    let ran = ran.success().says("first: 0").says("1 fresh");
-    assert!(ran.stderr.contains("pushed 1"), "{}", ran.stderr);
+    let ran = ran.success().says("first: 1").says("1 fresh");
+    let told = "it is built, but could not be pushed: no space left for `";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    assert!(ran.stderr.contains("\npushed 1, fresh 1"), "{}", ran.stderr);
     registry.is_whole();
     assert_eq!(registry.blobs("team/app").len(), 4);
 }
