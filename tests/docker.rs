@@ -8,6 +8,8 @@
 mod attestations;
 #[path = "docker/caches.rs"]
 mod caches;
+#[path = "docker/claims.rs"]
+mod claims;
 #[path = "docker/debian.rs"]
 mod debian;
 #[path = "it/dice.rs"]

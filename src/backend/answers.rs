@@ -32,6 +32,13 @@ pub enum Unresolved {
     Unknown(String),
 }
 
+impl Unresolved {
+    /// What to do about an image that is not for a requested platform. Docker tells of one platform of an image, whatever the
+    /// store has.
+    pub(crate) const MEND_FOREIGN: &str = "build for a platform that it supports, or use another image; one that only the local store \
+         has is known there for one platform: push it to a registry for all of them";
+}
+
 impl Existence {
     /// Whether the image exists, with this key.
     pub fn has(&self, key: &Key) -> bool {

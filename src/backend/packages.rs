@@ -6,6 +6,19 @@ use crate::fingerprint::Files;
 use crate::recipe::{DebianOf, Pip, PythonOf, Recipe};
 use crate::workspace::{LockedDeb, LockedImage, LockedWheel, PlatformDebs, PlatformPackages};
 
+/// The endings of source distributions that can be unpacked.
+const SOURCES: [&str; 6] = [".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2", ".zip"];
+
+/// The name of a source distribution without its ending: `foo-1.0` of `foo-1.0.tar.gz`. `None` if it is not named like one.
+pub(crate) fn sources_stem(file: &str) -> Option<&str> {
+    let stem = SOURCES
+        .iter()
+        .find_map(|ending| file.strip_suffix(ending))?;
+    let is_fine = |char: char| char.is_ascii_alphanumeric() || "._-+!".contains(char);
+    let begins = stem.starts_with(|char: char| char.is_ascii_alphanumeric());
+    (begins && stem.chars().all(is_fine)).then_some(stem)
+}
+
 /// A step whose packages are to be locked for one platform.
 #[derive(Clone)]
 pub struct Requested<'a> {
@@ -71,6 +84,9 @@ pub enum NotFound {
     /// No lock can have them: only a build shows which Python they are for.
     #[error("{0}")]
     Unknowable(String),
+    /// No lock can have them: one has only sources, and only its build shows what it needs.
+    #[error("{0}")]
+    Unbuilt(String),
     /// They could not be resolved.
     #[error("{0}")]
     Failed(String),

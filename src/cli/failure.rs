@@ -1,5 +1,6 @@
 //! Reasons for failed commands, and the exit codes.
 
+use crate::backend::Unresolved;
 use crate::session::{Obstacle, Refusal};
 
 /// Why a command failed.
@@ -40,10 +41,9 @@ impl From<Obstacle> for Failure {
             Obstacle::Unlocked(_) => {
                 Self::usage(message, "run `imgspec lock`, and keep the file it writes")
             }
-            Obstacle::Foreign(foreign) => Self::usage(
-                foreign.join("\n       "),
-                "build for a platform that it supports, or use another image",
-            ),
+            Obstacle::Foreign(foreign) => {
+                Self::usage(foreign.join("\n       "), Unresolved::MEND_FOREIGN)
+            }
             Obstacle::Bases(bases) => Self::usage(
                 format!(
                     "these bases are not fresh, and `--no-bases` forbids building them: {}",

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::backend::Unresolved;
 use crate::report::diagnostics;
 use crate::session::{Obstacle, Refusal, Session};
 use crate::suggest::closest;
@@ -33,7 +34,7 @@ impl From<Obstacle> for Refusal {
             Obstacle::Unlocked(_) => "lock them with `imgspec lock`, or name them by digest",
             Obstacle::Bases(_) => "build them first, or allow bases to be built",
             Obstacle::Backend { mend, .. } | Obstacle::State { mend, .. } => mend,
-            Obstacle::Foreign(_) => "build for a platform that it supports, or use another image",
+            Obstacle::Foreign(_) => Unresolved::MEND_FOREIGN,
             Obstacle::Secrets(_) => "set the variable or make the file readable",
         };
         Refusal::usage(obstacle.to_string(), help)

@@ -134,7 +134,7 @@ impl<'a> Renewing<'a> {
                     let base = question.base.clone();
                     self.add(need, question.platform, PlatformDebs { base, debs });
                 }
-                Err(NotFound::Unknowable(why)) => {
+                Err(NotFound::Unknowable(why) | NotFound::Unbuilt(why)) => {
                     self.left.insert((need.image, need.of.field));
                     left.push((need.image.to_owned(), why));
                 }

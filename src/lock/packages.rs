@@ -19,9 +19,13 @@ use crate::workspace::{
     StepPackages,
 };
 
-/// How packages are pinned that no lock can have.
+/// How packages are pinned for a Python that no lock can know.
 const PINNED: &str =
     "with `python-version`, or with a requirements file that has hashes, they are pinned";
+
+/// How packages are pinned that no lock can have.
+const HASHED: &str =
+    "with a version that has a wheel, or with a requirements file that has hashes, they are pinned";
 
 /// A step whose packages have to be locked.
 #[derive(Clone)]
@@ -159,10 +163,9 @@ impl<'a> Renewing<'a> {
                 self.add(need, question.platform, packages);
             }
             Err(NotFound::Unknowable(why)) => {
-                self.left.insert((need.image, need.step));
-                let why = format!("{why}; {PINNED}");
-                self.renewal.left.push((image(), why));
+                self.leave(need, &format!("{why}; {PINNED}"));
             }
+            Err(NotFound::Unbuilt(why)) => self.leave(need, &format!("{why}; {HASHED}")),
             Err(NotFound::Failed(why)) => self.failed.push(FailedPackages {
                 image: image(),
                 field: match (need.pip.packages.is_empty(), &need.pip.requirements) {
@@ -173,6 +176,13 @@ impl<'a> Renewing<'a> {
                 why,
             }),
         }
+    }
+
+    /// Leaves the packages of a step out of the lock.
+    fn leave(&mut self, need: &PackageNeed<'a>, why: &str) {
+        self.left.insert((need.image, need.step));
+        let of = need.image.to_owned();
+        self.renewal.left.push((of, why.to_owned()));
     }
 
     fn end(mut self, needs: &[PackageNeed<'a>]) -> Result<PackageRenewal, Vec<FailedPackages>> {

@@ -17,9 +17,12 @@ use crate::workspace::{LOCK_FILE, Lock, Locked, LockedImage};
 use reader::{RESTORE, Reader};
 
 /// Newest version of the format; newer ones are refused.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
-/// The version of a file without Debian packages, which older releases read too.
+/// The version of a file without Python packages that have only sources, which older releases read too.
+const WITHOUT_SOURCES: u32 = 3;
+
+/// The version of a file without Debian packages either.
 const WITHOUT_DEBIAN: u32 = 2;
 
 /// The version of a file without any packages.
@@ -36,7 +39,12 @@ pub(super) fn write(lock: &Lock) -> String {
     let (head, version) = match (lock.packages.is_empty(), lock.debian.is_empty()) {
         (true, true) => (HEAD, WITHOUT_PACKAGES),
         (false, true) => (HEAD_WITH_PACKAGES, WITHOUT_DEBIAN),
-        (_, false) => (HEAD_WITH_DEBIAN, VERSION),
+        (_, false) => (HEAD_WITH_DEBIAN, WITHOUT_SOURCES),
+    };
+    let version = if packages::has_sources(&lock.packages) {
+        VERSION
+    } else {
+        version
     };
     let mut text = format!("{head}\nversion {version}\n");
     for (name, locked) in &lock.bases {
@@ -271,7 +279,7 @@ mod tests {
     #[test]
     fn a_newer_version_is_refused_whatever_else_is_there() {
         assert_eq!(
-            read("version 4\napt [\n"),
+            read("version 5\napt [\n"),
             Err(vec!["newer-lock 1: ".to_owned()])
         );
     }

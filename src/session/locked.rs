@@ -323,9 +323,7 @@ impl Session {
             (_, Some(_)) => {
                 format!("`imgspec lock --update {name}` locks what the tag points to now")
             }
-            (Unresolved::Foreign { .. }, None) => {
-                "build for a platform that it supports, or use another image".to_owned()
-            }
+            (Unresolved::Foreign { .. }, None) => Unresolved::MEND_FOREIGN.to_owned(),
             (Unresolved::Absent, None) => {
                 "if it is a local image, build it first; otherwise check its name".to_owned()
             }

@@ -100,7 +100,7 @@ impl DebianField {
     }
 }
 
-/// A locked Python package: one file, whoever serves it.
+/// A locked Python package: one file, whoever serves it. A wheel, or else the sources that one is made of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LockedWheel {
     /// The name of the project, normalized as in PEP 503.

@@ -8,8 +8,11 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use crate::dice::Dice;
 use crate::engine::engines;
+use crate::names::manifest_text;
 use crate::sandbox::{Ran, Sandbox};
 use crate::{build, built, copy_folder, docker, named, nonce, on, plan, references, remove_images};
 use bridge::Bridge;
@@ -167,6 +170,76 @@ fn without_a_push_images_are_loaded_and_their_bases_sent_along() {
         &[&["image", "rm", "--force"], names.as_slice()].concat(),
     );
     remove_images(&engine, &sandbox, &[]);
+}
+
+const PAIR: &str = r#"
+defaults { registry "REGISTRY/imgspec-test"; labels nonce="NONCE"; builder "docker" }
+image "base" { name "far-NONCE-base"; base-image "busybox:1.36"; copy "f" to="/f" }
+image "app" { name "far-NONCE-app"; base-image image="base"; commands "echo app > /app"; env A="1"; cmd "cat" "/f" "/app" }
+"#;
+
+/// `docker image inspect` of an image.
+fn inspected(engine: &str, reference: &str) -> serde_json::Value {
+    let inspect = ["image", "inspect", "--format", "{{json .}}", reference];
+    let said = docker(engine, &inspect).success().stdout;
+    serde_json::from_str(&said).unwrap()
+}
+
+#[test]
+fn what_is_pushed_from_there_is_loaded_here_as_the_same_image() {
+    for (store, engine) in engines() {
+        let sandbox = on(&engine);
+        let bridge = far(&sandbox);
+        let manifest = PAIR.replace("REGISTRY", &registry());
+        sandbox.write("imgspec.kdl", &manifest.replace("NONCE", &nonce()));
+        sandbox.write("f", "first\n");
+        let run = || {
+            let with = ["--push", "--load", "--builder-instance", "far"];
+            let more = ["--metadata-file", "metadata.json", "app"];
+            build(&sandbox, &[&with[..], &more].concat()).success()
+        };
+        let cold = run();
+        assert_eq!(built(&cold), ["app", "base"], "{store}: {}", cold.stderr);
+        assert_eq!(named(&cold, "image-pushed"), ["app"]);
+        assert!(bridge.accepted() > 0);
+
+        // The registry, this Docker and what is said agree.
+        let references = references(&sandbox, &[]);
+        let name = references["app"].as_str();
+        let text = manifest_text(name).unwrap();
+        let digest = format!("sha256:{}", hex::encode(Sha256::digest(&text)));
+        let metadata = sandbox.read("metadata.json");
+        let metadata: serde_json::Value = serde_json::from_str(&metadata).unwrap();
+        assert_eq!(metadata["app"]["digest"], digest.as_str(), "{store}");
+        let here = || inspected(&engine, name);
+        let image = here();
+        let of_registry = image["RepoDigests"].as_array().unwrap();
+        let is_same = |it: &serde_json::Value| it.as_str().unwrap().ends_with(&digest);
+        assert!(of_registry.iter().any(is_same), "{store}: {image}");
+        let pushed: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let id = match store {
+            "classic" => pushed["config"]["digest"].as_str().unwrap(),
+            _ => digest.as_str(),
+        };
+        assert_eq!(image["Id"], id, "{store}");
+        let variables = image["Config"]["Env"].as_array().unwrap();
+        assert!(variables.contains(&"A=1".into()), "{store}: {image}");
+        let says = docker(&engine, &["run", "--rm", name]).success().stdout;
+        assert_eq!(says, "first\napp\n", "{store}");
+        // Only what was selected, under its name.
+        if engine != daemon() {
+            let base = docker(&engine, &["image", "inspect", &references["base"]]);
+            base.code(1);
+        }
+
+        // What is fresh in the registry is loaded where it is missing, and built no more.
+        docker(&engine, &["image", "rm", "--force", name]).success();
+        let again = run();
+        assert!(built(&again).is_empty(), "{store}: {}", again.stderr);
+        assert!(named(&again, "image-pushed").is_empty());
+        assert_eq!(here()["Id"], id, "{store}");
+        remove_images(&engine, &sandbox, &[]);
+    }
 }
 
 #[test]

@@ -25,19 +25,28 @@ pub(crate) fn manifest(registry: &str, name: &str, more: &str) -> String {
 
 /// What a registry has under a name.
 pub(crate) fn manifest_of(reference: &str) -> Option<Value> {
+    serde_json::from_str(&manifest_text(reference)?).ok()
+}
+
+/// The same, byte by byte.
+pub(crate) fn manifest_text(reference: &str) -> Option<String> {
     let (repository, tag) = reference.rsplit_once(':')?;
-    part_of(repository, &format!("manifests/{tag}"))
+    text_of(repository, &format!("manifests/{tag}"))
 }
 
 /// What a registry has at a path of a repository.
 pub(crate) fn part_of(repository: &str, path: &str) -> Option<Value> {
+    serde_json::from_str(&text_of(repository, path)?).ok()
+}
+
+fn text_of(repository: &str, path: &str) -> Option<String> {
     let (host, name) = repository.split_once('/')?;
     let accept = "Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
         application/vnd.docker.distribution.manifest.v2+json";
     let url = format!("http://{host}/v2/{name}/{path}");
     let mut curl = Command::new("curl");
     let said = Ran::of(curl.args(["-sf", "-H", accept, &url]));
-    serde_json::from_str(&said.stdout).ok()
+    (said.code == Some(0)).then_some(said.stdout)
 }
 
 fn id(engine: &str, reference: &str) -> String {

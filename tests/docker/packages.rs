@@ -24,7 +24,14 @@ struct Index {
 }
 
 impl Index {
+    /// An index with the wheel.
     fn new() -> Self {
+        let index = Self::bare();
+        index.offer(&name("1.0"), WHEEL);
+        index
+    }
+
+    fn bare() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let files = Arc::new(Mutex::new(Vec::new()));
@@ -35,9 +42,7 @@ impl Index {
                 std::thread::spawn(move || answer(&stream.unwrap(), &served.lock().unwrap()));
             }
         });
-        let index = Self { port, files };
-        index.offer("1.0", WHEEL);
-        index
+        Self { port, files }
     }
 
     fn url(&self) -> String {
@@ -45,12 +50,14 @@ impl Index {
     }
 
     /// Adds a file, or replaces its content, of which the index still tells the first digest.
-    fn offer(&self, version: &str, content: &[u8]) {
+    fn offer(&self, name: &str, content: &[u8]) {
         let mut files = self.files.lock().unwrap();
-        let name = name(version);
         match files.iter_mut().find(|(file, ..)| *file == name) {
             Some((.., before)) => *before = content.to_vec(),
-            None => files.push((name, hex::encode(Sha256::digest(content)), content.to_vec())),
+            None => {
+                let digest = hex::encode(Sha256::digest(content));
+                files.push((name.to_owned(), digest, content.to_vec()));
+            }
         }
     }
 }
@@ -162,7 +169,7 @@ fn a_newer_version_and_another_file_change_nothing(builder: &str) {
         // The time of the first file: still a wheel, with the same files.
         let mut other = WHEEL.to_vec();
         other[10] ^= 1;
-        index.offer("1.0", &other);
+        index.offer(&name("1.0"), &other);
         let told = sandbox.run(&BUILD).code(1).stderr.to_lowercase();
         assert!(
             told.contains("hash") || told.contains("sha256"),
@@ -172,7 +179,7 @@ fn a_newer_version_and_another_file_change_nothing(builder: &str) {
         let index = Index::new();
         let (sandbox, other_base) = locked(&engine, &index, builder);
         // Not a wheel at all: nobody is to look into it.
-        index.offer("2.0", b"newer");
+        index.offer(&name("2.0"), b"newer");
         sandbox.run(&BUILD).success();
         assert_eq!(printed(&engine, &sandbox), "1.0 the index", "{store}");
         sandbox.run(&["lock"]).success().says("unchanged");
@@ -193,4 +200,120 @@ fn docker_installs_what_is_locked_whatever_the_index_has_later() {
 #[test]
 fn the_embedded_builder_installs_what_is_locked_whatever_the_index_has_later() {
     a_newer_version_and_another_file_change_nothing("oci");
+}
+
+/// Sources of the wheel, whose backend needs nothing, and takes it from among them.
+fn sources() -> Vec<u8> {
+    const BACKEND: &str = "import os, shutil
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    wheel = 'imgspec_probe-1.0-py3-none-any.whl'
+    shutil.copy(os.path.join('in', wheel), folder)
+    return wheel
+";
+    let metadata = "Metadata-Version: 2.2\nName: imgspec-probe\nVersion: 1.0\n";
+    let project =
+        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['in']\n";
+    let wheel = format!("in/{}", name("1.0"));
+    let files = [
+        ("PKG-INFO", metadata.as_bytes()),
+        ("pyproject.toml", project.as_bytes()),
+        ("in/backend.py", BACKEND.as_bytes()),
+        (wheel.as_str(), WHEEL),
+    ];
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(gzip);
+    for (path, content) in files {
+        let mut head = tar::Header::new_ustar();
+        head.set_size(content.len() as u64);
+        head.set_mode(0o644);
+        let path = format!("imgspec_probe-1.0/{path}");
+        tar.append_data(&mut head, path, content).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+#[test]
+fn sources_that_are_locked_are_built_by_whichever_builder() {
+    for (store, engine) in engines() {
+        for builder in ["docker", "oci"] {
+            let index = Index::bare();
+            let sources = sources();
+            index.offer("imgspec_probe-1.0.tar.gz", &sources);
+            let (sandbox, base) = workspace(&engine, &index, builder);
+            sandbox.run(&["lock"]).success();
+            let lock = sandbox.read("imgspec.lock");
+            let digest = hex::encode(Sha256::digest(&sources));
+            let node = format!(
+                "sdist \"imgspec-probe\" \"1.0\" \"imgspec_probe-1.0.tar.gz\" \"sha256:{digest}\""
+            );
+            assert!(lock.contains(&node), "{lock}");
+            // Neither newer sources nor a wheel of the same version.
+            index.offer("imgspec_probe-2.0.tar.gz", b"newer");
+            index.offer(&name("1.0"), b"no wheel");
+            sandbox.run(&BUILD).success();
+            let printed = printed(&engine, &sandbox);
+            assert_eq!(printed, "1.0 the index", "{store} {builder}");
+            let reference = sandbox.run(&["tag", "app"]).success().stdout;
+            let images = [base.as_str(), reference.trim()];
+            let _ = docker(
+                &engine,
+                &[&["image", "rm", "--force"][..], &images].concat(),
+            );
+        }
+    }
+}
+
+/// The base of the base is in no registry: Docker knows it by its id, for one platform, and its files cannot be read.
+#[test]
+fn packages_on_an_image_whose_base_is_only_local_are_locked_or_told() {
+    for (store, engine) in engines() {
+        let index = Index::new();
+        let word = nonce();
+        let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
+        let base = format!("{registry}/imgspec-test/local-{word}:1");
+        docker(&engine, &["tag", "debian:bookworm-slim", &base]).success();
+        let sandbox = on(&engine);
+        let write = |platforms: &str, python: &str| {
+            let manifest = format!(
+                "defaults {{\n    builder \"docker\"\n    platform {platforms}\n}}\n\
+                 image \"os\" {{\n    base-image \"{base}\"\n    env A=\"{word}\"\n}}\n\
+                 image \"app\" {{\n    base-image image=\"os\"\n    {python}\n    packages \"imgspec-probe\"\n    pip-index \"{}\"\n}}\n",
+                index.url()
+            );
+            sandbox.write("imgspec.kdl", &manifest);
+        };
+        write("\"linux/amd64\"", "");
+        sandbox
+            .run(&["lock"])
+            .success()
+            .says(&format!("`{base}` is locked by its id in the local store"))
+            .says(&format!(
+                "image `app`: its packages are not locked: `{base}` is only in the local store, where its files cannot be read; with \
+                 `python-version`, or with a requirements file that has hashes, they are pinned"
+            ));
+        // As it was told; the base's C library is assumed.
+        write("\"linux/amd64\"", "python-version \"3.12\"");
+        sandbox
+            .run(&["lock"])
+            .success()
+            .says("image `app`: its packages are locked for glibc 2.28, because its base cannot be read without a build")
+            .says("added   imgspec-probe 1.0 (app)");
+        sandbox.run(&["graph", "plan", "--locked"]).success();
+        let lock = sandbox.read("imgspec.lock");
+        write("\"linux/amd64\" \"linux/arm64\"", "python-version \"3.12\"");
+        sandbox
+            .run(&["graph", "plan", "--locked"])
+            .code(2)
+            .says(&format!("`{base}` (of os)"))
+            .says("the packages of `app`");
+        sandbox
+            .run(&["lock"])
+            .code(2)
+            .says(&format!(
+                "`{base}` cannot be locked: it is not available for linux/arm64, only for linux/amd64"
+            ))
+            .says("push it to a registry for all of them");
+        assert_eq!(sandbox.read("imgspec.lock"), lock, "{store}");
+        let _ = docker(&engine, &["image", "rm", "--force", &base]);
+    }
 }

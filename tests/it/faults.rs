@@ -8,8 +8,8 @@ mod registry;
 pub(crate) mod server;
 mod signals;
 mod stage;
-mod state;
-mod store;
+pub(crate) mod state;
+pub(crate) mod store;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -124,7 +124,7 @@ impl Packages<'_> {
             scratch: &scratch,
             is_anew: job.no_cache,
             preferred: &[],
-            build: Some(&sdists),
+            sources: &sdists,
         };
         let wheels = wanted(&wanting).and_then(|wanted| sdists.wheels(wanted));
         context::drop_scratch(job);

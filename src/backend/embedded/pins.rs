@@ -6,9 +6,11 @@ use super::base::{Image, Source};
 use super::common::{at_once, failed};
 use super::files;
 use super::python::given::Given;
+use super::python::sources::version_of;
 use super::python::tags::{Tags, WheelName};
 use super::python::wanted::{self, Wanting};
 use super::python::{Libc, Scheme, Target, Wheel, target};
+use super::sdists::described::Described;
 use crate::backend::context::{empty, unwritten};
 use crate::backend::oci::name::Digest;
 use crate::backend::packages::{Found, NotFound, Requested};
@@ -62,6 +64,7 @@ fn resolve(
     let preferred: Vec<(&str, &str)> = preferred
         .map(|wheel| (wheel.name.as_str(), wheel.version.as_str()))
         .collect();
+    let sources = Described::new(&given, source);
     let wanting = Wanting {
         target,
         given: &given,
@@ -69,10 +72,13 @@ fn resolve(
         scratch: &scratch.folder,
         is_anew: true,
         preferred: &preferred,
-        // The lock has wheels only.
-        build: None,
+        sources: &sources,
     };
-    wanted::pip(wanted.pip, wanted.files, &wanting).map_err(not_found)
+    let found = wanted::pip(wanted.pip, wanted.files, &wanting);
+    found.map_err(|error| match (error, sources.open()) {
+        (BuildError::Failed(_), Some(why)) => NotFound::Unbuilt(why),
+        (error, _) => not_found(error),
+    })
 }
 
 /// The Python that the packages are for, and what is assumed of it.
@@ -265,7 +271,7 @@ fn locked(wheel: Wheel) -> LockedWheel {
     }
 }
 
-/// The wheels that the lock has for a step of a job; `None` if it does not pin them.
+/// The wheels that the lock has for a step of a job, and the sources to make others of; `None` if it does not pin them.
 pub(super) fn of_job(
     job: &Job<'_>,
     pip: &Pip,
@@ -282,8 +288,11 @@ pub(super) fn of_job(
     };
     let tags = Tags::of(target);
     let wheels = locked.wheels.iter().map(|wheel| {
-        let name = WheelName::read(&wheel.file);
-        let fits = name.is_some_and(|name| tags.rank(&name).is_some());
+        let fits = match WheelName::read(&wheel.file) {
+            Some(name) => tags.rank(&name).is_some(),
+            // A wheel of these is made for whatever Python the image has.
+            None => version_of(&wheel.file, &wheel.name).is_some(),
+        };
         let Some(sha256) = Digest::read(&wheel.sha256).filter(|_| fits) else {
             return Err(failed(format!(
                 "{} is locked for {}, but the image has {}; run `imgspec lock --update {}`",

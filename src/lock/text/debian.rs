@@ -88,7 +88,7 @@ impl Reader {
             }
         }
         let [platform] = self.texts_beside(node, is_fine)?;
-        let debs = self.listed(node, "deb", Self::deb, |deb| &deb.name)?;
+        let debs = self.listed(node, &["deb"], Self::deb, |deb| &deb.name)?;
         Some((platform, PlatformDebs { base, debs }))
     }
 

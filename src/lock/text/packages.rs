@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use super::WITHOUT_SOURCES;
 use super::reader::{Beside, RESTORE, Reader, number};
 use crate::backend::oci::name::Digest;
+use crate::backend::packages::sources_stem;
 use crate::diagnostic::{Diagnostic, quoted, shown};
 use crate::fingerprint::without_credentials;
 use crate::manifest::{Data, Node};
@@ -16,6 +18,17 @@ use crate::workspace::{ImagePackages, LOCK_FILE, LockedWheel, PlatformPackages, 
 
 /// How digests of inputs begin.
 const INPUTS: &str = "blake3:";
+
+/// The nodes of packages: a wheel, or the sources of one.
+const WHEEL: &str = "wheel";
+const SOURCES: &str = "sdist";
+
+/// Whether there is a package of which the lock has sources.
+pub(super) fn has_sources(packages: &BTreeMap<String, ImagePackages>) -> bool {
+    let steps = packages.values().flat_map(BTreeMap::values);
+    let mut platforms = steps.flat_map(|step| step.platforms.values());
+    platforms.any(|platform| platform.wheels.iter().any(|one| is_sources(&one.file)))
+}
 
 /// Formats the packages of all images.
 pub(super) fn write(packages: &BTreeMap<String, ImagePackages>, text: &mut String) {
@@ -51,7 +64,12 @@ fn write_platform(platform: &str, locked: &PlatformPackages, text: &mut String) 
             &wheel.sha256,
             &wheel.url,
         ];
-        text.push_str("        wheel");
+        let kind = if is_sources(&wheel.file) {
+            SOURCES
+        } else {
+            WHEEL
+        };
+        let _ = write!(text, "        {kind}");
         for part in texts {
             let _ = write!(text, " {}", quoted(part));
         }
@@ -147,7 +165,12 @@ impl Reader {
             }
         }
         let [platform] = self.texts_beside(node, is_fine && target.is_some())?;
-        let wheels = self.listed(node, "wheel", Self::wheel, |wheel| &wheel.name)?;
+        let kinds = if self.version > WITHOUT_SOURCES {
+            &[WHEEL, SOURCES][..]
+        } else {
+            &[WHEEL]
+        };
+        let wheels = self.listed(node, kinds, Self::wheel, |wheel| &wheel.name)?;
         let locked = PlatformPackages {
             target: target?,
             base,
@@ -163,11 +186,14 @@ impl Reader {
             is_fine,
         } = Beside::read(node);
         let [name, version, file, sha256, url] = self.texts_beside(node, is_fine)?;
+        let has_sources = node.name.text == SOURCES;
         let why = if !is_name(&name) {
             "this is not the normalized name of a package"
         } else if !is_version(&version) {
             "this is not a version"
-        } else if !is_wheel(&file) {
+        } else if has_sources && !is_sources(&file) {
+            "this is not the file name of sources"
+        } else if !has_sources && !is_wheel(&file) {
             "this is not the file name of a wheel"
         } else if Digest::read(&sha256).is_none() {
             "this is not a sha256 digest"
@@ -222,6 +248,10 @@ fn is_wheel(text: &str) -> bool {
     let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b".!+_-".contains(&byte);
     let stem = text.strip_suffix(".whl").unwrap_or_default();
     stem.starts_with(|first: char| first.is_ascii_alphanumeric()) && stem.bytes().all(is_fine)
+}
+
+fn is_sources(text: &str) -> bool {
+    sources_stem(text).is_some()
 }
 
 pub(super) fn is_url(text: &str) -> bool {

@@ -59,17 +59,17 @@ impl Reader {
         }
     }
 
-    /// The packages of a platform, which all are nodes of this kind, sorted. `name` tells which package one is.
+    /// The packages of a platform, which all are nodes of these kinds, sorted. `name` tells which package one is.
     pub(super) fn listed<T: Ord>(
         &mut self,
         node: &Node,
-        kind: &str,
+        kinds: &[&str],
         read: fn(&mut Self, &Node) -> Option<T>,
         name: fn(&T) -> &str,
     ) -> Option<Vec<T>> {
         let mut packages = Vec::new();
         for child in &node.children {
-            if child.name.text == kind {
+            if kinds.contains(&child.name.text.as_str()) {
                 packages.extend(read(self, child));
             } else {
                 let why = format!("a platform cannot contain `{}`", shown(&child.name.text));

@@ -87,7 +87,7 @@ fn deb(name: &str, version: &str, more: &str) -> (Vec<u8>, String) {
 }
 
 /// An archive with these packages, each as name, version and more of its stanza. What it had before stays in its pool.
-fn offer(index: &Index, head: &str, packages: &[(&str, &str, &str)]) {
+pub(super) fn offer(index: &Index, head: &str, packages: &[(&str, &str, &str)]) {
     let mut list = String::new();
     for (name, version, more) in packages {
         let (bytes, stanza) = deb(name, version, more);
@@ -125,6 +125,18 @@ const LATER: [(&str, &str, &str); 5] = [
 /// A workspace whose base has these options of its source and this status of dpkg.
 fn on(index: &Index, options: &str, status: &str, images: &str) -> Sandbox {
     let sandbox = Sandbox::with(&[("imgspec.kdl", images)]);
+    let base = base_on(index, options, status, &[]);
+    std::fs::write(sandbox.path("root.tar"), base).unwrap();
+    sandbox
+}
+
+/// Such a base, with more files, as path, mode and text.
+pub(super) fn base_on(
+    index: &Index,
+    options: &str,
+    status: &str,
+    more: &[(&str, u32, &str)],
+) -> Vec<u8> {
     let sources = format!(
         "deb [trusted=yes{options}] http://{}/debian stable main\n",
         index.host
@@ -138,8 +150,7 @@ fn on(index: &Index, options: &str, status: &str, images: &str) -> Sandbox {
         ("var/cache/apt/nothing", 0o644, ""),
         ("usr/sbin/policy-rc.d", 0o755, "#!/bin/sh\nexit 101\n"),
     ];
-    std::fs::write(sandbox.path("root.tar"), base_of(&PROGRAMS, &files)).unwrap();
-    sandbox
+    base_of(&PROGRAMS, &[&files[..], more].concat())
 }
 
 const APP: &str = "image \"app\" {\n    builder \"oci\"\n    base-image file=\"root.tar\"\n    apt-packages \"tool\"\n}\n";

@@ -12,7 +12,7 @@ use crate::sandbox::Sandbox;
 const LIBC: &str = "GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n";
 
 /// A root file system with the files by which a Python is found.
-fn root() -> Vec<u8> {
+pub(super) fn root() -> Vec<u8> {
     root_with(&[])
 }
 

@@ -1,6 +1,7 @@
 //! Packages that have only sources, built in the sandbox by a real Python of this machine, from an index on the loopback interface.
 
 mod hostile;
+mod locked;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -154,7 +155,7 @@ fn sandbox(index: &Index, requirements: &str) -> Sandbox {
 }
 
 /// Lets it resolve with uv (`IMGSPEC_TEST_UV`), which needs no network for what a loopback index has; `None` if there is none here.
-fn with_uv(sandbox: Sandbox) -> Option<Sandbox> {
+pub(super) fn with_uv(sandbox: Sandbox) -> Option<Sandbox> {
     let uv = provided("IMGSPEC_TEST_UV")?;
     let folder = Path::new(&uv).parent().unwrap().display().to_string();
     let path = std::env::var("PATH").unwrap();

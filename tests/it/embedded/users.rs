@@ -278,16 +278,17 @@ fn a_machine_that_forbids_it_is_told_with_the_line() {
     Ran::of(&mut wrapped(&sandbox, &outer, &plan)).success();
 }
 
-/// Runs twice in a cache of `first`, and with more room the second time; returns what was said each time.
-fn with_room(sandbox: &Sandbox, first: &str) -> Option<Ran> {
+/// Runs twice in a cache of this size, and with more room the second time; returns what was said each time. `prepare` comes before
+/// that; for it, too, `"$@"` is the run.
+fn with_room(sandbox: &Sandbox, first: &str, prepare: &str) -> Option<Ran> {
     if !rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: only root can make a disk of a size");
         return None;
     }
-    let script = "mount --make-rprivate / && mkdir cache && mount -t tmpfs -o size=$1 none cache && shift || exit 9
+    let script = "mount --make-rprivate / && mkdir cache && mount -t tmpfs -o size=$1 none cache && prepare=$2 && shift 2 && eval \"$prepare\" || exit 9
         \"$@\"; code=$?; [ -z \"$(ls cache/images/working)\" ] || exit 7; mount -o remount,size=900m cache || exit 9
         \"$@\" >&2 || exit 8; echo first $code";
-    let outer = ["unshare", "-m", "sh", "-c", script, "sh", first];
+    let outer = ["unshare", "-m", "sh", "-c", script, "sh", first, prepare];
     let arguments = ["graph", "build", "--attempts", "1"];
     let mut command = wrapped(sandbox, &outer, &arguments);
     command.env("IMGSPEC_CACHE", sandbox.path("cache"));
@@ -306,7 +307,7 @@ fn a_disk_that_is_full_is_named_and_the_next_run_goes_on() {
     // The layers fit, but not unpacked.
     let sandbox = sandbox("    commands \"true\"");
     let size = std::fs::metadata(sandbox.path("files.tar")).unwrap().len();
-    if let Some(ran) = with_room(&sandbox, &size.to_string()) {
+    if let Some(ran) = with_room(&sandbox, &size.to_string(), "true") {
         assert!(ran.stderr.contains("no space left for"), "{}", ran.stderr);
     }
 }
@@ -315,8 +316,26 @@ fn a_disk_that_is_full_is_named_and_the_next_run_goes_on() {
 fn a_command_that_fills_the_disk_is_ended_and_the_next_run_goes_on() {
     let sandbox =
         sandbox("    commands \"head -c 200000000 /dev/zero > /filled; sleep 1; rm /filled\"");
-    if let Some(ran) = with_room(&sandbox, "400m") {
+    if let Some(ran) = with_room(&sandbox, "400m", "true") {
         let words = "it was ended because the disk has less than 256 MiB left";
         assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_disk_without_room_for_the_layer_of_a_command_is_named_and_the_next_run_goes_on() {
+    let sandbox = sandbox("    commands \"true\"");
+    // There is room for the base, also unpacked, and not for what the command makes, which has enough room itself.
+    let size = std::fs::metadata(sandbox.path("files.tar")).unwrap().len();
+    let lines = format!("    commands \"head -c {} /dev/urandom > /made\"", 4 * size);
+    sandbox.write("later.kdl", &manifest(&lines));
+    let room = (3 * size).to_string();
+    let prepare = "\"$@\" && mount -t tmpfs none cache/images/working && mv later.kdl imgspec.kdl";
+    if let Some(ran) = with_room(&sandbox, &room, prepare) {
+        let told = ran.stderr.lines();
+        let mut told = told.filter(|line| line.contains("no space left for"));
+        let named = told.any(|line| line.contains("/cache/images/unfinished/"));
+        assert!(named, "{}", ran.stderr);
+        assert!(ran.stderr.contains("imgspec.kdl:4"), "{}", ran.stderr);
     }
 }

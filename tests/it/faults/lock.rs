@@ -83,7 +83,7 @@ fn a_lock_of_a_newer_version_is_left_alone() {
     refused(
         &sandbox,
         &[
-            "`imgspec.lock` has format version 7, but this imgspec supports only versions up to 3",
+            "`imgspec.lock` has format version 7, but this imgspec supports only versions up to 4",
             "update imgspec",
         ],
     );

@@ -313,7 +313,7 @@ fn of_two_that_are_killed_at_any_moment_nothing_wrong_is_left() {
 }
 
 /// Builds and pushes with a cache of limited space, and again with more.
-const SHORT_OF_ROOM: &str = r#"
+pub(crate) const SHORT_OF_ROOM: &str = r#"
 mkdir -p "$HOME/.cache"
 mount -t tmpfs -o "$1" none "$HOME/.cache" || exit 9
 "$0" graph build --push --attempts 1
@@ -350,4 +350,34 @@ fn a_full_disk_at_any_write_is_said_and_the_next_run_finishes_the_job() {
         }
         assert!(failures > 3, "{unit}: {failures}");
     }
+}
+
+/// Builds, fills the cache to the last byte and the last file, and pushes; again with room.
+const FILLED: &str = r#"
+mkdir -p "$HOME/.cache"
+mount -t tmpfs -o size=16m,nr_inodes=300 none "$HOME/.cache" || exit 9
+"$0" graph build || exit 6
+mkdir "$HOME/.cache/filled" && cat /dev/zero > "$HOME/.cache/filled/bytes" 2> /dev/null
+i=0
+while mkdir "$HOME/.cache/filled/$i" 2> /dev/null; do i=$((i + 1)); done
+"$0" graph build --push --attempts 1
+echo "first: $?"
+rm -r "$HOME/.cache/filled"
+"$0" graph build --push || exit 7
+"$0" graph plan --push || exit 8
+"#;
+
+#[test]
+fn a_push_on_a_full_disk_is_said_and_the_next_run_makes_it() {
+    let (registry, base) = base();
+    let sandbox = pushed(&base, &registry);
+    let Some(ran) = mounting(&sandbox, FILLED, "") else {
+        return;
+    };
+    let ran = ran.success().says("first: 1").says("1 fresh");
+    let told = "it is built, but could not be pushed: no space left for `";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
+    assert!(ran.stderr.contains("\npushed 1, fresh 1"), "{}", ran.stderr);
+    registry.is_whole();
+    assert_eq!(registry.blobs("team/app").len(), 4);
 }

@@ -1,5 +1,4 @@
-//! Source distributions as files: what their names and their own metadata say, and who makes wheels of them. Pure, but for what
-//! reads an archive.
+//! Source distributions as files: what their names and their own metadata say. Pure.
 
 use std::str::FromStr;
 
@@ -10,16 +9,11 @@ use super::Wheel;
 use super::environment::read_requirement;
 use super::places::normal;
 use crate::backend::BuildError;
+use crate::backend::packages::sources_stem;
 
-/// The endings of source distributions that can be unpacked.
-const ENDINGS: [&str; 6] = [".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2", ".zip"];
-
-/// Makes wheels of sources, in the image that they are for.
-pub(in super::super) trait Build: Sync {
-    /// The wheel of these sources, which the store has then.
-    fn wheel(&self, sources: &Wheel) -> Result<Wheel, BuildError>;
-
-    /// What the metadata of that wheel says; without building it, if the sources promise what it will be.
+/// Knows what sources need.
+pub(in super::super) trait Describe: Sync {
+    /// The metadata of the wheel that is made of these sources; without making it, if they promise what that will say.
     fn metadata(&self, sources: &Wheel) -> Result<String, BuildError>;
 }
 
@@ -28,19 +22,9 @@ pub(in super::super) fn is_wheel(file: &str) -> bool {
     file.strip_suffix(".whl").is_some()
 }
 
-/// The name of a source distribution without its ending: `foo-1.0` of `foo-1.0.tar.gz`.
-pub(in super::super) fn stem(file: &str) -> Option<&str> {
-    let stem = ENDINGS
-        .iter()
-        .find_map(|ending| file.strip_suffix(ending))?;
-    let is_fine = |char: char| char.is_ascii_alphanumeric() || "._-+!".contains(char);
-    let begins = stem.starts_with(|char: char| char.is_ascii_alphanumeric());
-    (begins && stem.chars().all(is_fine)).then_some(stem)
-}
-
 /// The version in the name of a source distribution of this project.
 pub(in super::super) fn version_of(file: &str, project: &str) -> Option<String> {
-    let stem = stem(file)?;
+    let stem = sources_stem(file)?;
     let mut dashes = stem.match_indices('-').map(|(at, _)| stem.split_at(at));
     let (_, version) = dashes
         .find(|(name, rest)| normal(name) == project && Version::from_str(&rest[1..]).is_ok())?;

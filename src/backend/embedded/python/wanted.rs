@@ -10,7 +10,7 @@ use super::locks::project::Project;
 use super::locks::uv_lock::{self, Choice};
 use super::locks::{self, Locked, poetry, pylock, requirements};
 use super::places::normal;
-use super::sources::Build;
+use super::sources::Describe;
 use super::tags::Tags;
 use super::uv::{self, Request};
 use super::{Target, Wheel};
@@ -45,8 +45,8 @@ pub(in super::super) struct Wanting<'a> {
     /// Names and versions of packages that are to stay as they are, as far as requirements allow it. What depends on them
     /// is not kept as an answer.
     pub(in super::super) preferred: &'a [(&'a str, &'a str)],
-    /// Who makes wheels of sources; without it only what has a wheel can be wanted.
-    pub(in super::super) build: Option<&'a dyn Build>,
+    /// Who knows what packages need that have only sources.
+    pub(in super::super) sources: &'a dyn Describe,
 }
 
 /// The wheels that packages and a requirements file want.
@@ -181,7 +181,7 @@ impl Wanting<'_> {
         let tags = Tags::of(self.target);
         let index = Index::new(self.given, indexes, self.source);
         let mut wheels = at_once(locked, |locked| {
-            let may_build = self.build.is_some() && only.may_build(&locked.name);
+            let may_build = only.may_build(&locked.name);
             let offer = locks::choose(locked, &tags, may_build);
             if let Ok(offer) = offer
                 && offer.url.is_some()
@@ -270,7 +270,7 @@ impl Wanting<'_> {
                 .map_err(context::unwritten)?;
             sources.push(PACKAGES.to_owned());
         }
-        let build = self.build.filter(|_| !only.is_all());
+        let described = (!only.is_all()).then_some(self.sources);
         let mut locked = uv::resolve(
             &Request {
                 target: self.target,
@@ -282,7 +282,7 @@ impl Wanting<'_> {
                 files: &sources,
                 folder: self.scratch,
             },
-            build,
+            described,
             self.source,
         )?;
         let environment = Environment::of(self.target).map_err(failed)?;

@@ -11,8 +11,10 @@ use super::super::common::failed;
 use super::super::copy::Items;
 use super::super::made::{Key, Made, Once};
 use super::super::owner::Owner;
-use super::super::python::Wheel;
 use super::super::python::archive::{self, ArchiveError, Shape};
+use super::super::python::given::Given;
+use super::super::python::sources::is_final;
+use super::super::python::{Wheel, fetch};
 use crate::backend::BuildError;
 use crate::backend::oci::layer::{Layer, LayerWriter};
 use crate::backend::oci::tree::Tree;
@@ -41,8 +43,22 @@ pub(super) struct About {
     pub(super) metadata: Option<String>,
 }
 
+impl About {
+    /// Its metadata, if they say what those of its wheel will.
+    pub(super) fn promised(self) -> Option<String> {
+        self.metadata.filter(|metadata| is_final(metadata))
+    }
+}
+
+/// What sources say of themselves, which are fetched for that unless the store has them.
+pub(super) fn of(sources: &Wheel, given: &Given, source: &Source<'_>) -> Result<About, BuildError> {
+    fetch::all(std::slice::from_ref(sources), given, source)?;
+    let (file, _) = source.store.read(sources.sha256).map_err(failed)?;
+    about(file, source.cancel).map_err(|error| told(sources, error))
+}
+
 /// Reads what an archive says of itself. Afterwards all its entries are known to be of sizes that can be read.
-pub(super) fn about(file: File, cancel: &Cancel) -> Result<About, ArchiveError> {
+fn about(file: File, cancel: &Cancel) -> Result<About, ArchiveError> {
     let mut archive = Archive::new(archive::plain(file, &SHAPE)?);
     let mut about = About::default();
     let mut total = 0_u64;
@@ -132,7 +148,7 @@ fn write(
 }
 
 /// A failure with an archive in words.
-pub(super) fn told(sources: &Wheel, error: ArchiveError) -> BuildError {
+fn told(sources: &Wheel, error: ArchiveError) -> BuildError {
     match error {
         ArchiveError::Cancelled => BuildError::Cancelled,
         error => failed(format!("`{}`: {error}", sources.file)),

@@ -2,6 +2,7 @@
 //! and an environment with what they need, which consists of wheels' layers. They are kept like wheels that were fetched.
 
 mod archive;
+pub(super) mod described;
 mod found;
 mod hooks;
 mod system;
@@ -19,16 +20,16 @@ use super::made::Once;
 use super::python::given::Given;
 use super::python::kept::Question;
 use super::python::onto::Place;
-use super::python::sources::{self, Build, is_wheel};
+use super::python::sources::{self, Describe, is_wheel};
 use super::python::wanted::{self, Wanting};
 use super::python::{Target, Wheel, fetch, install, target, venv};
 use crate::backend::context::empty;
 use crate::backend::oci::layer::Encoding;
+use crate::backend::packages::sources_stem;
 use crate::backend::steps::NO_EMULATOR;
 use crate::backend::{BuildError, Job};
 use crate::disk::dir::{Dir, unused};
 use crate::recipe::{Interpreter, Pip};
-use archive::About;
 use hooks::{Building, ENVIRONMENT, Hook, SCRIPT, SOURCES};
 use system::System;
 
@@ -59,25 +60,11 @@ pub(super) struct Sdists<'a> {
     pub(super) built: Mutex<BTreeMap<String, Wheel>>,
 }
 
-impl Build for Sdists<'_> {
-    fn wheel(&self, sources: &Wheel) -> Result<Wheel, BuildError> {
-        let Wheel { name, version, .. } = sources;
-        let named = |why: String| {
-            if why.contains(name.as_str()) {
-                why
-            } else {
-                format!("{name} {version}: {why}")
-            }
-        };
-        self.found_or_built(sources)
-            .map_err(|error| error.reworded(named))
-    }
-
+impl Describe for Sdists<'_> {
     fn metadata(&self, sources: &Wheel) -> Result<String, BuildError> {
-        let about = self.about(sources)?;
-        match about.metadata {
-            Some(metadata) if sources::is_final(&metadata) => Ok(metadata),
-            _ => install::metadata(&self.wheel(sources)?, self.source),
+        match archive::of(sources, self.given, self.source)?.promised() {
+            Some(metadata) => Ok(metadata),
+            None => install::metadata(&self.wheel(sources)?, self.source),
         }
     }
 }
@@ -94,6 +81,20 @@ impl Sdists<'_> {
         }
         wheels.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(wheels)
+    }
+
+    /// The wheel of these sources, which the store has then.
+    fn wheel(&self, sources: &Wheel) -> Result<Wheel, BuildError> {
+        let Wheel { name, version, .. } = sources;
+        let named = |why: String| {
+            if why.contains(name.as_str()) {
+                why
+            } else {
+                format!("{name} {version}: {why}")
+            }
+        };
+        self.found_or_built(sources)
+            .map_err(|error| error.reworded(named))
     }
 
     fn found_or_built(&self, sources: &Wheel) -> Result<Wheel, BuildError> {
@@ -200,17 +201,11 @@ impl Sdists<'_> {
         Ok(size.map(|_| wheel))
     }
 
-    fn about(&self, sources: &Wheel) -> Result<About, BuildError> {
-        fetch::all(std::slice::from_ref(sources), self.given, self.source)?;
-        let (file, _) = self.source.store.read(sources.sha256).map_err(failed)?;
-        archive::about(file, self.source.cancel).map_err(|error| archive::told(sources, error))
-    }
-
     fn built_anew(&self, sources: &Wheel) -> Result<Wheel, BuildError> {
-        let about = self.about(sources)?;
+        let about = archive::of(sources, self.given, self.source)?;
         let system = System::read(about.project.as_deref());
         let system = system.map_err(|why| failed(format!("`{}`: {why}", sources.file)))?;
-        let stem = sources::stem(&sources.file).unwrap_or(&sources.name);
+        let stem = sources_stem(&sources.file).unwrap_or(&sources.name);
         let folder = format!("{SOURCES}/{stem}");
         let environment = self.environment(sources, &system.requires)?;
         let with_sources = |mut image: Image| {
@@ -302,7 +297,7 @@ impl Sdists<'_> {
             scratch: &scratch,
             is_anew: self.job.no_cache,
             preferred: &[],
-            build: Some(&nested),
+            sources: &nested,
         };
         let wanted = wanted::pip(&pip, None, &wanting)?;
         nested.wheels(wanted)

@@ -15,6 +15,7 @@ const WORDS: &[&str] = &[
     "packages \"app\" {\n",
     "platform \"linux/amd64\" target=\"x\" {\n",
     "wheel",
+    "sdist",
     "debian \"app\" \"apt-packages\" {\n",
     "deb",
     "../",
@@ -23,6 +24,7 @@ const WORDS: &[&str] = &[
     "version 1\n",
     "version 2\n",
     "version 3\n",
+    "version 4\n",
     "base \"a:1\" {\n",
     " step=2",
     " step=0x2",
@@ -48,6 +50,7 @@ const WORDS: &[&str] = &[
     "https://user:secret@h/x.whl",
     "file:///x",
     ".whl",
+    ".tar.gz",
     "sha256:",
     "0",
     "\u{0}",
@@ -165,7 +168,8 @@ fn platform_packages(random: &mut Random) -> PlatformPackages {
 
 fn wheel(name: &str, random: &mut Random) -> LockedWheel {
     let version = *random.pick(&["1", "1!2.0+cpu", "0.1.dev0"]);
-    let file = format!("{name}-{version}-py3-none-any.whl");
+    let rest = *random.pick(&["-py3-none-any.whl", "-py3-none-any.whl", ".tar.gz", ".zip"]);
+    let file = format!("{name}-{version}{rest}");
     let root = *random.pick(&["https://h", "http://h:1/a%20b", "file:///srv"]);
     LockedWheel {
         name: name.to_owned(),

@@ -160,6 +160,7 @@ fn a_platform_that_imgspec_would_not_write_is_told_at_its_line() {
     let platform = "    platform \"p\" target=\"t\" {";
     let twice = format!("    platform \"p\" target=\"t\"\n{platform}");
     refused(platform, &twice, 5, "this platform is listed twice");
+    // Only newer versions can have them.
     refused("wheel", "sdist", 5, "a platform cannot contain `sdist`");
 }
 
@@ -206,6 +207,28 @@ fn a_package_that_imgspec_would_not_write_is_told_at_its_line() {
     ] {
         wrong("size=3", size, "`wheel` has the wrong arguments");
     }
+}
+
+#[test]
+fn sources_are_written_with_a_version_that_older_releases_refuse() {
+    let mut lock = sample();
+    let steps = lock.packages.get_mut("train").unwrap();
+    let step = Arc::make_mut(steps.get_mut(&1).unwrap());
+    let six = &mut step.platforms.get_mut("linux/arm64").unwrap().wheels[0];
+    "six-1.17.tar.gz".clone_into(&mut six.file);
+    let text = write_text(&lock);
+    assert!(text.contains("\nversion 4\n"), "{text}");
+    let line = format!("        sdist \"six\" \"1.17\" \"six-1.17.tar.gz\" \"{DIGEST}\"");
+    assert!(text.contains(&line), "{text}");
+    assert_eq!(read(&text), Ok(lock));
+    for file in ["six-1.17-py3-none-any.whl", "../six.tar.gz", "six.rpm"] {
+        let mistakes = read(&text.replace("six-1.17.tar.gz", file)).unwrap_err();
+        let told = &mistakes[0];
+        assert!(told.ends_with("not the file name of sources"), "{told}");
+    }
+    let mistakes = read(&text.replace("sdist", "wheel")).unwrap_err();
+    let told = &mistakes[0];
+    assert!(told.ends_with("not the file name of a wheel"), "{told}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::index::{Index, wheel_with};
 use super::{LIBC, root_with};
-use crate::browser::provided;
+use crate::embedded::sdists::with_uv;
 use crate::sandbox::Sandbox;
 
 const MACHINES: [(&str, &str); 2] = [("amd64", "x86_64"), ("arm64", "aarch64")];
@@ -23,10 +23,14 @@ fn offer(index: &Index) -> Vec<String> {
 }
 
 fn workspace(index: &Index, packages: &str) -> Sandbox {
+    with_base(index, packages, "file=\"root.tar\"")
+}
+
+fn with_base(index: &Index, packages: &str, base: &str) -> Sandbox {
     let host = &index.host;
     let manifest = format!(
-        "image \"app\" {{\n    builder \"oci\"\n    platform \"linux/amd64\" \"linux/arm64\"\n    base-image file=\"root.tar\"\n    \
-         {packages}\n    pip-index \"http://{host}/simple\"\n}}\n"
+        "defaults {{\n    builder \"oci\"\n    platform \"linux/amd64\" \"linux/arm64\"\n}}\n\
+         image \"app\" {{\n    base-image {base}\n    {packages}\n    pip-index \"http://{host}/simple\"\n}}\n"
     );
     let sandbox = Sandbox::with(&[("imgspec.kdl", &manifest)]);
     let both = root_with(&[("lib/aarch64-linux-gnu/libc.so.6", LIBC)]);
@@ -100,17 +104,9 @@ fn each_platform_gets_its_wheels() {
     assert!(ran.stderr.contains(words), "{}", ran.stderr);
 }
 
-/// Needs uv, which chooses the versions.
-#[test]
-fn the_lock_has_the_wheels_of_each_platform_on_a_base_from_a_file() {
-    let Some(uv) = provided("IMGSPEC_TEST_UV") else {
-        return;
-    };
-    let index = Index::new();
-    let hashes = offer(&index);
-    let folder = std::path::Path::new(&uv).parent().unwrap();
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
-    let sandbox = workspace(&index, "packages \"nat\"").env("PATH", &path);
+/// Locks, and builds what is locked.
+#[track_caller]
+fn is_locked_for_each(sandbox: &Sandbox, hashes: &[String]) {
     sandbox
         .run(&["lock"])
         .success()
@@ -125,7 +121,17 @@ fn the_lock_has_the_wheels_of_each_platform_on_a_base_from_a_file() {
     }
     assert!(lock.contains("python 3.11, glibc 2.36"), "{lock}");
     sandbox.run(&["lock", "--check"]).success();
-    assert_each_has_its_own(&built(&sandbox, &["--locked"]));
+    assert_each_has_its_own(&built(sandbox, &["--locked", "app"]));
+}
+
+#[test]
+fn the_lock_has_the_wheels_of_each_platform_on_a_base_from_a_file() {
+    let index = Index::new();
+    let hashes = offer(&index);
+    let Some(sandbox) = with_uv(workspace(&index, "packages \"nat\"")) else {
+        return;
+    };
+    is_locked_for_each(&sandbox, &hashes);
     // Another file: the packages may be for another Python now.
     let more = root_with(&[("etc/motd", "new")]);
     std::fs::write(sandbox.path("root.tar"), more).unwrap();
@@ -133,4 +139,19 @@ fn the_lock_has_the_wheels_of_each_platform_on_a_base_from_a_file() {
         .run(&["lock", "--check"])
         .code(1)
         .says("the packages of app are not locked, or for other requirements");
+}
+
+/// The images in between are in no registry and not built yet: only the files below them count.
+#[test]
+fn the_lock_has_the_wheels_of_each_platform_on_images_of_the_workspace() {
+    let index = Index::new();
+    let hashes = offer(&index);
+    let Some(sandbox) = with_uv(with_base(&index, "packages \"nat\"", "image=\"middle\"")) else {
+        return;
+    };
+    let app = sandbox.read("imgspec.kdl");
+    let below = "image \"os\" {\n    base-image file=\"root.tar\"\n    env A=\"1\"\n}\n\
+                 image \"middle\" {\n    base-image image=\"os\"\n    labels b=\"2\"\n}\n";
+    sandbox.write("imgspec.kdl", &format!("{app}{below}"));
+    is_locked_for_each(&sandbox, &hashes);
 }

@@ -25,7 +25,7 @@ use crate::backend::embedded::python::address::Address;
 use crate::backend::embedded::python::given::Given;
 use crate::backend::embedded::python::locks::{Locked, Offer};
 use crate::backend::embedded::python::simple::{self, Listed};
-use crate::backend::embedded::python::sources::{Build, is_wheel, version_of};
+use crate::backend::embedded::python::sources::{Describe, is_wheel, version_of};
 use crate::backend::embedded::python::tags::{Tags, WheelName};
 use crate::backend::embedded::python::web::{Web, failure};
 use crate::backend::embedded::python::{Target, Wheel};
@@ -49,7 +49,7 @@ pub(super) struct Front<'a> {
     indexes: &'a [Address],
     web: Web<'a>,
     tags: Tags,
-    build: &'a dyn Build,
+    sources: &'a dyn Describe,
     /// Where it is, with a word that nobody else on this machine knows.
     base: String,
     wheels: Mutex<BTreeMap<String, Behind>>,
@@ -67,7 +67,7 @@ type Reply = Result<(&'static str, Vec<u8>), u16>;
 pub(super) fn serve<T: Send>(
     target: &Target,
     indexes: &[Address],
-    build: &dyn Build,
+    sources: &dyn Describe,
     (given, source): (&Given, &Source<'_>),
     work: impl FnOnce(&Front<'_>) -> Result<T, BuildError>,
 ) -> Result<T, BuildError> {
@@ -79,7 +79,7 @@ pub(super) fn serve<T: Send>(
         indexes,
         web: Web::new(&given.logins, source),
         tags: Tags::of(target),
-        build,
+        sources,
         base: format!("http://{at}/{secret}"),
         wheels: Mutex::default(),
         trouble: Mutex::default(),
@@ -185,7 +185,7 @@ impl Front<'_> {
             Some(Behind::Sources(sources)) => (None, Some(sources.clone())),
         };
         if let Some(sources) = sources {
-            let text = self.build.metadata(&sources)?;
+            let text = self.sources.metadata(&sources)?;
             return Ok(Ok(("text/plain", text.into_bytes())));
         }
         let Some(at) = at else { return Ok(Err(404)) };

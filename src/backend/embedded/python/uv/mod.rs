@@ -16,7 +16,7 @@ use super::environment::{Environment, full_version};
 use super::given::{Given, INDEXES};
 use super::indexes::Indexes;
 use super::locks::{Locked, pylock};
-use super::sources::Build;
+use super::sources::Describe;
 use super::tags::machine;
 use super::{Libc, Target, arguments};
 use crate::asking::Asker;
@@ -109,10 +109,10 @@ struct Way<'a> {
     limit: Limit,
 }
 
-/// Resolves requirements with wheels alone, or else with wheels of sources if there is somebody who makes them.
+/// Resolves requirements with wheels alone, or else with sources if they are wanted, too.
 pub(super) fn resolve(
     request: &Request<'_>,
-    build: Option<&dyn Build>,
+    sources: Option<&dyn Describe>,
     source: &Source<'_>,
 ) -> Result<Vec<Locked>, BuildError> {
     let uv = program::find(request.given, request.indexes, source)?;
@@ -123,9 +123,9 @@ pub(super) fn resolve(
         is_direct: true,
         limit: source.access.limits.idle(),
     };
-    match (compile(request, &uv, way, source), build) {
-        (Err(BuildError::Failed(why)), Some(build)) if why.contains("wheel") => {
-            with_sources(request, &uv, build, source)
+    match (compile(request, &uv, way, source), sources) {
+        (Err(BuildError::Failed(why)), Some(sources)) if why.contains("wheel") => {
+            with_sources(request, &uv, sources, source)
         }
         (compiled, _) => request.read(&compiled?),
     }
@@ -135,7 +135,7 @@ pub(super) fn resolve(
 fn with_sources(
     request: &Request<'_>,
     uv: &Path,
-    build: &dyn Build,
+    sources: &dyn Describe,
     source: &Source<'_>,
 ) -> Result<Vec<Locked>, BuildError> {
     source
@@ -149,7 +149,7 @@ fn with_sources(
         .with(default.as_deref(), &[more, more_of_files.clone()].concat());
     let indexes = indexes.map_err(failed)?;
     let with = (request.given, source);
-    front::serve(request.target, &indexes.all, build, with, |front| {
+    front::serve(request.target, &indexes.all, sources, with, |front| {
         let options = [front.options(), rest].concat();
         let way = Way {
             options: &options,
