@@ -76,7 +76,7 @@ impl Records {
     }
 }
 
-impl Leaving<'_> {
+impl<'a> Leaving<'a> {
     /// Sends what is known of the record while its image, which will have this digest, is still on its way.
     pub(super) fn prepare(&mut self, digest: &str) {
         self.with(Some(digest), Keeping::prepare);
@@ -99,7 +99,7 @@ impl Leaving<'_> {
     fn with<T>(
         &mut self,
         digest: Option<&str>,
-        use_it: impl FnOnce(&Keeping<'_>, &Memo<'_>) -> T,
+        use_it: impl FnOnce(&Keeping<'a>, &Memo<'_>) -> T,
     ) -> T {
         if let Some(digest) = digest {
             digest.clone_into(&mut self.record.artifact.digest);
