@@ -330,8 +330,7 @@ fn a_disk_without_room_for_the_layer_of_a_command_is_named_and_the_next_run_goes
     let lines = format!("    commands \"head -c {} /dev/urandom > /made\"", 4 * size);
     sandbox.write("later.kdl", &manifest(&lines));
     let room = (3 * size).to_string();
-    let prepare =
-        "\"$@\" && mount -t tmpfs none cache/images/working && mv later.kdl imgspec.kdl";
+    let prepare = "\"$@\" && mount -t tmpfs none cache/images/working && mv later.kdl imgspec.kdl";
     if let Some(ran) = with_room(&sandbox, &room, prepare) {
         let told = ran.stderr.lines();
         let mut told = told.filter(|line| line.contains("no space left for"));
