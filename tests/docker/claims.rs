@@ -215,14 +215,14 @@ fn two_machines_build_each_image_once(builder: &str) {
         .replace("; LINES", "");
     let machines = machines(builder, &manifest);
     let [first, second] = &machines;
-    let one = start(first);
+    let leading = start(first);
     // It has the claim for as long as it pushes.
     wait_for(|| door.is_asked(), "the first one pushes");
-    let other = start(second);
+    let waiting = start(second);
     wait_for(|| says(second, WAITING), "the second one waits");
     door.open();
-    ends_well(one, first);
-    ends_well(other, second);
+    ends_well(leading, first);
+    ends_well(waiting, second);
     let once = IMAGES.map(|image| (image.to_owned(), 1));
     assert_eq!(builds(&machines), once.into(), "{builder}");
     for sandbox in &machines {

@@ -52,12 +52,11 @@ impl Index {
     /// Adds a file, or replaces its content, of which the index still tells the first digest.
     fn offer(&self, name: &str, content: &[u8]) {
         let mut files = self.files.lock().unwrap();
-        match files.iter_mut().find(|(file, ..)| *file == name) {
-            Some((.., before)) => *before = content.to_vec(),
-            None => {
-                let digest = hex::encode(Sha256::digest(content));
-                files.push((name.to_owned(), digest, content.to_vec()));
-            }
+        if let Some((.., before)) = files.iter_mut().find(|(file, ..)| *file == name) {
+            *before = content.to_vec();
+        } else {
+            let digest = hex::encode(Sha256::digest(content));
+            files.push((name.to_owned(), digest, content.to_vec()));
         }
     }
 }
