@@ -233,7 +233,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 
 #[test]
 fn sources_that_are_locked_are_built_by_whichever_builder() {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         for builder in ["docker", "oci"] {
             let index = Index::bare();
             let sources = sources();
@@ -265,7 +265,7 @@ fn sources_that_are_locked_are_built_by_whichever_builder() {
 /// The base of the base is in no registry: Docker knows it by its id, for one platform, and its files cannot be read.
 #[test]
 fn packages_on_an_image_whose_base_is_only_local_are_locked_or_told() {
-    for (store, engine) in engines() {
+    for (store, engine) in by_turns() {
         let index = Index::new();
         let word = nonce();
         let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
