@@ -14,13 +14,10 @@ use std::fmt::Write as _;
 use crate::diagnostic::{Diagnostic, Place, SourceId, quoted, shown};
 use crate::manifest::{Node, parse};
 use crate::workspace::{LOCK_FILE, Lock, Locked, LockedImage};
-use reader::{RESTORE, Reader};
+use reader::{RESTORE, Reader, WITHOUT_SOURCES};
 
 /// Newest version of the format; newer ones are refused.
 const VERSION: u32 = 4;
-
-/// The version of a file without Python packages that have only sources, which older releases read too.
-const WITHOUT_SOURCES: u32 = 3;
 
 /// The version of a file without Debian packages either.
 const WITHOUT_DEBIAN: u32 = 2;

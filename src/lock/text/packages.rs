@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::WITHOUT_SOURCES;
-use super::reader::{Beside, RESTORE, Reader, number};
+use super::reader::{Beside, RESTORE, Reader, WITHOUT_SOURCES, number};
 use crate::backend::oci::name::Digest;
 use crate::backend::packages::sources_stem;
 use crate::diagnostic::{Diagnostic, quoted, shown};

@@ -11,6 +11,9 @@ use crate::workspace::{DebianField, LOCK_FILE, Lock};
 pub(super) const RESTORE: &str =
     "only `imgspec lock` writes this file: restore it, or remove it and run `imgspec lock`";
 
+/// The version of a file without Python packages that have only sources, which older releases read too.
+pub(super) const WITHOUT_SOURCES: u32 = 3;
+
 /// What was read of a lock so far, and what is wrong with it.
 #[derive(Default)]
 pub(super) struct Reader {
