@@ -27,6 +27,8 @@ mod instance;
 mod lock;
 #[path = "docker/memory.rs"]
 mod memory;
+#[path = "engine/monorepo.rs"]
+mod monorepo;
 #[path = "docker/names.rs"]
 mod names;
 #[path = "docker/packages.rs"]
@@ -48,6 +50,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use engine::{by_turns, engines};
+use monorepo::anew;
 use sandbox::{Ran, Sandbox};
 use waiting::{heard, is_running, wait_for};
 
@@ -181,11 +184,7 @@ fn the_example_monorepo_builds_cold_then_nothing_then_just_what_an_edit_touches(
             &sandbox.root(),
         );
         let manifest = sandbox.read("imgspec.kdl");
-        let label = format!("labels test=\"{}\"", nonce());
-        sandbox.write(
-            "imgspec.kdl",
-            &manifest.replacen("labels ", &format!("{label}\n    labels "), 1),
-        );
+        sandbox.write("imgspec.kdl", &anew(&manifest, &nonce()));
         let registry = registry
             .as_deref()
             .map_or("localhost:5000/monorepo".to_owned(), |registry| {

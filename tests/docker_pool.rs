@@ -16,6 +16,8 @@ mod dice;
 mod full;
 #[path = "docker_pool/kills.rs"]
 mod kills;
+#[path = "engine/monorepo.rs"]
+mod monorepo;
 #[path = "docker_pool/platforms.rs"]
 mod platforms;
 #[path = "it/sandbox.rs"]
@@ -28,6 +30,7 @@ use std::process::Command;
 
 use bridge::Bridge;
 use certificates::{Authority, Time};
+use monorepo::anew;
 use sandbox::{Ran, Sandbox};
 
 /// Two daemons with containerd's store; the same one twice if there is only one.
@@ -230,8 +233,7 @@ fn the_example_monorepo_builds_over_two_nodes_that_share_only_a_registry() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/monorepo");
     copy_folder(&example, &sandbox.root());
     let manifest = sandbox.read("imgspec.kdl");
-    let label = format!("labels test=\"{}\"\n    labels ", nonce());
-    sandbox.write("imgspec.kdl", &manifest.replacen("labels ", &label, 1));
+    sandbox.write("imgspec.kdl", &anew(&manifest, &nonce()));
     let registry = format!("registry={}", repository());
     let var = ["--var", registry.as_str()];
     let plan = [

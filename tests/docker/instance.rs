@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dice::Dice;
 use crate::engine::engines;
+use crate::monorepo::anew;
 use crate::names::manifest_text;
 use crate::sandbox::{Ran, Sandbox};
 use crate::{build, built, copy_folder, docker, named, nonce, on, plan, references, remove_images};
@@ -67,8 +68,7 @@ fn the_example_monorepo_is_built_by_a_remote_builder_that_shares_only_a_registry
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/monorepo");
     copy_folder(&example, &sandbox.root());
     let manifest = sandbox.read("imgspec.kdl");
-    let label = format!("labels test=\"{}\"\n    labels ", nonce());
-    sandbox.write("imgspec.kdl", &manifest.replacen("labels ", &label, 1));
+    sandbox.write("imgspec.kdl", &anew(&manifest, &nonce()));
     let var = format!("registry={}/monorepo", registry());
     let with = ["--var", &var, "--push", "--builder-instance", "far"];
     let run = || build(&sandbox, &with).success();
