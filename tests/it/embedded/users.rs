@@ -329,9 +329,12 @@ fn a_disk_without_room_for_the_layer_of_a_command_is_named_and_the_next_run_goes
     let size = std::fs::metadata(sandbox.path("files.tar")).unwrap().len();
     let lines = format!("    commands \"head -c {} /dev/urandom > /made\"", 4 * size);
     sandbox.write("later.kdl", &manifest(&lines));
-    let room = (3 * size).to_string();
-    let prepare = "\"$@\" && mount -t tmpfs none cache/images/working && mv later.kdl imgspec.kdl";
-    if let Some(ran) = with_room(&sandbox, &room, prepare) {
+    // It is made scarce after the base: where there is little, a command that takes its time is ended.
+    let prepare = format!(
+        "\"$@\" && mount -t tmpfs none cache/images/working && mount -o remount,size={} cache && mv later.kdl imgspec.kdl",
+        3 * size
+    );
+    if let Some(ran) = with_room(&sandbox, "900m", &prepare) {
         let told = ran.stderr.lines();
         let mut told = told.filter(|line| line.contains("no space left for"));
         let named = told.any(|line| line.contains("/cache/images/unfinished/"));
