@@ -178,29 +178,23 @@ impl<'a> Transfer<'a> {
     }
 
     /// Brings a small blob that the repository hardly has: sending it again costs as much as the question whether it is there.
-    pub(in crate::backend) fn bring_new(
-        &self,
-        (digest, size): (Digest, u64),
-        from: &Store,
-    ) -> Result<()> {
-        match self.begin(digest, None)? {
-            None => Ok(()),
-            Some(place) => self.upload(&place, (digest, size), &Load::Blob(from, digest, size)),
-        }
+    pub(in crate::backend) fn bring_new(&self, blob: (Digest, u64), from: &Store) -> Result<()> {
+        self.send_blob(blob, &Load::Blob(from, blob.0, blob.1))
     }
 
     /// Brings a blob that is at hand to the repository; `is_new` if it hardly has it.
     pub(super) fn bring_small(&self, bytes: &[u8], is_new: bool) -> Result<()> {
-        let digest = Digest::of(bytes);
-        if !(is_new && bytes.len() as u64 <= SMALL) && self.has(digest)? {
+        let (digest, size) = (Digest::of(bytes), bytes.len() as u64);
+        if !(is_new && size <= SMALL) && self.has(digest)? {
             return Ok(());
         }
-        match self.begin(digest, None)? {
+        self.send_blob((digest, size), &Load::Bytes(bytes))
+    }
+
+    fn send_blob(&self, blob: (Digest, u64), load: &Load<'_>) -> Result<()> {
+        match self.begin(blob.0, None)? {
             None => Ok(()),
-            Some(place) => {
-                let size = bytes.len() as u64;
-                self.upload(&place, (digest, size), &Load::Bytes(bytes))
-            }
+            Some(place) => self.upload(&place, blob, load),
         }
     }
 
