@@ -370,6 +370,7 @@ pub fn to_json(diagnostics: &[Diagnostic], sources: &Sources) -> serde_json::Val
         .iter()
         .map(|diagnostic| {
             let place = diagnostic.place.as_ref().map(|label| &label.place);
+            let label = diagnostic.place.as_ref().map(|label| label.text.as_str());
             let line_column = place.map(|place| sources.line_column(place));
             serde_json::json!({
                 "severity": diagnostic.severity,
@@ -378,6 +379,7 @@ pub fn to_json(diagnostics: &[Diagnostic], sources: &Sources) -> serde_json::Val
                 "file": place.map(|place| &sources.get(place.source).path),
                 "line": line_column.map(|(line, _)| line),
                 "column": line_column.map(|(_, column)| column),
+                "label": label.filter(|text| !text.is_empty()),
                 "help": (!diagnostic.help.is_empty()).then(|| diagnostic.help.join("\n")),
             })
         })
@@ -424,8 +426,8 @@ mod tests {
         assert_eq!(
             to_json(&diagnostics, &sources),
             serde_json::json!([
-                {"severity": "error", "code": "unknown-field", "message": "unknown field `usr`", "file": "imgspec.kdl", "line": 2, "column": 3, "help": "one\ntwo"},
-                {"severity": "warning", "code": "no-effect", "message": "something is odd", "file": null, "line": null, "column": null, "help": null},
+                {"severity": "error", "code": "unknown-field", "message": "unknown field `usr`", "file": "imgspec.kdl", "line": 2, "column": 3, "label": "did you mean `user`?", "help": "one\ntwo"},
+                {"severity": "warning", "code": "no-effect", "message": "something is odd", "file": null, "line": null, "column": null, "label": null, "help": null},
             ])
         );
     }

@@ -1,4 +1,4 @@
-//! `--affected`: of the selected images, those that differ from a revision of git, and why.
+//! Which images a command works on: those that are selected or, with `--affected`, those of them that differ from a revision of git, and why.
 
 use std::collections::BTreeSet;
 
@@ -8,20 +8,23 @@ use serde::Serialize;
 use super::context::Context;
 use super::failure::Failure;
 use super::notifier::Notifier;
-use super::options::Progress;
+use super::options::{self, Progress};
 use super::screen::eprint_text;
 use crate::cancel::Cancel;
 use crate::graph::ImageId;
 use crate::report;
 use crate::report::line::{Line, Style};
 use crate::report::words::Count;
-use crate::session::{Affected, Cause, Selection, Session, Since};
+use crate::session::{Affected, Cause, Refusal, Session, Since};
 
 /// How many reasons per image are listed before the rest is only counted.
 const SHOWN: usize = 8;
 
-#[derive(Args, Clone, Default)]
-pub(super) struct AffectedArgs {
+/// Which images a command works on.
+#[derive(Args, Clone)]
+pub(super) struct ImageArgs {
+    #[command(flatten)]
+    selection: options::Selection,
     /// Of the selected images, only those that differ from a revision of git, with all that is built on them; `REV...` is its
     /// merge base with HEAD [default: the merge base with the upstream branch]
     #[arg(long, value_name = "REV", num_args = 0..=1, default_missing_value = "", require_equals = true)]
@@ -51,16 +54,23 @@ struct ImageDocument<'a> {
     reasons: &'a [Cause],
 }
 
-impl AffectedArgs {
-    /// The images of a selection, or the affected ones among them.
+impl ImageArgs {
+    /// Whether images are named.
+    pub(super) fn are_named(&self) -> bool {
+        !self.selection.images.is_empty()
+    }
+
+    /// The selected images, or the affected ones among them.
     pub(super) fn choose(
         &self,
         session: &Session,
-        selection: &Selection,
         notifier: &Notifier,
         context: &Context,
     ) -> Result<Chosen, Failure> {
-        let mut images = session.select(selection)?;
+        let selection = context.selection(session, &self.selection.images);
+        let mut images = session
+            .select(&selection)
+            .map_err(|refusal| self.refused(refusal))?;
         let selected = images.len();
         let affected = match &self.affected {
             None => None,
@@ -80,6 +90,17 @@ impl AffectedArgs {
             selected,
             affected,
         })
+    }
+
+    /// A word that is no image may be meant as the revision.
+    fn refused(&self, refusal: Refusal) -> Refusal {
+        match (refusal, &self.affected, self.selection.images.as_slice()) {
+            (Refusal::Other { message, .. }, Some(revision), [word]) if revision.is_empty() => {
+                let help = format!("to compare with a revision, attach it: `--affected={word}`");
+                Refusal::usage(message, help)
+            }
+            (refusal, ..) => refusal,
+        }
     }
 }
 

@@ -3,14 +3,13 @@
 use clap::Args;
 
 use super::account::Files;
-use super::affected::AffectedArgs;
+use super::affected::ImageArgs;
 use super::artifacts::{self, Exporter, Output};
 use super::choice::{Choice, How};
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::load::Loader;
 use super::notifier::Notifier;
-use super::options::Selection;
 use super::page::{self, PageArgs};
 use super::plan;
 use crate::plan::Plan;
@@ -21,9 +20,7 @@ use crate::session::{Planned, Session};
 #[derive(Args)]
 pub(super) struct BuildArgs {
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
-    affected: AffectedArgs,
+    images: ImageArgs,
     #[command(flatten)]
     choice: Choice,
     #[command(flatten)]
@@ -69,10 +66,7 @@ impl BuildArgs {
         notifier: &Notifier,
         context: &Context,
     ) -> Result<Planned, Failure> {
-        let selection = context.selection(session, &self.selection.images);
-        let chosen = self
-            .affected
-            .choose(session, &selection, notifier, context)?;
+        let chosen = self.images.choose(session, notifier, context)?;
         chosen.tell(context);
         self.choice.plan(session, &chosen.images, notifier)
     }
@@ -80,8 +74,7 @@ impl BuildArgs {
 
 pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     if args.dry_run {
-        let images = (&args.selection, &args.affected);
-        return plan::dry(&args.choice, images, &args.files.summary, context);
+        return plan::dry(&args.choice, &args.images, &args.files.summary, context);
     }
     let options = args.options()?;
     let notifier = Notifier::new(context);

@@ -13,19 +13,19 @@ pub(super) struct ElsewhereArgs {
     /// Let this builder of `docker buildx create` build what the builder `docker` builds, or `IMGSPEC_BUILDER_INSTANCE` [default: what `docker build` uses]
     #[arg(long, value_name = "NAME")]
     builder_instance: Option<String>,
-    /// Let the `BuildKit` at `tcp://HOST:PORT` or `unix:///PATH` build what the builder `docker` builds, or those in `IMGSPEC_BUILDKIT`; repeat it for several
+    /// Let the BuildKit at `tcp://HOST:PORT` or `unix:///PATH` build what the builder `docker` builds, or those in `IMGSPEC_BUILDKIT`; repeat it for several
     #[arg(long, value_name = "ADDRESS")]
     buildkit: Vec<String>,
-    /// Certificates of the authorities that vouch for the `BuildKit`s, or `IMGSPEC_BUILDKIT_CA`
+    /// Certificates of the authorities that vouch for the BuildKits, or `IMGSPEC_BUILDKIT_CA`
     #[arg(long, value_name = "FILE")]
     buildkit_ca: Option<PathBuf>,
-    /// Certificate by which the `BuildKit`s know this client, or `IMGSPEC_BUILDKIT_CERT`
+    /// Certificate by which the BuildKits know this client, or `IMGSPEC_BUILDKIT_CERT`
     #[arg(long, value_name = "FILE")]
     buildkit_cert: Option<PathBuf>,
     /// Key of this certificate, or `IMGSPEC_BUILDKIT_KEY`
     #[arg(long, value_name = "FILE")]
     buildkit_key: Option<PathBuf>,
-    /// Let each of these `BuildKit`s run at most this many builds at once, or `IMGSPEC_BUILDKIT_JOBS` [default: only `--jobs` limits]
+    /// Let each of these BuildKits run at most this many builds at once, or `IMGSPEC_BUILDKIT_JOBS` [default: only `--jobs` limits]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     buildkit_jobs: Option<u16>,
 }

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::affected::AffectedArgs;
+use super::affected::ImageArgs;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
-use super::options::Selection;
 use super::output;
 use super::render::{refuse_what_is_there, unwritten};
 use super::screen::{eprint_text, print_text};
@@ -25,9 +24,7 @@ use crate::spec::SecretSource;
 #[derive(Args)]
 pub(super) struct ExportArgs {
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
-    affected: AffectedArgs,
+    images: ImageArgs,
     /// What to write
     #[arg(long, value_name = "FORMAT")]
     format: Format,
@@ -57,11 +54,8 @@ enum Format {
 pub(super) fn run(args: &ExportArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(args.builder.as_deref())?;
     session.verify_state()?;
-    let selection = context.selection(&session, &args.selection.images);
     let notifier = Notifier::new(context);
-    let chosen = args
-        .affected
-        .choose(&session, &selection, &notifier, context)?;
+    let chosen = args.images.choose(&session, &notifier, context)?;
     chosen.tell(context);
     let chosen = chosen.images;
     let graph = &session.world.graph;

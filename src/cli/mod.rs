@@ -99,7 +99,7 @@ enum Command {
     #[command(mut_arg("values", |values| values
         .help("The new values of the field; for a map, NAME=VALUE for each entry to set; flags go before the image")))]
     Set(edit::EditArgs),
-    /// Bring images from their registries, as far as they are there as they would be built now
+    /// Pull the images that their registries already have for the present files
     Pull(pull::PullArgs),
     /// Put the references of images into files that name them by id: Compose, Kubernetes, values of Helm
     Resolve(resolve::ResolveArgs),

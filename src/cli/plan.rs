@@ -6,12 +6,11 @@ use std::mem::ManuallyDrop;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::affected::{AffectedArgs, AffectedDocument};
+use super::affected::{AffectedDocument, ImageArgs};
 use super::choice::Choice;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
-use super::options::Selection;
 use super::page;
 use super::screen::{print_json, print_lines, print_text};
 use super::summary::SummaryArgs;
@@ -26,9 +25,7 @@ use crate::session::{Floating, Session, look_words};
 #[derive(Args)]
 pub(super) struct PlanArgs {
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
-    affected: AffectedArgs,
+    images: ImageArgs,
     #[command(flatten)]
     choice: Choice,
     /// Query registries for locked bases whose tags have moved since
@@ -61,13 +58,12 @@ pub(super) fn run(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
 /// Shows what a build with these flags would do.
 pub(super) fn dry(
     choice: &Choice,
-    (selection, affected): (&Selection, &AffectedArgs),
+    images: &ImageArgs,
     summary: &SummaryArgs,
     context: &Context,
 ) -> Result<u8, Failure> {
     let args = PlanArgs {
-        selection: selection.clone(),
-        affected: affected.clone(),
+        images: images.clone(),
         choice: choice.clone(),
         refresh_bases: false,
         format: Format::Text,
@@ -84,10 +80,7 @@ fn show(args: &PlanArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open_elsewhere(choice.builder.as_deref(), &elsewhere)?;
     let session = ManuallyDrop::new(session);
     let notifier = Notifier::new(context);
-    let selection = context.selection(&session, &args.selection.images);
-    let chosen = args
-        .affected
-        .choose(&session, &selection, &notifier, context)?;
+    let chosen = args.images.choose(&session, &notifier, context)?;
     let planned = ManuallyDrop::new(choice.plan(&session, &chosen.images, &notifier)?);
     choice.tell_doubts(&session, &planned, &notifier);
     let relevant = session.world.graph.with_bases(&planned.asked);
@@ -191,12 +184,12 @@ fn bases(floating: &Floating, is_locked: bool, looks: Option<&[Look]>) -> String
     };
     let told = match (floating.bases(), packages) {
         (0, None) => String::new(),
-        (1, None) => "1 base floats; `imgspec lock` pins it\n".to_owned(),
+        (1, None) => "1 outside image floats; `imgspec lock` pins it\n".to_owned(),
         (0, Some(packages)) => format!("{packages} float; `imgspec lock` pins them\n"),
-        (count, None) => format!("{count} bases float; `imgspec lock` pins them\n"),
+        (count, None) => format!("{count} outside images float; `imgspec lock` pins them\n"),
         (count, Some(packages)) => {
-            let bases = Count(count, "base");
-            format!("{bases} and {packages} float; `imgspec lock` pins them\n")
+            let images = Count(count, "outside image");
+            format!("{images} and {packages} float; `imgspec lock` pins them\n")
         }
     };
     text.push_str(&told);

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde::Serialize;
 
-use super::affected::AffectedArgs;
+use super::affected::ImageArgs;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
-use super::options::{Format, Selection};
+use super::options::Format;
 use super::screen::{print_json, print_lines};
 use crate::cancel::Cancel;
 use crate::graph::ImageId;
@@ -21,9 +21,7 @@ use crate::session::{PullState, Session};
 #[derive(Args)]
 pub(super) struct PullArgs {
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
-    affected: AffectedArgs,
+    images: ImageArgs,
     /// The builder for images that name none: docker, envd, oci, fake; images go where it builds
     #[arg(long, value_name = "BUILDER")]
     builder: Option<String>,
@@ -50,11 +48,8 @@ struct ImageDocument<'a> {
 pub(super) fn run(args: &PullArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(args.builder.as_deref())?;
     session.verify_state()?;
-    let selection = context.selection(&session, &args.selection.images);
     let notifier = Notifier::new(context);
-    let chosen = args
-        .affected
-        .choose(&session, &selection, &notifier, context)?;
+    let chosen = args.images.choose(&session, &notifier, context)?;
     chosen.tell(context);
     let asked = chosen.images;
     if args.locked {

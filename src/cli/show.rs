@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::affected::AffectedArgs;
+use super::affected::ImageArgs;
 use super::choice::Choice;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
-use super::options::Selection;
 use super::output;
 use super::screen::{print_lines, print_text};
 use crate::disk::system_words;
@@ -25,9 +24,7 @@ use crate::view::{self, Detail, Direction, Drawing, Label, Look, Page, Tab, Them
 #[derive(Args)]
 pub(super) struct ShowArgs {
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
-    affected: AffectedArgs,
+    images: ImageArgs,
     /// Drawing format
     #[arg(long, value_name = "FORMAT", default_value = "tree")]
     format: Format,
@@ -109,11 +106,8 @@ pub(super) fn run(args: &ShowArgs, context: &Context) -> Result<u8, Failure> {
         ));
     }
     let session = context.open(args.choice.builder.as_deref())?;
-    let selection = context.selection(&session, &args.selection.images);
     let notifier = Notifier::new(context);
-    let chosen = args
-        .affected
-        .choose(&session, &selection, &notifier, context)?;
+    let chosen = args.images.choose(&session, &notifier, context)?;
     chosen.tell(context);
     let plan = if args.plan {
         let planned = args.choice.plan(&session, &chosen.images, &notifier)?;

@@ -3,19 +3,17 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::affected::AffectedArgs;
+use super::affected::ImageArgs;
 use super::context::Context;
 use super::failure::{Failure, exit};
 use super::notifier::Notifier;
-use super::options::{Format, Selection};
+use super::options::Format;
 use super::screen::{print_json, print_lines, print_text};
 
 #[derive(Args)]
 pub(super) struct TagArgs {
     #[command(flatten)]
-    selection: Selection,
-    #[command(flatten)]
-    affected: AffectedArgs,
+    images: ImageArgs,
     /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -35,11 +33,8 @@ struct Tag<'a> {
 
 pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
     let session = context.open(None)?;
-    let selection = context.selection(&session, &args.selection.images);
     let notifier = Notifier::new(context);
-    let chosen = args
-        .affected
-        .choose(&session, &selection, &notifier, context)?;
+    let chosen = args.images.choose(&session, &notifier, context)?;
     chosen.tell(context);
     let tags: Vec<Tag<'_>> = chosen
         .images
@@ -62,7 +57,7 @@ pub(super) fn run(args: &TagArgs, context: &Context) -> Result<u8, Failure> {
     match (args.format, tags.as_slice()) {
         (Format::Json, tags) => print_json(&tags)?,
         // A single image that was named: only its reference, for a shell's `$(…)`.
-        (Format::Text, [only]) if !args.selection.images.is_empty() => {
+        (Format::Text, [only]) if args.images.are_named() => {
             print_text(&format!("{}\n", only.reference))?;
         }
         (Format::Text, tags) => {

@@ -235,7 +235,7 @@ impl Project {
             Some(folder) => text.push_str(&format!("    copy \"{folder}\" to=\"/app/{folder}\"\n")),
             None => text.push_str("    // copy \"src\" to=\"/app/src\"\n"),
         }
-        text.push_str("    workdir \"/app\"\n    // entrypoint \"python3\" \"-m\" \"app\"\n");
+        text.push_str("    workdir \"/app\"\n    // entrypoint \"python3\" \"src/main.py\"\n");
         text
     }
 }

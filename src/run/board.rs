@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
 
 use crate::graph::{Graph, ImageId};
 use crate::plan::{Action, Plan, Planned};
@@ -26,8 +27,9 @@ pub(super) struct Known<'a> {
     pub(super) no_bases: bool,
     /// Push nothing until everything is built.
     pub(super) all_or_nothing: bool,
-    /// Push before anything else is built, because other runners wait for it.
-    pub(super) pushes_first: bool,
+    /// The chances of a run among runners that share the graph. What one of them has built is pushed before it builds anything
+    /// else, because others wait for it.
+    pub(super) shared: Option<&'a RandomState>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +119,7 @@ pub(crate) struct Board {
     standings: Vec<Standing>,
     /// By image id: the position in graph order.
     places: Vec<usize>,
-    /// By image id: the start order, longest remaining path first, ties in manifest order.
+    /// By image id: the place in the start order, longest remaining path first, ties in manifest order.
     ranks: Vec<usize>,
     ready: BTreeSet<(usize, ImageId)>,
     to_push: BTreeSet<ImageId>,
@@ -136,9 +138,9 @@ impl Board {
         let mut board = Self {
             standings: vec![Standing::Fresh; graph.len()],
             places: places_in(graph.order()),
-            ranks: ranks(graph, plan),
+            ranks: ranks(graph, plan, known.shared),
             all_or_nothing: known.all_or_nothing,
-            pushes_first: known.pushes_first,
+            pushes_first: known.shared.is_some(),
             ..Self::default()
         };
         for id in graph.order() {
@@ -308,8 +310,18 @@ impl Board {
     }
 }
 
-fn ranks(graph: &Graph, plan: &Plan) -> Vec<usize> {
-    let remaining = plan.remaining(graph);
+/// The start order. Of runners that share a graph, each takes paths for up to twice as long as they are, so that they do not all
+/// begin with the same images.
+fn ranks(graph: &Graph, plan: &Plan, shared: Option<&RandomState>) -> Vec<usize> {
+    let mut remaining = plan.remaining(graph);
+    if let Some(chances) = shared {
+        for (id, path) in remaining.iter_mut().enumerate() {
+            let chance = chances.hash_one(id) % 1024;
+            #[allow(clippy::cast_precision_loss, reason = "it is below 1024")]
+            let share = chance as f64 / 1024.0;
+            *path *= 1.0 + share;
+        }
+    }
     let mut best: Vec<ImageId> = graph.ids().collect();
     best.sort_by(|a, b| remaining[b.index()].total_cmp(&remaining[a.index()]));
     places_in(&best)

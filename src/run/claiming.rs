@@ -65,11 +65,16 @@ impl Work {
             claims.give_up(claimant, claim);
             return Ok(Turn::Built(found));
         }
-        if let Err(cancelled) = self.sleep(settling.saturating_sub(begun.elapsed())) {
-            claims.give_up(claimant, claim);
-            return Err(cancelled);
+        // One that is overwritten already needs no longer wait.
+        let mut rival = claimant.rival(&claim, &self.cancel);
+        if let Ok(None) = rival {
+            if let Err(cancelled) = self.sleep(settling.saturating_sub(begun.elapsed())) {
+                claims.give_up(claimant, claim);
+                return Err(cancelled);
+            }
+            rival = claimant.rival(&claim, &self.cancel);
         }
-        match claimant.rival(&claim, &self.cancel) {
+        match rival {
             Ok(Some(seen)) => {
                 claims.give_up(Arc::clone(&claimant), claim);
                 Ok(Turn::Other(self.watched(claimant, place, seen)))

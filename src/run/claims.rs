@@ -5,6 +5,7 @@
 //! waits for takes minutes, so the pace of its questions does not matter, and no worker is kept from building.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -18,8 +19,9 @@ use crate::cancel::Cancel;
 /// How often a claim is renewed within its lifetime.
 const RENEWALS: u32 = 4;
 
-/// The pauses between two looks at a claim of another runner; each is half as long again as the last.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// The pauses between two looks at a claim of another runner: within this range, this part of the time that it has been waited for.
+const PAUSES: RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_secs(5);
+const PART: u32 = 4;
 
 /// How often a claim is looked at within its lifetime, at least: a change must not be missed.
 const LOOKS: u32 = 6;
@@ -311,7 +313,6 @@ struct Patience {
     /// When it was first seen as it is.
     changed: Instant,
     begun: Instant,
-    pause: Duration,
     next: Instant,
 }
 
@@ -321,7 +322,6 @@ impl Patience {
             seen,
             changed: now,
             begun: now,
-            pause: PAUSES.0,
             next: now,
         };
         this.rest(now);
@@ -342,14 +342,14 @@ impl Patience {
         if now - self.begun > LONGEST {
             return Some(Left::Late);
         }
-        self.pause = self.pause * 3 / 2;
         self.rest(now);
         None
     }
 
     fn rest(&mut self, now: Instant) {
-        self.pause = self.pause.min(PAUSES.1).min(self.seen.lifetime / LOOKS);
-        self.next = now + self.pause;
+        let waited = now - self.begun;
+        let pause = (waited / PART).clamp(*PAUSES.start(), *PAUSES.end());
+        self.next = now + pause.min(self.seen.lifetime / LOOKS);
     }
 }
 
@@ -402,14 +402,14 @@ mod tests {
         let begun = Instant::now();
         let pauses = |lifetime: u32| {
             let mut patience = Patience::new(seen("a", lifetime), begun);
-            let first = patience.pause;
-            for step in 0..20 {
-                let content = step.to_string();
-                assert_eq!(patience.judge(Some(seen(&content, lifetime)), begun), None);
-            }
-            (first, patience.pause)
+            let mut pause = |waited| {
+                let (now, content) = (begun + waited, format!("{waited:?}"));
+                assert_eq!(patience.judge(Some(seen(&content, lifetime)), now), None);
+                patience.next - now
+            };
+            [0, 4, 60].map(|seconds| pause(SECOND * seconds))
         };
-        assert_eq!(pauses(600), PAUSES);
-        assert_eq!(pauses(1), (SECOND / 6, SECOND / 6));
+        assert_eq!(pauses(600), [SECOND / 4, SECOND, SECOND * 5]);
+        assert_eq!(pauses(1), [SECOND / 6; 3]);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::RandomState;
 use std::sync::Arc;
 
 use super::board::{Board, Known};
@@ -97,6 +98,8 @@ pub(crate) struct State {
     pub(super) returned: BTreeMap<String, Left>,
     /// Images whose files may have changed since they were read.
     pub(crate) in_doubt: BTreeSet<ImageId>,
+    /// The chances of this run among those that share its images, if it claims them.
+    shared: Option<RandomState>,
 }
 
 impl State {
@@ -116,6 +119,7 @@ impl State {
             postponed: BTreeMap::new(),
             returned: BTreeMap::new(),
             in_doubt: BTreeSet::new(),
+            shared: rules.options.claims().then(RandomState::new),
         }
     }
 
@@ -174,7 +178,7 @@ impl State {
             in_doubt: Some(&self.in_doubt),
             no_bases: self.rules.no_bases,
             all_or_nothing: self.rules.options.push == Push::AllOrNothing,
-            pushes_first: self.rules.options.claims(),
+            shared: self.shared.as_ref(),
         }
     }
 

@@ -114,15 +114,15 @@ impl<'a> Outline<'a> {
             .collect()
     }
 
-    /// Formats the name as `train`, `train (copies)`, or with a reference to where the image is drawn in full.
+    /// Formats the name as `train`, `train (copies from it)`, or with a reference to where the image is drawn in full.
     fn name(&self, branch: &Branch<'a>) -> String {
         let name = &branch.node.name;
         match (branch.is_full, branch.is_copy) {
             (true, false) => name.clone(),
-            (true, true) => format!("{name} (copies)"),
+            (true, true) => format!("{name} (copies from it)"),
             (false, is_copy) => {
-                let how = if is_copy { "copies, " } else { "" };
-                format!("{name} ({how}see below `{}`)", self.homes[name.as_str()].to)
+                let how = if is_copy { "copies from it; " } else { "" };
+                format!("{name} ({how}shown under `{}`)", self.homes[name.as_str()].to)
             }
         }
     }
@@ -166,7 +166,7 @@ mod tests {
         insta::assert_snapshot!(render(&diamond()), @r#"
         os         r:5000/os:0a1b
         ├─ tools   r:5000/tools:0a1b
-        │  └─ app (copies, see below `py`)
+        │  └─ app (copies from it; shown under `py`)
         └─ py      r:5000/py:0a1b
            └─ app  r:5000/app:0a1b
         docs       r:5000/docs:0a1b
@@ -177,9 +177,9 @@ mod tests {
     fn an_image_without_a_base_here_stands_below_what_it_copies_from() {
         insta::assert_snapshot!(render(&drawing("a b site:+a,+b")), @r#"
         a                 r:5000/a:0a1b
-        └─ site (copies)  r:5000/site:0a1b
+        └─ site (copies from it)  r:5000/site:0a1b
         b                 r:5000/b:0a1b
-        └─ site (copies, see below `a`)
+        └─ site (copies from it; shown under `a`)
         "#);
     }
 
@@ -195,7 +195,7 @@ mod tests {
         insta::assert_snapshot!(render(&drawing), @r#"
         os         fresh   r:5000/os:0a1b
         ├─ tools   fresh   r:5000/tools:0a1b
-        │  └─ app (copies, see below `py`)
+        │  └─ app (copies from it; shown under `py`)
         └─ py      fresh   r:5000/py:0a1b
            └─ app  build   r:5000/app:0a1b  `src/app.py` changed
         docs       fresh   r:5000/docs:0a1b

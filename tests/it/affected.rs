@@ -56,7 +56,7 @@ fn the_plan_tells_what_is_affected_and_why() {
     serve  build  never built
     pages  build  never built
     4 to build, 0 fresh
-    1 base floats; `imgspec lock` pins it
+    1 outside image floats; `imgspec lock` pins it
     ");
     let affected = affected(&sandbox, &["--affected=HEAD"]);
     assert!(affected["commit"].as_str().unwrap().starts_with(&before));
@@ -130,6 +130,11 @@ fn every_command_with_a_selection_can_narrow_it() {
         .filter_map(|it| it.split(' ').next())
         .collect();
     assert_eq!(tags, ["train", "serve"]);
+    sandbox
+        .run(&["tag", "--affected", "HEAD"])
+        .code(2)
+        .says("no image matches `HEAD`")
+        .says("attach it: `--affected=HEAD`");
     let shown = ["graph", "show", "--affected=HEAD", "--format", "json"];
     let shown = sandbox.run(&shown).success().json();
     assert_eq!(shown["images"].as_array().unwrap().len(), 2);

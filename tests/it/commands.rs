@@ -114,7 +114,7 @@ fn check_finds_all_mistakes_at_once_and_exits_2() {
         assert_eq!(
             keys,
             [
-                "code", "column", "file", "help", "line", "message", "severity"
+                "code", "column", "file", "help", "label", "line", "message", "severity"
             ]
         );
         assert_eq!(one["file"], "imgspec.kdl");

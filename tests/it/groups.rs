@@ -82,7 +82,7 @@ fn a_group_is_selected_where_ids_are() {
 fn the_group_default_is_what_commands_without_ids_take() {
     let sandbox = with_default();
     let built = sandbox.build(&[]).success();
-    built.says("3 of 5 images: the group `default`; `'*'` selects all\n");
+    built.says("selected 3 of 5 images: the group `default` (`'*'` selects all)\n");
     assert_eq!(sandbox.built(), ["base", "docs", "serve-a", "serve-b"]);
     assert_eq!(tagged(&sandbox, &[]), ["serve-a", "serve-b", "docs"]);
     // Exclusions apply to it; a glob is of the whole workspace.

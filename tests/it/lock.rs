@@ -108,11 +108,11 @@ fn without_a_lock_keys_are_as_they_were_and_the_plan_counts_what_floats() {
     sandbox
         .run(&plan)
         .success()
-        .says("2 bases float; `imgspec lock` pins them");
+        .says("2 outside images float; `imgspec lock` pins them");
     sandbox
         .run(&[&plan[..], &["tool"]].concat())
         .success()
-        .says("1 base floats; `imgspec lock` pins it");
+        .says("1 outside image floats; `imgspec lock` pins it");
     assert_eq!(registry.asked(), 0);
     lock(&sandbox, &[]).success();
     assert_ne!(key(&sandbox, "os"), before);

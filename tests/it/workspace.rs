@@ -67,7 +67,7 @@ fn a_subdirectory_has_the_tags_and_the_state_of_the_whole_workspace() {
 fn without_words_the_images_at_or_below_the_directory_are_meant_and_that_is_said() {
     let sandbox = workspace();
     let plan = ["graph", "plan", "--builder", "fake"];
-    let one = "1 of 3 images: what `services/a` declares; `'*'` selects all\n";
+    let one = "selected 1 of 3 images: those that `services/a` declares (`'*'` selects all)\n";
     for folder in ["services/a", "services/a/src"] {
         let ran = run_in(&sandbox, folder, &plan).success();
         assert_eq!(ran.stderr, one, "{folder}");

@@ -221,14 +221,37 @@ fn pushes_that_others_wait_for_go_before_builds() {
     let graph = graph(&[vec![], vec![]]);
     let mut plan = plan(&graph, &BTreeSet::from([0, 1]));
     plan.settle(ImageId(0), Action::Push);
-    for pushes_first in [false, true] {
+    let chances = RandomState::new();
+    for shared in [None, Some(&chances)] {
         let known = Known {
-            pushes_first,
+            shared,
             ..Known::default()
         };
         let next = Board::new(&graph, &plan, &known).next();
-        assert_eq!(next.map(|next| next.is_push), Some(pushes_first));
+        assert_eq!(next.map(|next| next.is_push), Some(shared.is_some()));
     }
+}
+
+#[test]
+fn runners_that_share_a_graph_begin_with_different_images_but_with_long_paths() {
+    // Eight chains of three, eight images on their own.
+    let chain = |at: usize| [vec![], vec![3 * at], vec![3 * at + 1]];
+    let mut bases: Vec<Vec<usize>> = (0..8).flat_map(chain).collect();
+    bases.extend(vec![vec![]; 8]);
+    let graph = graph(&bases);
+    let plan = plan(&graph, &(0..bases.len()).collect());
+    let first = |_| {
+        let chances = RandomState::new();
+        let known = Known {
+            shared: Some(&chances),
+            ..Known::default()
+        };
+        Board::new(&graph, &plan, &known).next().map(|next| next.id)
+    };
+    let firsts: BTreeSet<_> = (0..40).map(first).collect();
+    assert!(firsts.len() > 2, "{firsts:?}");
+    let starts: BTreeSet<_> = (0..8).map(|at| Some(ImageId(3 * at))).collect();
+    assert!(firsts.is_subset(&starts), "{firsts:?}");
 }
 
 /// A run without threads: the outcomes of jobs are random.

@@ -85,7 +85,7 @@ fn a_further_package_moves_no_other_and_one_less_is_removed() {
     edit(&sandbox, "\"six\" \"numpy\"", "\"six\" \"click\"");
     lock(&sandbox, &["--check"])
         .code(1)
-        .says("the packages of app are not locked, or for other requirements");
+        .says("the packages of app are not locked, or were locked for other requirements");
     lock(&sandbox, &[])
         .success()
         .says("added   click 8.1 (app)")

@@ -138,7 +138,7 @@ fn the_lock_has_the_wheels_of_each_platform_on_a_base_from_a_file() {
     sandbox
         .run(&["lock", "--check"])
         .code(1)
-        .says("the packages of app are not locked, or for other requirements");
+        .says("the packages of app are not locked, or were locked for other requirements");
 }
 
 /// The images in between are in no registry and not built yet: only the files below them count.
