@@ -262,11 +262,15 @@ impl Context {
             let asked = session.select(&asked).map_or(all, |asked| asked.len());
             let what = match session.start(&selection) {
                 Start::Group => format!("the group `{DEFAULT_GROUP}`"),
-                Start::All | Start::Folder(_) => format!("those that `{}` declares", selection.below),
+                Start::All | Start::Folder(_) => {
+                    format!("those that `{}` declares", selection.below)
+                }
             };
             if asked < all {
                 let all = Count(all, "image");
-                eprint_text(&format!("selected {asked} of {all}: {what} (`'*'` selects all)\n"));
+                eprint_text(&format!(
+                    "selected {asked} of {all}: {what} (`'*'` selects all)\n"
+                ));
             }
         }
         selection

@@ -154,7 +154,9 @@ fn check(session: &Session) -> Result<u8, Failure> {
         }
     }
     for image in &floating.packages {
-        found += &format!("the packages of {image} are not locked, or were locked for other requirements\n");
+        found += &format!(
+            "the packages of {image} are not locked, or were locked for other requirements\n"
+        );
     }
     let installing: BTreeSet<(&str, usize)> = session
         .package_needs()

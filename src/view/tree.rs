@@ -122,7 +122,10 @@ impl<'a> Outline<'a> {
             (true, true) => format!("{name} (copies from it)"),
             (false, is_copy) => {
                 let how = if is_copy { "copies from it; " } else { "" };
-                format!("{name} ({how}shown under `{}`)", self.homes[name.as_str()].to)
+                format!(
+                    "{name} ({how}shown under `{}`)",
+                    self.homes[name.as_str()].to
+                )
             }
         }
     }
