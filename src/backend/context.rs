@@ -163,7 +163,7 @@ fn finish_folders(files: &Files, to: &Dir) -> io::Result<()> {
     to.set_time(FIRST_TIME)
 }
 
-/// Copies with threads of its own: a pool worker waiting for its own pool would start building another image meanwhile.
+/// Copies with threads of its own, because they mostly wait for the disk.
 fn copy_all(files: &Files, to: &Dir) -> Result<(), BuildError> {
     let source = open(files)?;
     let next = AtomicUsize::new(0);

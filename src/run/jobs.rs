@@ -1,13 +1,15 @@
-//! The running builds and pushes, each on a worker of a pool of `--jobs` threads.
+//! The running builds and pushes, each on one of `--jobs` threads.
 //!
-//! Hashing uses a different pool, so it never waits behind a build. Workers must not call `par_iter`: a rayon worker
-//! that waits executes other jobs meanwhile, which here would be other builds.
+//! They are plain threads, not those of a rayon pool: a rayon worker that waits, as for the pieces of a layer that is being
+//! compressed, executes other jobs of its pool meanwhile. Here these would be other builds, and one that needs what the build
+//! below it on the stack is making would wait for ever.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::{Sender, SyncSender, TrySendError, channel};
+use std::thread;
 
-use rayon::ThreadPool;
+use parking_lot::Mutex;
 
 use super::claims::Claims;
 use super::log::Emit;
@@ -15,6 +17,7 @@ use super::mailbox::{Ended, Message};
 use super::memory::Records;
 use super::worker::{Identity, TaskKind, Work};
 use crate::cancel::Cancel;
+use crate::disk::system_words;
 use crate::store::Store;
 
 /// The build threads could not be started.
@@ -26,7 +29,7 @@ pub struct NoWorkers {
 }
 
 pub(crate) struct Jobs {
-    pool: ThreadPool,
+    workers: Workers,
     most: usize,
     pub(crate) store: Store,
     /// The claims of the run, if it claims images.
@@ -34,6 +37,32 @@ pub(crate) struct Jobs {
     pub(super) records: Arc<Records>,
     messages: SyncSender<Message>,
     running: BTreeMap<String, Job>,
+}
+
+/// Threads that do one piece of work after the other. They end when nobody can give them any more.
+struct Workers(Sender<Box<dyn FnOnce() + Send>>);
+
+impl Workers {
+    fn start(count: usize) -> std::io::Result<Self> {
+        let (give, take) = channel::<Box<dyn FnOnce() + Send>>();
+        let take = Arc::new(Mutex::new(take));
+        for at in 0..count {
+            let take = Arc::clone(&take);
+            let worker = thread::Builder::new().name(format!("build-{at}"));
+            worker.spawn(move || {
+                // Held while waiting: whoever has it gets the next one.
+                while let Ok(work) = { take.lock().recv() } {
+                    work();
+                }
+            })?;
+        }
+        Ok(Self(give))
+    }
+
+    fn give(&self, work: impl FnOnce() + Send + 'static) {
+        // The workers live as long as the sender.
+        let _ = self.0.send(Box::new(work));
+    }
 }
 
 pub(crate) struct Job {
@@ -52,17 +81,14 @@ impl Jobs {
         store: Store,
         messages: SyncSender<Message>,
     ) -> Result<Self, NoWorkers> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(most.max(1))
-            .thread_name(|at| format!("build-{at}"))
-            .build()
-            .map_err(|error| NoWorkers {
-                jobs: most,
-                why: error.to_string(),
-            })?;
+        let most = most.max(1);
+        let workers = Workers::start(most).map_err(|error| NoWorkers {
+            jobs: most,
+            why: system_words(&error),
+        })?;
         Ok(Self {
-            pool,
-            most: most.max(1),
+            workers,
+            most,
             store,
             claims: None,
             records: Arc::default(),
@@ -111,7 +137,7 @@ impl Jobs {
         };
         self.running.insert(image.clone(), job);
         let messages = self.messages.clone();
-        self.pool.spawn_fifo(move || {
+        self.workers.give(move || {
             let (result, seconds) = work.carry_out();
             // The process may exit once the message arrives. Backends clean up when they are dropped, so nothing may keep
             // them alive here.
@@ -152,5 +178,35 @@ impl Jobs {
             name.clone()
         };
         unwanted.map(stop).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    use super::*;
+
+    thread_local! {
+        static IS_BUSY: Cell<bool> = const { Cell::new(false) };
+    }
+
+    #[test]
+    fn a_worker_that_waits_for_other_threads_begins_nothing_else() {
+        let workers = Workers::start(2).unwrap();
+        let (tell, told) = channel();
+        for _ in 0..20 {
+            let tell = tell.clone();
+            workers.give(move || {
+                let was_busy = IS_BUSY.replace(true);
+                let nap = || thread::sleep(Duration::from_millis(2));
+                rayon::join(nap, nap);
+                IS_BUSY.set(was_busy);
+                tell.send(was_busy).unwrap();
+            });
+        }
+        drop(tell);
+        assert_eq!(told.iter().collect::<Vec<_>>(), [false; 20]);
     }
 }

@@ -179,9 +179,9 @@ mod tests {
     #[test]
     fn an_image_without_a_base_here_stands_below_what_it_copies_from() {
         insta::assert_snapshot!(render(&drawing("a b site:+a,+b")), @r#"
-        a                 r:5000/a:0a1b
+        a                         r:5000/a:0a1b
         └─ site (copies from it)  r:5000/site:0a1b
-        b                 r:5000/b:0a1b
+        b                         r:5000/b:0a1b
         └─ site (copies from it; shown under `a`)
         "#);
     }

@@ -44,10 +44,8 @@ mod trees;
 mod web;
 mod xattrs;
 
-use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 
 use parking_lot::Mutex;
 
@@ -291,12 +289,7 @@ impl Backend for Embedded {
     ) -> Result<Artifact, BuildError> {
         let store = self.store(cancel)?;
         let source = self.source(&store, notes, cancel);
-        // Not on a worker's thread: one of rayon's that waits for others takes up the next image meanwhile.
-        let digest = thread::scope(|scope| {
-            let building = scope.spawn(|| build::build(job, &source));
-            building.join().unwrap_or_else(|panic| resume_unwind(panic))
-        })?;
-        named(job, digest, &store)
+        named(job, build::build(job, &source)?, &store)
     }
 
     fn is_store_own(&self) -> bool {

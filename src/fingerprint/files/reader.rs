@@ -177,20 +177,9 @@ impl FileReader {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `work` in the pool. A worker of another pool that waits would pick up other work (a whole build), so it
-    /// waits through a thread that has none.
+    /// Runs `work` in the pool.
     pub(crate) fn in_pool<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let foreign =
-            rayon::current_thread_index().is_some() && self.pool.current_thread_index().is_none();
-        if !foreign {
-            return self.pool.install(work);
-        }
-        std::thread::scope(|scope| {
-            scope
-                .spawn(|| self.pool.install(work))
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        self.pool.install(work)
     }
 }
 

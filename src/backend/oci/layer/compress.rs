@@ -1,14 +1,16 @@
 //! Compression of a layer: pieces of fixed size, each a gzip member or a zstd frame of its own.
 //!
-//! Both formats allow several (RFC 1952, 2.2; RFC 8878, 3). So all processors can compress one layer, and the result does
-//! not depend on how many there are. Old unpackers that stop after the first gzip member need a single one.
+//! Both formats allow several (RFC 1952, 2.2; RFC 8878, 3). So all processors can compress one layer while the next pieces are
+//! read and hashed, and the result does not depend on how many there are. Old unpackers that stop after the first gzip member
+//! need a single one.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::thread;
 
 use flate2::write::GzEncoder;
 use flate2::{Compress, Compression, Crc, FlushCompress, GzBuilder, Status};
-use rayon::prelude::*;
-
 /// The size of a piece before compression: large enough that splitting costs next to nothing in size.
 const PIECE: usize = 4 << 20;
 
@@ -18,7 +20,7 @@ const LEVEL: u32 = 4;
 /// The level of zstd: its default.
 const ZSTD_LEVEL: i32 = 3;
 
-/// Pieces that are compressed at once.
+/// The most pieces that are being compressed or wait for that.
 const AT_ONCE: usize = 8;
 
 /// The head of a gzip member: deflate, no name, no time, an unknown system.
@@ -59,6 +61,8 @@ impl Encoding {
 pub(super) struct Compressor {
     encoding: Encoding,
     waiting: Vec<u8>,
+    /// The members of the pieces before, in their order.
+    begun: VecDeque<Receiver<io::Result<Vec<u8>>>>,
     single: Option<GzEncoder<Vec<u8>>>,
     /// Used for all small members: making one takes longer than compressing a few heads.
     deflate: Compress,
@@ -70,6 +74,7 @@ impl Compressor {
         Self {
             encoding,
             waiting: Vec::new(),
+            begun: VecDeque::new(),
             single: single.then(|| GzBuilder::new().mtime(0).write(Vec::new(), level())),
             deflate: deflate(),
         }
@@ -86,22 +91,32 @@ impl Compressor {
                 vec![std::mem::take(done)]
             });
         }
-        self.waiting.extend_from_slice(bytes);
-        if self.waiting.len() < AT_ONCE * PIECE {
-            return Ok(Vec::new());
+        let mut done = Vec::new();
+        let mut rest = bytes;
+        while self.waiting.len() + rest.len() >= PIECE {
+            let (now, later) = rest.split_at(PIECE - self.waiting.len());
+            self.waiting.extend_from_slice(now);
+            rest = later;
+            let piece = std::mem::replace(&mut self.waiting, Vec::with_capacity(PIECE));
+            self.begin(piece);
+            self.take(AT_ONCE, &mut done)?;
         }
-        let whole = self.waiting.len() / PIECE * PIECE;
-        let rest = self.waiting.split_off(whole);
-        let members = self.members();
-        self.waiting = rest;
-        members
+        self.waiting.extend_from_slice(rest);
+        Ok(done)
     }
 
     /// The members for everything so far, so that a member of somebody else may follow.
     pub(super) fn flush(&mut self) -> io::Result<Vec<Vec<u8>>> {
-        let members = self.members();
+        // Most are the heads of a few files.
+        let last = match self.waiting.as_slice() {
+            [] => None,
+            waiting => Some(member(self.encoding, &mut self.deflate, waiting)?),
+        };
         self.waiting.clear();
-        members
+        let mut done = Vec::new();
+        self.take(0, &mut done)?;
+        done.extend(last);
+        Ok(done)
     }
 
     /// The members for everything that is left.
@@ -112,22 +127,52 @@ impl Compressor {
         }
     }
 
-    /// The members for what waits.
-    fn members(&mut self) -> io::Result<Vec<Vec<u8>>> {
+    /// Has a piece compressed by another thread.
+    fn begin(&mut self, piece: Vec<u8>) {
+        let (give, take) = sync_channel(1);
         let encoding = self.encoding;
-        let member = |deflate: &mut Compress, piece: &[u8]| match encoding {
-            Encoding::Zstd => zstd::bulk::compress(piece, ZSTD_LEVEL),
-            Encoding::Gzip | Encoding::GzipSingle => member(deflate, piece),
-        };
-        match self.waiting.as_slice() {
-            [] => Ok(Vec::new()),
-            // Most members are the heads of a few files.
-            one if one.len() <= PIECE => Ok(vec![member(&mut self.deflate, one)?]),
-            several => several
-                .par_chunks(PIECE)
-                .map_init(deflate, member)
-                .collect(),
+        rayon::spawn(move || {
+            // Nobody takes it if the layer is given up.
+            let _ = give.send(member(encoding, &mut deflate(), &piece));
+        });
+        self.begun.push_back(take);
+    }
+
+    /// Takes the members that are finished, and waits for them as long as there are more than `most` in all.
+    fn take(&mut self, most: usize, done: &mut Vec<Vec<u8>>) -> io::Result<()> {
+        while let Some(first) = self.begun.front() {
+            let member = match first.try_recv() {
+                Err(TryRecvError::Empty) if self.begun.len() > most => wait(first),
+                Err(TryRecvError::Empty) => return Ok(()),
+                member => member.ok(),
+            };
+            done.push(member.ok_or_else(|| io::Error::other("a compressing thread has ended"))??);
+            self.begun.pop_front();
         }
+        Ok(())
+    }
+}
+
+/// Waits for a member. On a thread of rayon's it compresses meanwhile: all of them may be waiting.
+fn wait(member: &Receiver<io::Result<Vec<u8>>>) -> Option<io::Result<Vec<u8>>> {
+    loop {
+        match rayon::yield_now() {
+            None => return member.recv().ok(),
+            Some(rayon::Yield::Executed) => {}
+            Some(rayon::Yield::Idle) => thread::yield_now(),
+        }
+        match member.try_recv() {
+            Err(TryRecvError::Empty) => {}
+            member => return member.ok(),
+        }
+    }
+}
+
+/// A piece, compressed.
+fn member(encoding: Encoding, deflate: &mut Compress, piece: &[u8]) -> io::Result<Vec<u8>> {
+    match encoding {
+        Encoding::Zstd => zstd::bulk::compress(piece, ZSTD_LEVEL),
+        Encoding::Gzip | Encoding::GzipSingle => gzip(deflate, piece),
     }
 }
 
@@ -139,7 +184,8 @@ fn deflate() -> Compress {
     Compress::new(level(), false)
 }
 
-fn member(deflate: &mut Compress, piece: &[u8]) -> io::Result<Vec<u8>> {
+/// A gzip member.
+fn gzip(deflate: &mut Compress, piece: &[u8]) -> io::Result<Vec<u8>> {
     deflate.reset();
     let mut member = Vec::with_capacity(piece.len() / 3 + 64);
     member.extend_from_slice(&HEAD);
@@ -184,7 +230,7 @@ mod tests {
             let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), level());
             encoder.write_all(&bytes).unwrap();
             let wanted = encoder.finish().unwrap();
-            assert!(member(&mut deflate, &bytes).unwrap() == wanted, "{size}");
+            assert!(gzip(&mut deflate, &bytes).unwrap() == wanted, "{size}");
         }
     }
 }
