@@ -23,10 +23,18 @@ struct Challenge {
     values: BTreeMap<String, String>,
 }
 
+/// What a token server sends: the token under either name, or under both.
 #[derive(Deserialize)]
-struct Token {
-    #[serde(alias = "access_token")]
-    token: String,
+struct Sent {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl Sent {
+    fn token(self) -> Option<String> {
+        let both = [self.token, self.access_token];
+        both.into_iter().flatten().find(|token| !token.is_empty())
+    }
 }
 
 impl Tokens {
@@ -131,9 +139,10 @@ fn token(
         return Err(no_token(&format!("it answers {}", answer.status())));
     }
     let body = answer.body_mut().with_config().limit(LARGEST);
-    let token = body.read_json::<Token>();
-    let token = token.map_err(|error| no_token(&words(&error)))?;
-    Ok(format!("Bearer {}", token.token))
+    let sent = body.read_json::<Sent>();
+    let sent = sent.map_err(|error| no_token(&words(&error)))?;
+    let token = sent.token().ok_or_else(|| no_token(&"it sent none"))?;
+    Ok(format!("Bearer {token}"))
 }
 
 fn basic(user: &str, password: &str) -> String {

@@ -222,6 +222,35 @@ fn a_token_is_fetched_once_and_shown() {
 }
 
 #[test]
+fn a_token_has_either_name_or_both() {
+    let found = |sent: &'static str| {
+        let (host, _) = serve(move |path, authorization, own| match (path, authorization) {
+            ("/token?scope=repository%3Aa%3Apull", _) => (200, String::new(), sent.into()),
+            (path, Some("Bearer t")) => image(path),
+            _ => {
+                let header = format!("www-authenticate: Bearer realm=\"http://{own}/token\"\r\n");
+                (401, header, String::new())
+            }
+        });
+        exists(&[&format!("{host}/a:1")], LABEL).remove(0)
+    };
+    for sent in [
+        r#"{"token":"t"}"#,
+        r#"{"access_token":"t","expires_in":300}"#,
+        r#"{"token":"t","access_token":"t"}"#,
+        r#"{"token":"","access_token":"t"}"#,
+        r#"{"token":null,"access_token":"t"}"#,
+    ] {
+        assert_eq!(found(sent), one(), "{sent}");
+    }
+    for none in ["{}", r#"{"token":""}"#] {
+        let found = found(none);
+        let words = why(&found);
+        assert!(words.ends_with("/token`: it sent none"), "{none}: {words}");
+    }
+}
+
+#[test]
 fn what_is_no_answer_is_not_absent() {
     // flyte-sdk: a registry that did not answer was taken as "it exists"; flytekit#1717.
     for status in [401, 403, 500, 503, 429] {
