@@ -4,7 +4,7 @@ mod records;
 mod resolve;
 mod transfer;
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,16 +31,22 @@ fn serve(
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let mut read = BufReader::new(stream.try_clone().unwrap());
+            let mut lines = read.by_ref().lines();
             let first = lines.next().unwrap().unwrap();
             let headers: Vec<String> = lines
                 .map(Result::unwrap)
                 .take_while(|line| !line.is_empty())
                 .collect();
-            let authorization = headers.iter().find_map(|line| {
-                let (name, value) = line.split_once(": ")?;
-                name.eq_ignore_ascii_case("authorization").then_some(value)
-            });
+            let header = |wanted: &str| {
+                headers.iter().find_map(|line| {
+                    let (name, value) = line.split_once(": ")?;
+                    name.eq_ignore_ascii_case(wanted).then_some(value)
+                })
+            };
+            let length = header("content-length").map_or(0, |length| length.parse().unwrap());
+            let _ = read.take(length).read_to_end(&mut Vec::new());
+            let authorization = header("authorization");
             counted.fetch_add(1, Ordering::SeqCst);
             let path = first.split(' ').nth(1).unwrap();
             let (status, headers, body) = answer(path, authorization, &own);
