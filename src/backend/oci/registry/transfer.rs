@@ -2,6 +2,7 @@
 //!
 //! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,7 +170,7 @@ impl<'a> Transfer<'a> {
             return Ok(());
         };
         obtain()?;
-        self.upload(&place, (digest, size), &Load::Blob(from, digest, size))
+        self.upload(place, (digest, size), &Load::Blob(from, digest, size))
     }
 
     /// Mounts a blob of another repository of the same registry. Returns whether the repository has it now.
@@ -194,12 +195,22 @@ impl<'a> Transfer<'a> {
     fn send_blob(&self, blob: (Digest, u64), load: &Load<'_>) -> Result<()> {
         match self.begin(blob.0, None)? {
             None => Ok(()),
-            Some(place) => self.upload(&place, blob, load),
+            Some(place) => self.upload(place, blob, load),
         }
     }
 
     /// Where to upload a blob; `None` if it could be mounted.
     fn begin(&self, digest: Digest, mount: Option<&str>) -> Result<Option<String>> {
+        let answer = self.trial().send(|| self.open(digest, mount))?;
+        let answer = self.found(answer)?;
+        if answer.status() == StatusCode::CREATED {
+            return Ok(None);
+        }
+        self.place(&answer).map(Some)
+    }
+
+    /// Asks once for a place to upload a blob to, or for a mount.
+    fn open(&self, digest: Digest, mount: Option<&str>) -> Result<Response<Body>> {
         let path = match mount {
             Some(other) => format!("blobs/uploads/?mount={digest}&from={other}"),
             None => "blobs/uploads/".to_owned(),
@@ -208,19 +219,37 @@ impl<'a> Transfer<'a> {
             self.request(Method::POST, &path)
                 .header("Content-Length", "0")
         };
-        let answer = self.found(self.send(request, &Load::Bytes(b""))?)?;
-        if answer.status() == StatusCode::CREATED {
-            return Ok(None);
-        }
-        let place = answer
-            .headers()
-            .get("location")
-            .and_then(|it| it.to_str().ok());
-        let place = place.ok_or_else(|| self.passing(&"it opened no upload"))?;
-        Ok(Some(self.absolute(place)))
+        self.send_authorized(&request, &Load::Bytes(b""))
     }
 
-    fn upload(&self, place: &str, (digest, size): (Digest, u64), load: &Load<'_>) -> Result<()> {
+    /// The URL of the place for an upload that an answer names, which may be relative.
+    fn place(&self, answer: &Response<Body>) -> Result<String> {
+        let place = answer.headers().get("location");
+        let place = place.and_then(|it| it.to_str().ok());
+        let place = place.ok_or_else(|| self.passing(&"it opened no upload"))?;
+        Ok(match place.strip_prefix('/') {
+            Some(_) => format!("{}{place}", self.client.origin(&self.of.host)),
+            None => place.to_owned(),
+        })
+    }
+
+    /// Sends a blob to this place, or to new ones after failures that may pass: a place keeps the bytes of an upload that broke
+    /// off, and would append those of another one.
+    fn upload(&self, place: String, blob: (Digest, u64), load: &Load<'_>) -> Result<()> {
+        let first = Cell::new(Some(place));
+        let answer = self.trial().send(|| {
+            let place = match first.take() {
+                Some(place) => place,
+                None => self.place(&self.found(self.open(blob.0, None)?)?)?,
+            };
+            self.put(&place, blob, load)
+        })?;
+        self.found(answer).map(drop)
+    }
+
+    /// Sends a blob to a place once.
+    fn put(&self, place: &str, blob: (Digest, u64), load: &Load<'_>) -> Result<Response<Body>> {
+        let (digest, size) = blob;
         let sign = if place.contains('?') { '&' } else { '?' };
         let url = format!("{place}{sign}digest={digest}");
         let request = || {
@@ -228,7 +257,11 @@ impl<'a> Transfer<'a> {
             let request = request.header("Content-Type", "application/octet-stream");
             request.header("Content-Length", size.to_string())
         };
-        self.found(self.send(request, load)?).map(drop)
+        let answer = self.send_authorized(&request, load)?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => Err(self.passing(&"it no longer knows the upload")),
+            _ => Ok(answer),
+        }
     }
 
     /// Names a manifest whose parts the repository has. Returns whether the registry says that it lists the manifest under the
@@ -269,14 +302,6 @@ impl<'a> Transfer<'a> {
             self.of.path
         );
         Request::builder().method(method).uri(url)
-    }
-
-    /// The URL of a place that the registry named, which may be relative.
-    fn absolute(&self, place: &str) -> String {
-        match place.strip_prefix('/') {
-            Some(_) => format!("{}{place}", self.client.origin(&self.of.host)),
-            None => place.to_owned(),
-        }
     }
 
     /// Sends a request, again after passing failures, and once more with a token if one is required.

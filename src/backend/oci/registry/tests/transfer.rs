@@ -1,5 +1,7 @@
 //! Transfers to and from a registry in this process, and from servers that lie, break off or refuse.
 
+use std::sync::Mutex;
+
 use super::*;
 use crate::backend::oci::exchange::Exchange;
 use crate::backend::oci::manifest::MANIFEST;
@@ -182,6 +184,100 @@ fn a_broken_download_goes_on_where_it_broke() {
     let of = Reference::read(&format!("{host}/a:1")).unwrap();
     let error = Transfer::new(&of, &quick(), &cancel).fetch(digest, &store);
     assert!(matches!(error, Err(TransferError::Passing(_))), "{error:?}");
+}
+
+/// A registry that appends what it is sent to an upload, and takes it as a whole when all has arrived. It breaks off this many
+/// uploads half way, and forgets the next as many.
+fn appending(broken: usize, forgotten: usize) -> (String, Arc<Mutex<Uploads>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let uploads: Arc<Mutex<Uploads>> = Arc::default();
+    let own = Arc::clone(&uploads);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            let mut read = BufReader::new(stream.try_clone().unwrap());
+            let head: Vec<String> = read
+                .by_ref()
+                .lines()
+                .map(Result::unwrap)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            let length = head.iter().find_map(|line| {
+                let line = line.to_ascii_lowercase();
+                line.strip_prefix("content-length: ")?.parse().ok()
+            });
+            let mut uploads = own.lock().unwrap();
+            let mut answer = |head: String| {
+                let head = format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let _ = (&stream).write_all(head.as_bytes());
+            };
+            let Some((_, put)) = head[0].split_once("PUT /v2/a/blobs/uploads/") else {
+                if head[0].starts_with("POST") {
+                    uploads.open.push(Some(Vec::new()));
+                    let id = uploads.open.len() - 1;
+                    answer(format!("202 x\r\nlocation: /v2/a/blobs/uploads/{id}"));
+                } else {
+                    answer("404 x".to_owned());
+                }
+                continue;
+            };
+            let (id, wanted) = put.trim_end_matches(" HTTP/1.1").split_once("?digest=").unwrap();
+            let id: usize = id.parse().unwrap();
+            let length: u64 = length.unwrap();
+            let is_broken = id < broken;
+            let arriving = if is_broken { length / 2 } else { length };
+            let mut body = Vec::new();
+            let _ = read.take(arriving).read_to_end(&mut body);
+            if id >= broken && id < broken + forgotten {
+                uploads.open[id] = None;
+            }
+            let Some(mut all) = uploads.open[id].take() else {
+                answer("404 x".to_owned());
+                continue;
+            };
+            all.extend(body);
+            if is_broken {
+                uploads.open[id] = Some(all);
+            } else if Digest::of(&all).to_string() == wanted.replace("%3A", ":") {
+                uploads.whole.push(all);
+                answer("201 x".to_owned());
+            } else {
+                answer("400 x".to_owned());
+            }
+        }
+    });
+    (host, uploads)
+}
+
+#[derive(Default)]
+struct Uploads {
+    open: Vec<Option<Vec<u8>>>,
+    whole: Vec<Vec<u8>>,
+}
+
+#[test]
+fn an_upload_that_breaks_off_is_begun_anew() {
+    let (store, _folder) = store();
+    let big: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let blob = store.put(big.as_slice(), None).unwrap();
+    let cancel = Cancel::default();
+    let bring = |host: &str| {
+        let of = Reference::read(&format!("{host}/a:1")).unwrap();
+        let to = Transfer::new(&of, &quick(), &cancel);
+        to.bring((blob.digest, blob.size), &store, None, &|| Ok(()))
+    };
+    for (broken, forgotten) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+        let (host, uploads) = appending(broken, forgotten);
+        bring(&host).unwrap();
+        let uploads = uploads.lock().unwrap();
+        assert!(uploads.whole == [big.clone()], "{broken} {forgotten}");
+        assert_eq!(uploads.open.len(), broken + forgotten + 1);
+    }
+    let (host, uploads) = appending(100, 0);
+    let error = bring(&host).unwrap_err();
+    assert!(matches!(error, TransferError::Passing(_)), "{error:?}");
+    assert_eq!(uploads.lock().unwrap().open.len(), 3);
 }
 
 #[test]
