@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http::request::Builder;
-use ureq::http::{Method, Request, Response, StatusCode};
+use ureq::http::{Method, Request, Response, StatusCode, Uri};
 use ureq::{Body, SendBody};
 
 use super::client::Client;
@@ -322,6 +322,9 @@ impl<'a> Transfer<'a> {
         request: &impl Fn() -> Builder,
         load: &Load<'_>,
     ) -> Result<Response<Body>> {
+        if !self.is_own(&request()) {
+            return self.send_once(request(), None, load);
+        }
         let tokens = self.client.connections.tokens();
         let known = tokens.known(&self.of);
         let answer = self.send_once(request(), known.as_deref(), load)?;
@@ -339,6 +342,13 @@ impl<'a> Transfer<'a> {
             Ok(None) => Ok(answer),
             Err(why) => Err(self.passing(&why)),
         }
+    }
+
+    /// Whether a request is to the registry itself, whose credentials others must not see: it may name any place for an upload.
+    fn is_own(&self, request: &Builder) -> bool {
+        let own = self.client.origin(&self.of.host).parse::<Uri>().ok();
+        let own = own.as_ref().and_then(server);
+        own.is_some() && own == request.uri_ref().and_then(server)
     }
 
     fn send_once(
@@ -396,6 +406,17 @@ impl<'a> Transfer<'a> {
     pub(super) fn passing(&self, why: &dyn std::fmt::Display) -> TransferError {
         TransferError::Passing(format!("registry `{}`: {why}", self.of.host))
     }
+}
+
+/// The scheme, host and port of a URL.
+fn server(url: &Uri) -> Option<(String, String, u16)> {
+    let (scheme, host) = (url.scheme_str()?, url.host()?);
+    let usual = if scheme == "http" { 80 } else { 443 };
+    Some((
+        scheme.to_owned(),
+        host.to_ascii_lowercase(),
+        url.port_u16().unwrap_or(usual),
+    ))
 }
 
 /// A blob whose reading ends when the run is cancelled.

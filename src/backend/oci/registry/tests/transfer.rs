@@ -280,6 +280,76 @@ fn an_upload_that_breaks_off_is_begun_anew() {
     assert_eq!(uploads.lock().unwrap().open.len(), 3);
 }
 
+/// A configuration of Docker with a login for this host, which is `Basic dTpw` in a request.
+fn logged_in(host: &str) -> (Access, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let known = format!(r#"{{"auths":{{"{host}":{{"auth":"dTpw"}}}}}}"#);
+    std::fs::write(folder.path().join("config.json"), known).unwrap();
+    let access = Access {
+        configuration: Some(folder.path().to_owned()),
+        ..quick()
+    };
+    (access, folder)
+}
+
+#[test]
+fn a_login_is_not_shown_to_whom_the_registry_names_for_an_upload() {
+    let basic = || "www-authenticate: Basic realm=\"x\"\r\n".to_owned();
+    for (status, is_sent) in [(201, true), (401, false)] {
+        let shown: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+        let seen = Arc::clone(&shown);
+        let (other, _) = serve(move |_, authorization, _| {
+            let authorization = authorization.map(str::to_owned);
+            seen.lock().unwrap().push(authorization);
+            (status, basic(), String::new())
+        });
+        let (host, _) = serve(move |path, authorization, _| match authorization {
+            None => (401, basic(), String::new()),
+            Some(own) => {
+                assert_eq!(own, "Basic dTpw");
+                assert_eq!(path, "/v2/a/blobs/uploads/");
+                (202, format!("location: http://{other}/1\r\n"), String::new())
+            }
+        });
+        let (access, _folder) = logged_in(&host);
+        let of = Reference::read(&format!("{host}/a:1")).unwrap();
+        let cancel = Cancel::default();
+        let to = Transfer::new(&of, &access, &cancel);
+        let sent = to.bring_small(b"blob", true);
+        assert_eq!(sent.is_ok(), is_sent, "{sent:?}");
+        assert_eq!(*shown.lock().unwrap(), [None], "{status}");
+    }
+}
+
+/// The registry's own address in an upload's place is no other server, however it is written.
+#[test]
+fn an_upload_at_the_registry_itself_is_authorized() {
+    for place in ["/up", "http://{host}/up?x=1", "HTTP://{host}/up"] {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let (host, _) = serve(move |path, authorization, own| match authorization {
+            None => {
+                let header = "www-authenticate: Basic realm=\"x\"\r\n";
+                (401, header.to_owned(), String::new())
+            }
+            Some(_) if path.starts_with("/up") => {
+                counted.fetch_add(1, Ordering::SeqCst);
+                (201, String::new(), String::new())
+            }
+            Some(_) => {
+                let place = place.replace("{host}", own);
+                (202, format!("location: {place}\r\n"), String::new())
+            }
+        });
+        let (access, _folder) = logged_in(&host);
+        let of = Reference::read(&format!("{host}/a:1")).unwrap();
+        let cancel = Cancel::default();
+        let to = Transfer::new(&of, &access, &cancel);
+        to.bring_small(b"blob", true).unwrap();
+        assert_eq!(count.load(Ordering::SeqCst), 1, "{place}");
+    }
+}
+
 #[test]
 fn a_cancelled_transfer_ends() {
     let (host, _) = serve(|_, _, _| (500, String::new(), String::new()));
