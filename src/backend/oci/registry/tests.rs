@@ -230,14 +230,17 @@ fn a_token_is_fetched_once_and_shown() {
 #[test]
 fn a_token_has_either_name_or_both() {
     let found = |sent: &'static str| {
-        let (host, _) = serve(move |path, authorization, own| match (path, authorization) {
-            ("/token?scope=repository%3Aa%3Apull", _) => (200, String::new(), sent.into()),
-            (path, Some("Bearer t")) => image(path),
-            _ => {
-                let header = format!("www-authenticate: Bearer realm=\"http://{own}/token\"\r\n");
-                (401, header, String::new())
-            }
-        });
+        let (host, _) = serve(
+            move |path, authorization, own| match (path, authorization) {
+                ("/token?scope=repository%3Aa%3Apull", _) => (200, String::new(), sent.into()),
+                (path, Some("Bearer t")) => image(path),
+                _ => {
+                    let header =
+                        format!("www-authenticate: Bearer realm=\"http://{own}/token\"\r\n");
+                    (401, header, String::new())
+                }
+            },
+        );
         exists(&[&format!("{host}/a:1")], LABEL).remove(0)
     };
     for sent in [

@@ -11,6 +11,7 @@ use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, StatusCode, Uri};
 use ureq::{Body, SendBody};
 
+use super::auth::{NoLogin, refusal};
 use super::client::Client;
 use super::connections::Described;
 use super::login::Access;
@@ -340,7 +341,8 @@ impl<'a> Transfer<'a> {
         match tokens.fetch((agent, limit), &self.client.access, &self.of, challenge) {
             Ok(Some(authorization)) => self.send_once(request(), Some(&authorization), load),
             Ok(None) => Ok(answer),
-            Err(why) => Err(self.passing(&why)),
+            Err(NoLogin::Failed(why)) => Err(self.passing(&why)),
+            Err(NoLogin::Refused(why)) => Err(self.refused(&why)),
         }
     }
 
@@ -382,17 +384,8 @@ impl<'a> Transfer<'a> {
         match answer.status() {
             status if status.is_success() => Ok(answer),
             StatusCode::NOT_FOUND => Err(TransferError::Absent),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let (status, host) = (answer.status(), &self.of.host);
-                Err(TransferError::Final(format!(
-                    "registry `{host}`: it refused access ({status}); `docker login {host}` may help"
-                )))
-            }
             status if is_passing(status) => Err(self.passing(&format!("it answers {status}"))),
-            status => Err(TransferError::Final(format!(
-                "registry `{}`: it answers {status}",
-                self.of.host
-            ))),
+            status => Err(self.refused(&refusal(status, &self.of.host))),
         }
     }
 
@@ -401,6 +394,10 @@ impl<'a> Transfer<'a> {
             return TransferError::Cancelled;
         }
         self.passing(&words(error))
+    }
+
+    fn refused(&self, why: &str) -> TransferError {
+        TransferError::Final(format!("registry `{}`: {why}", self.of.host))
     }
 
     pub(super) fn passing(&self, why: &dyn std::fmt::Display) -> TransferError {

@@ -158,15 +158,23 @@ fn what_a_registry_sends_instead_of_a_list_is_replaced() {
         });
         let (image, lists) = (image.to_string(), Arc::new(AtomicUsize::new(0)));
         let (digest, counted) = (digest_of(&image), Arc::clone(&lists));
-        let (host, _) = serve(move |path, _, _| match path.strip_prefix("/v2/a/").unwrap() {
-            "blobs/uploads/" => (202, "location: /v2/a/blobs/uploads/1\r\n".into(), String::new()),
-            path if path.starts_with("manifests/sha256-") => {
-                counted.fetch_add(1, Ordering::SeqCst);
-                (200, String::new(), sent.into())
-            }
-            path if path.starts_with("manifests/sha256:") => (200, String::new(), image.clone()),
-            _ => (201, String::new(), String::new()),
-        });
+        let (host, _) = serve(
+            move |path, _, _| match path.strip_prefix("/v2/a/").unwrap() {
+                "blobs/uploads/" => (
+                    202,
+                    "location: /v2/a/blobs/uploads/1\r\n".into(),
+                    String::new(),
+                ),
+                path if path.starts_with("manifests/sha256-") => {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    (200, String::new(), sent.into())
+                }
+                path if path.starts_with("manifests/sha256:") => {
+                    (200, String::new(), image.clone())
+                }
+                _ => (201, String::new(), String::new()),
+            },
+        );
         let memo = Memo {
             digest: Some(&digest),
             ..memo("app", "2026-01-01T00:00:00Z", "record")

@@ -208,8 +208,9 @@ fn appending(broken: usize, forgotten: usize) -> (String, Arc<Mutex<Uploads>>) {
                 line.strip_prefix("content-length: ")?.parse().ok()
             });
             let mut uploads = own.lock().unwrap();
-            let mut answer = |head: String| {
-                let head = format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let answer = |head: String| {
+                let head =
+                    format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
                 let _ = (&stream).write_all(head.as_bytes());
             };
             let Some((_, put)) = head[0].split_once("PUT /v2/a/blobs/uploads/") else {
@@ -222,7 +223,10 @@ fn appending(broken: usize, forgotten: usize) -> (String, Arc<Mutex<Uploads>>) {
                 }
                 continue;
             };
-            let (id, wanted) = put.trim_end_matches(" HTTP/1.1").split_once("?digest=").unwrap();
+            let (id, wanted) = put
+                .trim_end_matches(" HTTP/1.1")
+                .split_once("?digest=")
+                .unwrap();
             let id: usize = id.parse().unwrap();
             let length: u64 = length.unwrap();
             let is_broken = id < broken;
@@ -308,7 +312,11 @@ fn a_login_is_not_shown_to_whom_the_registry_names_for_an_upload() {
             Some(own) => {
                 assert_eq!(own, "Basic dTpw");
                 assert_eq!(path, "/v2/a/blobs/uploads/");
-                (202, format!("location: http://{other}/1\r\n"), String::new())
+                (
+                    202,
+                    format!("location: http://{other}/1\r\n"),
+                    String::new(),
+                )
             }
         });
         let (access, _folder) = logged_in(&host);
@@ -319,6 +327,60 @@ fn a_login_is_not_shown_to_whom_the_registry_names_for_an_upload() {
         assert_eq!(sent.is_ok(), is_sent, "{sent:?}");
         assert_eq!(*shown.lock().unwrap(), [None], "{status}");
     }
+}
+
+/// Passwords that are wrong too often are locked by some.
+#[test]
+fn a_login_that_is_refused_is_not_tried_again() {
+    for (status, is_final, asked) in [(401, true, 2), (403, true, 2), (503, false, 6)] {
+        let (host, count) = serve(move |path, _, own| {
+            if path.starts_with("/token") {
+                return (status, String::new(), String::new());
+            }
+            let header = format!("www-authenticate: Bearer realm=\"http://{own}/token\"\r\n");
+            (401, header, String::new())
+        });
+        let (access, _folder) = logged_in(&host);
+        let of = Reference::read(&format!("{host}/a:1")).unwrap();
+        let cancel = Cancel::default();
+        let error = Transfer::new(&of, &access, &cancel).manifest("1");
+        let error = error.unwrap_err();
+        let hint = format!("`docker login {host}` may help");
+        assert_eq!(
+            matches!(&error, TransferError::Final(why) if why.ends_with(&hint)),
+            is_final,
+            "{status}: {error:?}"
+        );
+        assert_eq!(count.swap(0, Ordering::SeqCst), asked, "{status}");
+        let found = exists_within(&[&format!("{host}/a:1")], &[], LABEL, &access);
+        assert_eq!(why(&found[0]).ends_with(&hint), is_final, "{found:?}");
+        if is_final {
+            assert_eq!(count.load(Ordering::SeqCst), asked, "{status}");
+        }
+    }
+}
+
+#[test]
+fn a_login_that_cannot_be_read_is_not_asked_for_again() {
+    let (host, count) = serve(|_, _, _| {
+        let header = "www-authenticate: Basic realm=\"x\"\r\n";
+        (401, header.to_owned(), String::new())
+    });
+    let (access, folder) = logged_in(&host);
+    let known = format!(r#"{{"credHelpers":{{"{host}":"imgspec-none"}}}}"#);
+    std::fs::write(folder.path().join("config.json"), known).unwrap();
+    let of = Reference::read(&format!("{host}/a:1")).unwrap();
+    let cancel = Cancel::default();
+    let error = Transfer::new(&of, &access, &cancel).manifest("1");
+    let error = error.unwrap_err();
+    let words = "`docker-credential-imgspec-none` does not answer";
+    assert!(
+        matches!(&error, TransferError::Final(why) if why.contains(words)),
+        "{error:?}"
+    );
+    let found = exists_within(&[&format!("{host}/a:1")], &[], LABEL, &access);
+    assert!(why(&found[0]).contains(words), "{found:?}");
+    assert_eq!(count.load(Ordering::SeqCst), 2);
 }
 
 /// The registry's own address in an upload's place is no other server, however it is written.
