@@ -114,9 +114,9 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Fetches a blob into the store; a connection that breaks is continued where it broke.
-    pub(in crate::backend) fn fetch(&self, digest: Digest, to: &Store) -> Result<()> {
-        let path = format!("blobs/{digest}");
+    /// Fetches a blob of this size, if that is known, into the store; a connection that breaks is continued where it broke.
+    pub(in crate::backend) fn fetch(&self, blob: (Digest, Option<u64>), to: &Store) -> Result<()> {
+        let path = format!("blobs/{}", blob.0);
         let ask = |have| {
             let request = || {
                 let request = self.request(Method::GET, &path);
@@ -132,7 +132,7 @@ impl<'a> Transfer<'a> {
             }
         };
         let trial = self.trial();
-        trial.receive((digest, None), to, ask, |why| self.passing(why))
+        trial.receive(blob, to, ask, |why| self.passing(why))
     }
 
     /// Whether the repository has a blob.

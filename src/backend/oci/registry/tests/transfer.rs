@@ -6,7 +6,7 @@ use super::*;
 use crate::backend::oci::exchange::Exchange;
 use crate::backend::oci::manifest::MANIFEST;
 use crate::backend::oci::reference::Reference;
-use crate::backend::oci::registry::{Transfer, TransferError};
+use crate::backend::oci::registry::{Pull, Transfer, TransferError};
 use crate::backend::oci::store::Store;
 use crate::cancel::Cancel;
 
@@ -70,7 +70,7 @@ fn an_image_goes_to_a_registry_and_comes_back() {
     assert_eq!(bytes, manifest.as_bytes());
     assert_eq!(to.manifest(&digest.to_string()).unwrap().1, bytes);
     let (new, _new) = store();
-    to.fetch(layer.digest, &new).unwrap();
+    to.fetch((layer.digest, Some(layer.size)), &new).unwrap();
     assert_eq!(new.read_whole(layer.digest, 4 << 20).unwrap(), big);
 }
 
@@ -98,7 +98,7 @@ fn what_a_registry_sends_is_verified() {
     assert!(why.contains("instead of"), "{why}");
     let (store, _folder) = store();
     let digest = Digest::read(&wanted).unwrap();
-    let why = wrong(from.fetch(digest, &store).unwrap_err());
+    let why = wrong(from.fetch((digest, None), &store).unwrap_err());
     assert!(why.contains("expected blob"), "{why}");
     assert_eq!(store.size(digest).unwrap(), None);
 }
@@ -176,13 +176,13 @@ fn a_broken_download_goes_on_where_it_broke() {
     let cancel = Cancel::default();
     let (store, _folder) = store();
     Transfer::new(&of, &quick(), &cancel)
-        .fetch(digest, &store)
+        .fetch((digest, Some(100_000)), &store)
         .unwrap();
     assert_eq!(store.size(digest).unwrap(), Some(100_000));
     assert_eq!(count.load(Ordering::SeqCst), 3);
     let (host, _) = breaking(&BODY, 100);
     let of = Reference::read(&format!("{host}/a:1")).unwrap();
-    let error = Transfer::new(&of, &quick(), &cancel).fetch(digest, &store);
+    let error = Transfer::new(&of, &quick(), &cancel).fetch((digest, Some(100_000)), &store);
     assert!(matches!(error, Err(TransferError::Passing(_))), "{error:?}");
 }
 
@@ -282,6 +282,44 @@ fn an_upload_that_breaks_off_is_begun_anew() {
     let error = bring(&host).unwrap_err();
     assert!(matches!(error, TransferError::Passing(_)), "{error:?}");
     assert_eq!(uploads.lock().unwrap().open.len(), 3);
+}
+
+/// The disk would be full before the digest is known to be another.
+#[test]
+fn a_registry_that_sends_more_than_the_manifest_says_is_left_early() {
+    const ALL: usize = 64 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let _ = lines
+                .map(Result::unwrap)
+                .take_while(|line| !line.is_empty())
+                .count();
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {ALL}\r\nconnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            while counted.load(Ordering::SeqCst) < ALL && stream.write_all(&[7; 1 << 16]).is_ok() {
+                counted.fetch_add(1 << 16, Ordering::SeqCst);
+            }
+        }
+    });
+    let (store, _folder) = store();
+    let of = Reference::read(&format!("{host}/a:1")).unwrap();
+    let cancel = Cancel::default();
+    let from = Pull::new(&of, true, &quick(), &cancel).unwrap();
+    let wanted = Digest::of(b"ten bytes.");
+    let error = from.fetch((wanted, Some(10)), &store).unwrap_err();
+    let TransferError::Passing(why) = &error else {
+        panic!("{error:?}");
+    };
+    assert!(why.ends_with("it sent more than 10 bytes"), "{why}");
+    let taken = taken.load(Ordering::SeqCst);
+    assert!(taken < ALL / 2, "{taken} bytes");
 }
 
 /// A configuration of Docker with a login for this host, which is `Basic dTpw` in a request.
