@@ -2,6 +2,7 @@
 
 mod records;
 mod resolve;
+mod retag;
 mod transfer;
 
 use std::io::{BufRead, BufReader, Read, Write};
