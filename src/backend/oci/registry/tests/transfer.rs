@@ -186,8 +186,8 @@ fn a_broken_download_goes_on_where_it_broke() {
     assert!(matches!(error, Err(TransferError::Passing(_))), "{error:?}");
 }
 
-/// A registry that appends what it is sent to an upload, and takes it as a whole when all has arrived. It breaks off this many
-/// uploads half way, and forgets the next as many.
+/// A registry that appends what it is sent to an upload, and takes the upload as a whole when all of a request has arrived. It breaks off
+/// this many of these requests half way, and has forgotten the uploads of as many that follow.
 fn appending(broken: usize, forgotten: usize) -> (String, Arc<Mutex<Uploads>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -229,11 +229,13 @@ fn appending(broken: usize, forgotten: usize) -> (String, Arc<Mutex<Uploads>>) {
                 .unwrap();
             let id: usize = id.parse().unwrap();
             let length: u64 = length.unwrap();
-            let is_broken = id < broken;
+            let at = uploads.puts;
+            uploads.puts += 1;
+            let is_broken = at < broken;
             let arriving = if is_broken { length / 2 } else { length };
             let mut body = Vec::new();
             let _ = read.take(arriving).read_to_end(&mut body);
-            if id >= broken && id < broken + forgotten {
+            if (broken..broken + forgotten).contains(&at) {
                 uploads.open[id] = None;
             }
             let Some(mut all) = uploads.open[id].take() else {
@@ -256,6 +258,7 @@ fn appending(broken: usize, forgotten: usize) -> (String, Arc<Mutex<Uploads>>) {
 
 #[derive(Default)]
 struct Uploads {
+    puts: usize,
     open: Vec<Option<Vec<u8>>>,
     whole: Vec<Vec<u8>>,
 }
@@ -303,7 +306,8 @@ fn a_registry_that_sends_more_than_the_manifest_says_is_left_early() {
             let head =
                 format!("HTTP/1.1 200 OK\r\ncontent-length: {ALL}\r\nconnection: close\r\n\r\n");
             stream.write_all(head.as_bytes()).unwrap();
-            while counted.load(Ordering::SeqCst) < ALL && stream.write_all(&[7; 1 << 16]).is_ok() {
+            let piece = vec![7; 1 << 16];
+            while counted.load(Ordering::SeqCst) < ALL && stream.write_all(&piece).is_ok() {
                 counted.fetch_add(1 << 16, Ordering::SeqCst);
             }
         }
