@@ -84,13 +84,14 @@ impl Leaving {
         asker: Asker<'_>,
     ) -> Result<(), BuildError> {
         let (own, name) = (artifact.reference.as_str(), job.reference);
-        let given = registry::retag((own, name), &self.access, asker.cancel());
+        let image = (artifact.digest.as_str(), job.key);
+        let given = registry::retag((own, name), image, &self.access, asker.cancel());
         if given.map_err(|error| error.of_image(name))? {
             return Ok(());
         }
         Err(BuildError::Failed(format!(
-            "`{name}` cannot be made of `{own}` in the registry, which does not mount layers of other repositories, and this machine does \
-             not have them"
+            "`{name}` cannot be made of `{own}` in the registry: it no longer has this image, or does not mount layers of other \
+             repositories, and this machine does not have them"
         )))
     }
 

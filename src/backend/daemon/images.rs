@@ -139,7 +139,8 @@ impl Daemon {
         let name = job.reference;
         if place == StoreKind::Registry {
             let names = (artifact.reference.as_str(), name);
-            let given = registry::retag(names, &self.registries(), asker.cancel());
+            let image = (artifact.digest.as_str(), job.key);
+            let given = registry::retag(names, image, &self.registries(), asker.cancel());
             if given.map_err(|error| error.of_image(name))? {
                 return Ok(());
             }

@@ -86,7 +86,7 @@ impl Supply<'_> {
             return Ok(());
         }
         self.asker.notes().log(&format!("fetching {}", blob.digest));
-        from.fetch(blob.digest, self.store)
+        from.fetch((blob.digest, blob.size), self.store)
     }
 
     /// Fetches a layer from where it came, unless the store has it.

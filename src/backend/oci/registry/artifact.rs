@@ -234,15 +234,15 @@ impl Transfer<'_> {
     }
 }
 
-/// A list of clients with this artifact added.
-fn with_entry(
+/// A list of clients with this artifact added. What is no list, whatever the registry sent, counts as an empty one.
+pub(super) fn with_entry(
     mut index: Value,
     artifact: &NewArtifact<'_>,
     manifest: &[u8],
     is_replaced: &dyn Fn(&Referrer) -> bool,
 ) -> Vec<u8> {
-    let mut all = match index["manifests"].take() {
-        Value::Array(all) => all,
+    let mut all = match index.get_mut("manifests").map(Value::take) {
+        Some(Value::Array(all)) => all,
         _ => Vec::new(),
     };
     let is_old = |one: Referrer| one.artifact_type == artifact.kind && is_replaced(&one);

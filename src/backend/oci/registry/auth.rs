@@ -3,15 +3,17 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::Duration;
 
 use serde::Deserialize;
-use ureq::Agent;
+use ureq::http::{Response, StatusCode};
+use ureq::{Agent, Body};
 
 use super::connections::Tokens;
 use super::login::{Access, Login};
 use crate::backend::oci::reference::Reference;
-use crate::backend::oci::web::words;
+use crate::backend::oci::web::{is_passing, words};
 
 /// Maximum size of a token response, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -23,10 +25,28 @@ struct Challenge {
     values: BTreeMap<String, String>,
 }
 
+/// Why there is no authorization.
+#[derive(Debug)]
+pub(super) enum NoLogin {
+    /// The login is refused, or cannot be read: asking again would change nothing, and a password that is wrong too often may be
+    /// locked.
+    Refused(String),
+    /// It may work another time.
+    Failed(String),
+}
+
+/// What a token server sends: the token under either name, or under both.
 #[derive(Deserialize)]
-struct Token {
-    #[serde(alias = "access_token")]
-    token: String,
+struct Sent {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl Sent {
+    fn token(self) -> Option<String> {
+        let both = [self.token, self.access_token];
+        both.into_iter().flatten().find(|token| !token.is_empty())
+    }
 }
 
 impl Tokens {
@@ -42,9 +62,9 @@ impl Tokens {
         access: &Access,
         of: &Reference,
         challenge: &str,
-    ) -> Result<Option<String>, String> {
+    ) -> Result<Option<String>, NoLogin> {
         let challenge = Challenge::read(challenge);
-        let login = access.login(&of.host)?;
+        let login = access.login(&of.host).map_err(NoLogin::Refused)?;
         let authorization = match (challenge.scheme.as_str(), login) {
             ("basic", Some(Login::Password(user, password))) => Some(basic(&user, &password)),
             ("bearer", login) => Some(token((agent, left), of, &challenge, login)?),
@@ -54,6 +74,16 @@ impl Tokens {
             self.0.lock().insert(place(of), authorization.clone());
         }
         Ok(authorization)
+    }
+}
+
+/// A refusal with this status by a registry, or for it, in words.
+pub(super) fn refusal(status: StatusCode, host: &str) -> String {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            format!("it refused access ({status}); `docker login {host}` may help")
+        }
+        status => format!("it answers {status}"),
     }
 }
 
@@ -91,14 +121,40 @@ fn token(
     of: &Reference,
     challenge: &Challenge,
     login: Option<Login>,
-) -> Result<String, String> {
+) -> Result<String, NoLogin> {
+    let realm = challenge.value("realm");
+    let no_token = |why: &dyn Display| format!("no token from `{realm}`: {why}");
+    let failed = |error: &ureq::Error| NoLogin::Failed(no_token(&words(error)));
+    let answer = ask((agent, left), of, challenge, login);
+    let mut answer = answer.map_err(|error| failed(&error))?;
+    match answer.status() {
+        status if status.is_success() => {}
+        status if is_passing(status) => {
+            return Err(NoLogin::Failed(no_token(&format!("it answers {status}"))));
+        }
+        status => return Err(NoLogin::Refused(no_token(&refusal(status, &of.host)))),
+    }
+    let body = answer.body_mut().with_config().limit(LARGEST);
+    let sent = body.read_json::<Sent>().map_err(|error| failed(&error))?;
+    let none = || NoLogin::Refused(no_token(&"it sent none"));
+    let token = sent.token().ok_or_else(none)?;
+    Ok(format!("Bearer {token}"))
+}
+
+/// Asks the token server that a challenge names.
+fn ask(
+    (agent, left): (&Agent, Duration),
+    of: &Reference,
+    challenge: &Challenge,
+    login: Option<Login>,
+) -> Result<Response<Body>, ureq::Error> {
     let realm = challenge.value("realm");
     let scope = match challenge.value("scope") {
         "" => format!("repository:{}:pull", of.path),
         scope => scope.to_owned(),
     };
     let service = challenge.value("service");
-    let answer = match login {
+    match login {
         Some(Login::Token(token)) => {
             let request = agent
                 .post(realm)
@@ -124,16 +180,7 @@ fn token(
             }
             request.call()
         }
-    };
-    let no_token = |why: &dyn std::fmt::Display| format!("no token from `{realm}`: {why}");
-    let mut answer = answer.map_err(|error| no_token(&words(&error)))?;
-    if !answer.status().is_success() {
-        return Err(no_token(&format!("it answers {}", answer.status())));
     }
-    let body = answer.body_mut().with_config().limit(LARGEST);
-    let token = body.read_json::<Token>();
-    let token = token.map_err(|error| no_token(&words(&error)))?;
-    Ok(format!("Bearer {}", token.token))
 }
 
 fn basic(user: &str, password: &str) -> String {

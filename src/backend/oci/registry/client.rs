@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
+use super::auth::{NoLogin, refusal};
 use super::connections::Connections;
 use super::login::Access;
 use super::mirrors::Registries;
@@ -271,7 +272,7 @@ impl Inquiry<'_> {
     pub(super) fn get(&self, what: &str, accept: &str) -> Result<Response<Body>, LookupError> {
         let mut waits = self.client.waits.iter();
         loop {
-            let answer = self.get_once(what, accept);
+            let answer = self.get_once(what, accept)?;
             let (is_passing, asked) = match &answer {
                 Ok(answer) => (is_passing(answer.status()), retry_after(answer)),
                 Err(_) => (true, None),
@@ -284,13 +285,18 @@ impl Inquiry<'_> {
         }
     }
 
-    fn get_once(&self, what: &str, accept: &str) -> Result<Response<Body>, LookupError> {
+    /// The outer error is one that asking again does not change.
+    fn get_once(
+        &self,
+        what: &str,
+        accept: &str,
+    ) -> Result<Result<Response<Body>, LookupError>, LookupError> {
         let tokens = self.client.connections.tokens();
         let known = tokens.known(self.of);
-        let answer = self.send(what, accept, known.as_deref())?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
-            return Ok(answer);
-        }
+        let answer = match self.send(what, accept, known.as_deref()) {
+            Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => answer,
+            other => return Ok(other),
+        };
         let challenge = answer.headers().get("www-authenticate");
         let challenge = challenge
             .and_then(|value| value.to_str().ok())
@@ -302,9 +308,10 @@ impl Inquiry<'_> {
             self.of,
             challenge,
         ) {
-            Ok(Some(authorization)) => self.send(what, accept, Some(&authorization)),
-            Ok(None) => Ok(answer),
-            Err(why) => Err(self.unknown(&why)),
+            Ok(Some(authorization)) => Ok(self.send(what, accept, Some(&authorization))),
+            Ok(None) => Ok(Ok(answer)),
+            Err(NoLogin::Failed(why)) => Ok(Err(self.unknown(&why))),
+            Err(NoLogin::Refused(why)) => Err(self.unknown(&why)),
         }
     }
 
@@ -352,14 +359,9 @@ impl Inquiry<'_> {
         match answer.status() {
             status if status.is_success() => Ok(answer),
             StatusCode::NOT_FOUND => Err(LookupError::Absent),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(self.unknown(&format!(
-                "it refused access ({}); `docker login {}` may help",
-                answer.status(),
-                self.of.host
-            ))),
             status => Err(self.unknown(&match asked {
                 Some(wait) => format!("it answers {status} and asks to retry in {}", Span(wait)),
-                None => format!("it answers {status}"),
+                None => refusal(status, &self.of.host),
             })),
         }
     }

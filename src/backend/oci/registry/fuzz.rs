@@ -1,6 +1,6 @@
 //! Fuzzes registry answers: manifests, indexes, configs, challenges, tokens, redirects and invalid HTTP. Whatever is
 //! received, the query ends soon with a readable result, and reports "present" only if an image with a digest was
-//! found.
+//! found; and whatever a list of artifacts is, one can be added to it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::artifact::{NewArtifact, with_entry};
 use super::client::{Client, LookupError};
 use super::login::Access;
 use crate::backend::oci::manifest::Manifest;
@@ -260,6 +261,38 @@ fn registry_answers() {
         judge: |answers: &Answers| registry.judge(answers),
     };
     fuzz.run().accepts(34);
+}
+
+#[test]
+fn lists_of_artifacts() {
+    let make = |random: &mut Random| match random.below(4) {
+        0 => (*random.pick(&["[]", "[{}]", "\"\"", "0", "null", "true", "{}"])).to_owned(),
+        _ => random.long(WORDS).unwrap_or_else(|| body(random)),
+    };
+    let artifact = NewArtifact {
+        kind: "application/x",
+        parts: &[],
+        about: None,
+        annotations: &[],
+    };
+    let judge = |text: &String| {
+        let sent: Value = serde_json::from_str(text).unwrap_or_default();
+        let before = sent["manifests"].as_array().map_or(0, Vec::len);
+        let list = with_entry(sent, &artifact, b"{}", &|_| false);
+        let list: Value = serde_json::from_slice(&list).unwrap();
+        let all = list["manifests"].as_array().unwrap();
+        assert_eq!(all.last().unwrap()["artifactType"], artifact.kind);
+        assert!(all.len() == before + 1 || before >= 256);
+        before > 0
+    };
+    Fuzz {
+        name: "lists of artifacts",
+        runs: 30_000,
+        make,
+        judge,
+    }
+    .run()
+    .accepts(8);
 }
 
 #[test]

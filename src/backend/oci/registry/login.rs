@@ -145,7 +145,7 @@ impl Configuration {
             return Ok(login(known.username.clone(), known.password.clone()));
         }
         let text = decode(&known.auth)
-            .ok_or_else(|| format!("docker's configuration has no readable login for `{host}`"))?;
+            .ok_or_else(|| format!("docker's configuration has no readable login for `{host}`; `docker login {host}` may help"))?;
         let (user, password) = text.split_once(':').unwrap_or((&text, ""));
         // Docker itself pads passwords with NULs.
         Ok(login(

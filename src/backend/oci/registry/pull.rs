@@ -54,13 +54,13 @@ impl<'a> Pull<'a> {
         self.first(|place| place.manifest(name))
     }
 
-    /// Fetches a blob into the store.
+    /// Fetches a blob of this size, if that is known, into the store.
     pub(in crate::backend) fn fetch(
         &self,
-        digest: Digest,
+        blob: (Digest, Option<u64>),
         to: &Store,
     ) -> Result<(), TransferError> {
-        self.first(|place| place.fetch(digest, to))
+        self.first(|place| place.fetch(blob, to))
     }
 
     /// The first answer. If there is none, the last place decides what that means, and the reasons of all are told.

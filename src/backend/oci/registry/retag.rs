@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use super::client::Client;
+use super::client::{Client, LookupError};
 use super::login::Access;
 use super::transfer::Transfer;
+use crate::backend::label_names::KEY;
 use crate::backend::oci::manifest::{Descriptor, Manifest};
+use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::web::TransferError;
 use crate::cancel::Cancel;
+use crate::fingerprint::Key;
 
-/// Gives the image that is named `from` the name `to`. Returns whether that is possible: not if the names are of different
-/// registries, or if the registry does not mount blobs of one repository in the other.
+/// Gives the image that is named `from`, with this digest or key, the name `to`. Returns whether that is possible: not if the names are
+/// of different registries, if the registry no longer has the image, or if it does not mount blobs of one repository in the other.
 pub(in crate::backend) fn retag(
     (from, to): (&str, &str),
+    (digest, key): (&str, &Key),
     access: &Access,
     cancel: &Cancel,
 ) -> Result<bool, TransferError> {
@@ -25,8 +29,10 @@ pub(in crate::backend) fn retag(
     }
     let client = Arc::new(Client::carrier(access));
     let source = Transfer::by(Arc::clone(&client), &from, cancel);
-    let target = Transfer::by(client, &to, cancel);
-    let (_, bytes) = source.manifest(&from.tag)?;
+    let target = Transfer::by(Arc::clone(&client), &to, cancel);
+    let Some(bytes) = meant(&client, &source, &from, (digest, key))? else {
+        return Ok(false);
+    };
     let manifest = read(&bytes)?;
     if from.path != to.path {
         for one in &manifest.manifests {
@@ -44,6 +50,33 @@ pub(in crate::backend) fn retag(
     }
     target.put_manifest(&to.tag, &manifest.media_type, &bytes)?;
     Ok(true)
+}
+
+/// The manifest of the image that is meant; `None` if the registry does not have it. The tag may be another image's by now.
+fn meant(
+    client: &Client,
+    source: &Transfer<'_>,
+    from: &Reference,
+    (digest, key): (&str, &Key),
+) -> Result<Option<Vec<u8>>, TransferError> {
+    let found = |name: &str| match source.manifest(name) {
+        Ok((_, bytes)) => Ok(Some(bytes)),
+        Err(TransferError::Absent) => Ok(None),
+        Err(error) => Err(error),
+    };
+    if Digest::read(digest).is_some()
+        && let Some(bytes) = found(digest)?
+    {
+        return Ok(Some(bytes));
+    }
+    // What a daemon calls the image need not be its digest in the registry.
+    match client.inquiry(from).image(KEY) {
+        Ok(image) if image.label.as_deref().is_some_and(|label| key.is(label)) => {
+            found(&image.digest)
+        }
+        Ok(_) | Err(LookupError::Absent) => Ok(None),
+        Err(LookupError::Unknown(why)) => Err(TransferError::Passing(why)),
+    }
 }
 
 fn read(bytes: &[u8]) -> Result<Manifest, TransferError> {

@@ -2,9 +2,10 @@
 
 mod records;
 mod resolve;
+mod retag;
 mod transfer;
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,16 +32,22 @@ fn serve(
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let mut read = BufReader::new(stream.try_clone().unwrap());
+            let mut lines = read.by_ref().lines();
             let first = lines.next().unwrap().unwrap();
             let headers: Vec<String> = lines
                 .map(Result::unwrap)
                 .take_while(|line| !line.is_empty())
                 .collect();
-            let authorization = headers.iter().find_map(|line| {
-                let (name, value) = line.split_once(": ")?;
-                name.eq_ignore_ascii_case("authorization").then_some(value)
-            });
+            let header = |wanted: &str| {
+                headers.iter().find_map(|line| {
+                    let (name, value) = line.split_once(": ")?;
+                    name.eq_ignore_ascii_case(wanted).then_some(value)
+                })
+            };
+            let length = header("content-length").map_or(0, |length| length.parse().unwrap());
+            let _ = read.take(length).read_to_end(&mut Vec::new());
+            let authorization = header("authorization");
             counted.fetch_add(1, Ordering::SeqCst);
             let path = first.split(' ').nth(1).unwrap();
             let (status, headers, body) = answer(path, authorization, &own);
@@ -219,6 +226,38 @@ fn a_token_is_fetched_once_and_shown() {
     assert_eq!(exists(&[&format!("{host}/a:1")], LABEL), [one()]);
     // Refused, token, manifest, config.
     assert_eq!(count.load(Ordering::SeqCst), 4);
+}
+
+#[test]
+fn a_token_has_either_name_or_both() {
+    let found = |sent: &'static str| {
+        let (host, _) = serve(
+            move |path, authorization, own| match (path, authorization) {
+                ("/token?scope=repository%3Aa%3Apull", _) => (200, String::new(), sent.into()),
+                (path, Some("Bearer t")) => image(path),
+                _ => {
+                    let header =
+                        format!("www-authenticate: Bearer realm=\"http://{own}/token\"\r\n");
+                    (401, header, String::new())
+                }
+            },
+        );
+        exists(&[&format!("{host}/a:1")], LABEL).remove(0)
+    };
+    for sent in [
+        r#"{"token":"t"}"#,
+        r#"{"access_token":"t","expires_in":300}"#,
+        r#"{"token":"t","access_token":"t"}"#,
+        r#"{"token":"","access_token":"t"}"#,
+        r#"{"token":null,"access_token":"t"}"#,
+    ] {
+        assert_eq!(found(sent), one(), "{sent}");
+    }
+    for none in ["{}", r#"{"token":""}"#] {
+        let found = found(none);
+        let words = why(&found);
+        assert!(words.ends_with("/token`: it sent none"), "{none}: {words}");
+    }
 }
 
 #[test]

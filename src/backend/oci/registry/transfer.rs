@@ -2,14 +2,16 @@
 //!
 //! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
+use std::cell::Cell;
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::http::request::Builder;
-use ureq::http::{Method, Request, Response, StatusCode};
+use ureq::http::{Method, Request, Response, StatusCode, Uri};
 use ureq::{Body, SendBody};
 
+use super::auth::{NoLogin, refusal};
 use super::client::Client;
 use super::connections::Described;
 use super::login::Access;
@@ -112,9 +114,9 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Fetches a blob into the store; a connection that breaks is continued where it broke.
-    pub(in crate::backend) fn fetch(&self, digest: Digest, to: &Store) -> Result<()> {
-        let path = format!("blobs/{digest}");
+    /// Fetches a blob of this size, if that is known, into the store; a connection that breaks is continued where it broke.
+    pub(in crate::backend) fn fetch(&self, blob: (Digest, Option<u64>), to: &Store) -> Result<()> {
+        let path = format!("blobs/{}", blob.0);
         let ask = |have| {
             let request = || {
                 let request = self.request(Method::GET, &path);
@@ -130,7 +132,7 @@ impl<'a> Transfer<'a> {
             }
         };
         let trial = self.trial();
-        trial.receive((digest, None), to, ask, |why| self.passing(why))
+        trial.receive(blob, to, ask, |why| self.passing(why))
     }
 
     /// Whether the repository has a blob.
@@ -169,7 +171,7 @@ impl<'a> Transfer<'a> {
             return Ok(());
         };
         obtain()?;
-        self.upload(&place, (digest, size), &Load::Blob(from, digest, size))
+        self.upload(place, (digest, size), &Load::Blob(from, digest, size))
     }
 
     /// Mounts a blob of another repository of the same registry. Returns whether the repository has it now.
@@ -194,12 +196,22 @@ impl<'a> Transfer<'a> {
     fn send_blob(&self, blob: (Digest, u64), load: &Load<'_>) -> Result<()> {
         match self.begin(blob.0, None)? {
             None => Ok(()),
-            Some(place) => self.upload(&place, blob, load),
+            Some(place) => self.upload(place, blob, load),
         }
     }
 
     /// Where to upload a blob; `None` if it could be mounted.
     fn begin(&self, digest: Digest, mount: Option<&str>) -> Result<Option<String>> {
+        let answer = self.trial().send(|| self.open(digest, mount))?;
+        let answer = self.found(answer)?;
+        if answer.status() == StatusCode::CREATED {
+            return Ok(None);
+        }
+        self.place(&answer).map(Some)
+    }
+
+    /// Asks once for a place to upload a blob to, or for a mount.
+    fn open(&self, digest: Digest, mount: Option<&str>) -> Result<Response<Body>> {
         let path = match mount {
             Some(other) => format!("blobs/uploads/?mount={digest}&from={other}"),
             None => "blobs/uploads/".to_owned(),
@@ -208,19 +220,37 @@ impl<'a> Transfer<'a> {
             self.request(Method::POST, &path)
                 .header("Content-Length", "0")
         };
-        let answer = self.found(self.send(request, &Load::Bytes(b""))?)?;
-        if answer.status() == StatusCode::CREATED {
-            return Ok(None);
-        }
-        let place = answer
-            .headers()
-            .get("location")
-            .and_then(|it| it.to_str().ok());
-        let place = place.ok_or_else(|| self.passing(&"it opened no upload"))?;
-        Ok(Some(self.absolute(place)))
+        self.send_authorized(&request, &Load::Bytes(b""))
     }
 
-    fn upload(&self, place: &str, (digest, size): (Digest, u64), load: &Load<'_>) -> Result<()> {
+    /// The URL of the place for an upload that an answer names, which may be relative.
+    fn place(&self, answer: &Response<Body>) -> Result<String> {
+        let place = answer.headers().get("location");
+        let place = place.and_then(|it| it.to_str().ok());
+        let place = place.ok_or_else(|| self.passing(&"it opened no upload"))?;
+        Ok(match place.strip_prefix('/') {
+            Some(_) => format!("{}{place}", self.client.origin(&self.of.host)),
+            None => place.to_owned(),
+        })
+    }
+
+    /// Sends a blob to this place, or to new ones after failures that may pass: a place keeps the bytes of an upload that broke
+    /// off, and would append those of another one.
+    fn upload(&self, place: String, blob: (Digest, u64), load: &Load<'_>) -> Result<()> {
+        let first = Cell::new(Some(place));
+        let answer = self.trial().send(|| {
+            let place = match first.take() {
+                Some(place) => place,
+                None => self.place(&self.found(self.open(blob.0, None)?)?)?,
+            };
+            self.put(&place, blob, load)
+        })?;
+        self.found(answer).map(drop)
+    }
+
+    /// Sends a blob to a place once.
+    fn put(&self, place: &str, blob: (Digest, u64), load: &Load<'_>) -> Result<Response<Body>> {
+        let (digest, size) = blob;
         let sign = if place.contains('?') { '&' } else { '?' };
         let url = format!("{place}{sign}digest={digest}");
         let request = || {
@@ -228,7 +258,11 @@ impl<'a> Transfer<'a> {
             let request = request.header("Content-Type", "application/octet-stream");
             request.header("Content-Length", size.to_string())
         };
-        self.found(self.send(request, load)?).map(drop)
+        let answer = self.send_authorized(&request, load)?;
+        match answer.status() {
+            StatusCode::NOT_FOUND => Err(self.passing(&"it no longer knows the upload")),
+            _ => Ok(answer),
+        }
     }
 
     /// Names a manifest whose parts the repository has. Returns whether the registry says that it lists the manifest under the
@@ -271,14 +305,6 @@ impl<'a> Transfer<'a> {
         Request::builder().method(method).uri(url)
     }
 
-    /// The URL of a place that the registry named, which may be relative.
-    fn absolute(&self, place: &str) -> String {
-        match place.strip_prefix('/') {
-            Some(_) => format!("{}{place}", self.client.origin(&self.of.host)),
-            None => place.to_owned(),
-        }
-    }
-
     /// Sends a request, again after passing failures, and once more with a token if one is required.
     fn send(&self, request: impl Fn() -> Builder, load: &Load<'_>) -> Result<Response<Body>> {
         self.trial().send(|| self.send_authorized(&request, load))
@@ -297,6 +323,9 @@ impl<'a> Transfer<'a> {
         request: &impl Fn() -> Builder,
         load: &Load<'_>,
     ) -> Result<Response<Body>> {
+        if !self.is_own(&request()) {
+            return self.send_once(request(), None, load);
+        }
         let tokens = self.client.connections.tokens();
         let known = tokens.known(&self.of);
         let answer = self.send_once(request(), known.as_deref(), load)?;
@@ -312,8 +341,16 @@ impl<'a> Transfer<'a> {
         match tokens.fetch((agent, limit), &self.client.access, &self.of, challenge) {
             Ok(Some(authorization)) => self.send_once(request(), Some(&authorization), load),
             Ok(None) => Ok(answer),
-            Err(why) => Err(self.passing(&why)),
+            Err(NoLogin::Failed(why)) => Err(self.passing(&why)),
+            Err(NoLogin::Refused(why)) => Err(self.refused(&why)),
         }
+    }
+
+    /// Whether a request is to the registry itself, whose credentials others must not see: it may name any place for an upload.
+    fn is_own(&self, request: &Builder) -> bool {
+        let own = self.client.origin(&self.of.host).parse::<Uri>().ok();
+        let own = own.as_ref().and_then(server);
+        own.is_some() && own == request.uri_ref().and_then(server)
     }
 
     fn send_once(
@@ -347,17 +384,8 @@ impl<'a> Transfer<'a> {
         match answer.status() {
             status if status.is_success() => Ok(answer),
             StatusCode::NOT_FOUND => Err(TransferError::Absent),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                let (status, host) = (answer.status(), &self.of.host);
-                Err(TransferError::Final(format!(
-                    "registry `{host}`: it refused access ({status}); `docker login {host}` may help"
-                )))
-            }
             status if is_passing(status) => Err(self.passing(&format!("it answers {status}"))),
-            status => Err(TransferError::Final(format!(
-                "registry `{}`: it answers {status}",
-                self.of.host
-            ))),
+            status => Err(self.refused(&refusal(status, &self.of.host))),
         }
     }
 
@@ -368,9 +396,24 @@ impl<'a> Transfer<'a> {
         self.passing(&words(error))
     }
 
+    fn refused(&self, why: &str) -> TransferError {
+        TransferError::Final(format!("registry `{}`: {why}", self.of.host))
+    }
+
     pub(super) fn passing(&self, why: &dyn std::fmt::Display) -> TransferError {
         TransferError::Passing(format!("registry `{}`: {why}", self.of.host))
     }
+}
+
+/// The scheme, host and port of a URL.
+fn server(url: &Uri) -> Option<(String, String, u16)> {
+    let (scheme, host) = (url.scheme_str()?, url.host()?);
+    let usual = if scheme == "http" { 80 } else { 443 };
+    Some((
+        scheme.to_owned(),
+        host.to_ascii_lowercase(),
+        url.port_u16().unwrap_or(usual),
+    ))
 }
 
 /// A blob whose reading ends when the run is cancelled.

@@ -148,6 +148,43 @@ fn a_record_that_was_prepared_is_the_same_with_less_to_send() {
     );
 }
 
+/// A list that is JSON of another shape was an internal error, after the image had been pushed.
+#[test]
+fn what_a_registry_sends_instead_of_a_list_is_replaced() {
+    for sent in ["[]", r#""list""#, "1", "null", r#"{"manifests":{}}"#] {
+        let image = serde_json::json!({
+            "schemaVersion": 2, "mediaType": MANIFEST, "layers": [],
+            "config": { "mediaType": "c", "digest": digest_of(CONFIG), "size": CONFIG.len() },
+        });
+        let (image, lists) = (image.to_string(), Arc::new(AtomicUsize::new(0)));
+        let (digest, counted) = (digest_of(&image), Arc::clone(&lists));
+        let (host, _) = serve(
+            move |path, _, _| match path.strip_prefix("/v2/a/").unwrap() {
+                "blobs/uploads/" => (
+                    202,
+                    "location: /v2/a/blobs/uploads/1\r\n".into(),
+                    String::new(),
+                ),
+                path if path.starts_with("manifests/sha256-") => {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    (200, String::new(), sent.into())
+                }
+                path if path.starts_with("manifests/sha256:") => {
+                    (200, String::new(), image.clone())
+                }
+                _ => (201, String::new(), String::new()),
+            },
+        );
+        let memo = Memo {
+            digest: Some(&digest),
+            ..memo("app", "2026-01-01T00:00:00Z", "record")
+        };
+        keep(&format!("{host}/a:1"), &memo);
+        // Read and written.
+        assert_eq!(lists.load(Ordering::SeqCst), 2, "{sent}");
+    }
+}
+
 #[test]
 fn inputs_that_are_too_long_are_left_out() {
     let (theirs, _theirs) = store();

@@ -1,10 +1,12 @@
 //! Transfers to and from a registry in this process, and from servers that lie, break off or refuse.
 
+use std::sync::Mutex;
+
 use super::*;
 use crate::backend::oci::exchange::Exchange;
 use crate::backend::oci::manifest::MANIFEST;
 use crate::backend::oci::reference::Reference;
-use crate::backend::oci::registry::{Transfer, TransferError};
+use crate::backend::oci::registry::{Pull, Transfer, TransferError};
 use crate::backend::oci::store::Store;
 use crate::cancel::Cancel;
 
@@ -68,7 +70,7 @@ fn an_image_goes_to_a_registry_and_comes_back() {
     assert_eq!(bytes, manifest.as_bytes());
     assert_eq!(to.manifest(&digest.to_string()).unwrap().1, bytes);
     let (new, _new) = store();
-    to.fetch(layer.digest, &new).unwrap();
+    to.fetch((layer.digest, Some(layer.size)), &new).unwrap();
     assert_eq!(new.read_whole(layer.digest, 4 << 20).unwrap(), big);
 }
 
@@ -96,7 +98,7 @@ fn what_a_registry_sends_is_verified() {
     assert!(why.contains("instead of"), "{why}");
     let (store, _folder) = store();
     let digest = Digest::read(&wanted).unwrap();
-    let why = wrong(from.fetch(digest, &store).unwrap_err());
+    let why = wrong(from.fetch((digest, None), &store).unwrap_err());
     assert!(why.contains("expected blob"), "{why}");
     assert_eq!(store.size(digest).unwrap(), None);
 }
@@ -174,14 +176,282 @@ fn a_broken_download_goes_on_where_it_broke() {
     let cancel = Cancel::default();
     let (store, _folder) = store();
     Transfer::new(&of, &quick(), &cancel)
-        .fetch(digest, &store)
+        .fetch((digest, Some(100_000)), &store)
         .unwrap();
     assert_eq!(store.size(digest).unwrap(), Some(100_000));
     assert_eq!(count.load(Ordering::SeqCst), 3);
     let (host, _) = breaking(&BODY, 100);
     let of = Reference::read(&format!("{host}/a:1")).unwrap();
-    let error = Transfer::new(&of, &quick(), &cancel).fetch(digest, &store);
+    let error = Transfer::new(&of, &quick(), &cancel).fetch((digest, Some(100_000)), &store);
     assert!(matches!(error, Err(TransferError::Passing(_))), "{error:?}");
+}
+
+/// A registry that appends what it is sent to an upload, and takes the upload as a whole when all of a request has arrived. It breaks off
+/// this many of these requests half way, and has forgotten the uploads of as many that follow.
+fn appending(broken: usize, forgotten: usize) -> (String, Arc<Mutex<Uploads>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let uploads: Arc<Mutex<Uploads>> = Arc::default();
+    let own = Arc::clone(&uploads);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            let mut read = BufReader::new(stream.try_clone().unwrap());
+            let head: Vec<String> = read
+                .by_ref()
+                .lines()
+                .map(Result::unwrap)
+                .take_while(|line| !line.is_empty())
+                .collect();
+            let length = head.iter().find_map(|line| {
+                let line = line.to_ascii_lowercase();
+                line.strip_prefix("content-length: ")?.parse().ok()
+            });
+            let mut uploads = own.lock().unwrap();
+            let answer = |head: String| {
+                let head =
+                    format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                let _ = (&stream).write_all(head.as_bytes());
+            };
+            let Some((_, put)) = head[0].split_once("PUT /v2/a/blobs/uploads/") else {
+                if head[0].starts_with("POST") {
+                    uploads.open.push(Some(Vec::new()));
+                    let id = uploads.open.len() - 1;
+                    answer(format!("202 x\r\nlocation: /v2/a/blobs/uploads/{id}"));
+                } else {
+                    answer("404 x".to_owned());
+                }
+                continue;
+            };
+            let (id, wanted) = put
+                .trim_end_matches(" HTTP/1.1")
+                .split_once("?digest=")
+                .unwrap();
+            let id: usize = id.parse().unwrap();
+            let length: u64 = length.unwrap();
+            let at = uploads.puts;
+            uploads.puts += 1;
+            let is_broken = at < broken;
+            let arriving = if is_broken { length / 2 } else { length };
+            let mut body = Vec::new();
+            let _ = read.take(arriving).read_to_end(&mut body);
+            if (broken..broken + forgotten).contains(&at) {
+                uploads.open[id] = None;
+            }
+            let Some(mut all) = uploads.open[id].take() else {
+                answer("404 x".to_owned());
+                continue;
+            };
+            all.extend(body);
+            if is_broken {
+                uploads.open[id] = Some(all);
+            } else if Digest::of(&all).to_string() == wanted.replace("%3A", ":") {
+                uploads.whole.push(all);
+                answer("201 x".to_owned());
+            } else {
+                answer("400 x".to_owned());
+            }
+        }
+    });
+    (host, uploads)
+}
+
+#[derive(Default)]
+struct Uploads {
+    puts: usize,
+    open: Vec<Option<Vec<u8>>>,
+    whole: Vec<Vec<u8>>,
+}
+
+#[test]
+fn an_upload_that_breaks_off_is_begun_anew() {
+    let (store, _folder) = store();
+    let big: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let blob = store.put(big.as_slice(), None).unwrap();
+    let cancel = Cancel::default();
+    let bring = |host: &str| {
+        let of = Reference::read(&format!("{host}/a:1")).unwrap();
+        let to = Transfer::new(&of, &quick(), &cancel);
+        to.bring((blob.digest, blob.size), &store, None, &|| Ok(()))
+    };
+    for (broken, forgotten) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+        let (host, uploads) = appending(broken, forgotten);
+        bring(&host).unwrap();
+        let uploads = uploads.lock().unwrap();
+        assert!(uploads.whole == [big.clone()], "{broken} {forgotten}");
+        assert_eq!(uploads.open.len(), broken + forgotten + 1);
+    }
+    let (host, uploads) = appending(100, 0);
+    let error = bring(&host).unwrap_err();
+    assert!(matches!(error, TransferError::Passing(_)), "{error:?}");
+    assert_eq!(uploads.lock().unwrap().open.len(), 3);
+}
+
+/// The disk would be full before the digest is known to be another.
+#[test]
+fn a_registry_that_sends_more_than_the_manifest_says_is_left_early() {
+    const ALL: usize = 64 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let _ = lines
+                .map(Result::unwrap)
+                .take_while(|line| !line.is_empty())
+                .count();
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {ALL}\r\nconnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            let piece = vec![7; 1 << 16];
+            while counted.load(Ordering::SeqCst) < ALL && stream.write_all(&piece).is_ok() {
+                counted.fetch_add(1 << 16, Ordering::SeqCst);
+            }
+        }
+    });
+    let (store, _folder) = store();
+    let of = Reference::read(&format!("{host}/a:1")).unwrap();
+    let cancel = Cancel::default();
+    let from = Pull::new(&of, true, &quick(), &cancel).unwrap();
+    let wanted = Digest::of(b"ten bytes.");
+    let error = from.fetch((wanted, Some(10)), &store).unwrap_err();
+    let TransferError::Passing(why) = &error else {
+        panic!("{error:?}");
+    };
+    assert!(why.ends_with("it sent more than 10 bytes"), "{why}");
+    let taken = taken.load(Ordering::SeqCst);
+    assert!(taken < ALL / 2, "{taken} bytes");
+}
+
+/// A configuration of Docker with a login for this host, which is `Basic dTpw` in a request.
+fn logged_in(host: &str) -> (Access, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let known = format!(r#"{{"auths":{{"{host}":{{"auth":"dTpw"}}}}}}"#);
+    std::fs::write(folder.path().join("config.json"), known).unwrap();
+    let access = Access {
+        configuration: Some(folder.path().to_owned()),
+        ..quick()
+    };
+    (access, folder)
+}
+
+#[test]
+fn a_login_is_not_shown_to_whom_the_registry_names_for_an_upload() {
+    let basic = || "www-authenticate: Basic realm=\"x\"\r\n".to_owned();
+    for (status, is_sent) in [(201, true), (401, false)] {
+        let shown: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+        let seen = Arc::clone(&shown);
+        let (other, _) = serve(move |_, authorization, _| {
+            let authorization = authorization.map(str::to_owned);
+            seen.lock().unwrap().push(authorization);
+            (status, basic(), String::new())
+        });
+        let (host, _) = serve(move |path, authorization, _| match authorization {
+            None => (401, basic(), String::new()),
+            Some(own) => {
+                assert_eq!(own, "Basic dTpw");
+                assert_eq!(path, "/v2/a/blobs/uploads/");
+                (
+                    202,
+                    format!("location: http://{other}/1\r\n"),
+                    String::new(),
+                )
+            }
+        });
+        let (access, _folder) = logged_in(&host);
+        let of = Reference::read(&format!("{host}/a:1")).unwrap();
+        let cancel = Cancel::default();
+        let to = Transfer::new(&of, &access, &cancel);
+        let sent = to.bring_small(b"blob", true);
+        assert_eq!(sent.is_ok(), is_sent, "{sent:?}");
+        assert_eq!(*shown.lock().unwrap(), [None], "{status}");
+    }
+}
+
+/// Passwords that are wrong too often are locked by some.
+#[test]
+fn a_login_that_is_refused_is_not_tried_again() {
+    for (status, is_final, asked) in [(401, true, 2), (403, true, 2), (503, false, 6)] {
+        let (host, count) = serve(move |path, _, own| {
+            if path.starts_with("/token") {
+                return (status, String::new(), String::new());
+            }
+            let header = format!("www-authenticate: Bearer realm=\"http://{own}/token\"\r\n");
+            (401, header, String::new())
+        });
+        let (access, _folder) = logged_in(&host);
+        let of = Reference::read(&format!("{host}/a:1")).unwrap();
+        let cancel = Cancel::default();
+        let error = Transfer::new(&of, &access, &cancel).manifest("1");
+        let error = error.unwrap_err();
+        let hint = format!("`docker login {host}` may help");
+        assert_eq!(
+            matches!(&error, TransferError::Final(why) if why.ends_with(&hint)),
+            is_final,
+            "{status}: {error:?}"
+        );
+        assert_eq!(count.swap(0, Ordering::SeqCst), asked, "{status}");
+        let found = exists_within(&[&format!("{host}/a:1")], &[], LABEL, &access);
+        assert_eq!(why(&found[0]).ends_with(&hint), is_final, "{found:?}");
+        if is_final {
+            assert_eq!(count.load(Ordering::SeqCst), asked, "{status}");
+        }
+    }
+}
+
+#[test]
+fn a_login_that_cannot_be_read_is_not_asked_for_again() {
+    let (host, count) = serve(|_, _, _| {
+        let header = "www-authenticate: Basic realm=\"x\"\r\n";
+        (401, header.to_owned(), String::new())
+    });
+    let (access, folder) = logged_in(&host);
+    let known = format!(r#"{{"credHelpers":{{"{host}":"imgspec-none"}}}}"#);
+    std::fs::write(folder.path().join("config.json"), known).unwrap();
+    let of = Reference::read(&format!("{host}/a:1")).unwrap();
+    let cancel = Cancel::default();
+    let error = Transfer::new(&of, &access, &cancel).manifest("1");
+    let error = error.unwrap_err();
+    let words = "`docker-credential-imgspec-none` does not answer";
+    assert!(
+        matches!(&error, TransferError::Final(why) if why.contains(words)),
+        "{error:?}"
+    );
+    let found = exists_within(&[&format!("{host}/a:1")], &[], LABEL, &access);
+    assert!(why(&found[0]).contains(words), "{found:?}");
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
+/// The registry's own address in an upload's place is no other server, however it is written.
+#[test]
+fn an_upload_at_the_registry_itself_is_authorized() {
+    for place in ["/up", "http://{host}/up?x=1", "HTTP://{host}/up"] {
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let (host, _) = serve(move |path, authorization, own| match authorization {
+            None => {
+                let header = "www-authenticate: Basic realm=\"x\"\r\n";
+                (401, header.to_owned(), String::new())
+            }
+            Some(_) if path.starts_with("/up") => {
+                counted.fetch_add(1, Ordering::SeqCst);
+                (201, String::new(), String::new())
+            }
+            Some(_) => {
+                let place = place.replace("{host}", own);
+                (202, format!("location: {place}\r\n"), String::new())
+            }
+        });
+        let (access, _folder) = logged_in(&host);
+        let of = Reference::read(&format!("{host}/a:1")).unwrap();
+        let cancel = Cancel::default();
+        let to = Transfer::new(&of, &access, &cancel);
+        to.bring_small(b"blob", true).unwrap();
+        assert_eq!(count.load(Ordering::SeqCst), 1, "{place}");
+    }
 }
 
 #[test]
