@@ -16,6 +16,7 @@ mod login;
 mod mirrors;
 mod pull;
 mod records;
+mod refusal;
 mod resolve;
 mod retag;
 mod round;

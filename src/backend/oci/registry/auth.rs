@@ -7,13 +7,14 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use serde::Deserialize;
-use ureq::http::{Response, StatusCode};
+use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use super::connections::Tokens;
 use super::login::{Access, Login};
+use super::refusal::Refusal;
 use crate::backend::oci::reference::Reference;
-use crate::backend::oci::web::{is_passing, words};
+use crate::backend::oci::web::words;
 
 /// Maximum size of a token response, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -77,16 +78,6 @@ impl Tokens {
     }
 }
 
-/// A refusal with this status by a registry, or for it, in words.
-pub(super) fn refusal(status: StatusCode, host: &str) -> String {
-    match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            format!("it refused access ({status}); `docker login {host}` may help")
-        }
-        status => format!("it answers {status}"),
-    }
-}
-
 fn place(of: &Reference) -> (String, String) {
     (of.host.clone(), of.path.clone())
 }
@@ -127,12 +118,14 @@ fn token(
     let failed = |error: &ureq::Error| NoLogin::Failed(no_token(&words(error)));
     let answer = ask((agent, left), of, challenge, login);
     let mut answer = answer.map_err(|error| failed(&error))?;
-    match answer.status() {
-        status if status.is_success() => {}
-        status if is_passing(status) => {
-            return Err(NoLogin::Failed(no_token(&format!("it answers {status}"))));
-        }
-        status => return Err(NoLogin::Refused(no_token(&refusal(status, &of.host)))),
+    if !answer.status().is_success() {
+        let refusal = Refusal::read(answer, &of.host);
+        let why = no_token(&refusal.words);
+        return Err(if refusal.is_passing {
+            NoLogin::Failed(why)
+        } else {
+            NoLogin::Refused(why)
+        });
     }
     let body = answer.body_mut().with_config().limit(LARGEST);
     let sent = body.read_json::<Sent>().map_err(|error| failed(&error))?;

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
-use super::auth::{NoLogin, refusal};
+use super::auth::NoLogin;
 use super::connections::Connections;
 use super::login::Access;
 use super::mirrors::Registries;
+use super::refusal::Refusal;
 use crate::asking::GivenUp;
 use crate::backend::label_names::PLATFORM;
 use crate::backend::oci::manifest::{self, Descriptor, Sent};
@@ -359,10 +360,13 @@ impl Inquiry<'_> {
         match answer.status() {
             status if status.is_success() => Ok(answer),
             StatusCode::NOT_FOUND => Err(LookupError::Absent),
-            status => Err(self.unknown(&match asked {
-                Some(wait) => format!("it answers {status} and asks to retry in {}", Span(wait)),
-                None => refusal(status, &self.of.host),
-            })),
+            _ => {
+                let Refusal { words, .. } = Refusal::read(answer, &self.of.host);
+                Err(self.unknown(&match asked {
+                    Some(wait) => format!("{words} and asks to retry in {}", Span(wait)),
+                    None => words,
+                }))
+            }
         }
     }
 

@@ -11,15 +11,16 @@ use ureq::http::request::Builder;
 use ureq::http::{Method, Request, Response, StatusCode, Uri};
 use ureq::{Body, SendBody};
 
-use super::auth::{NoLogin, refusal};
+use super::auth::NoLogin;
 use super::client::Client;
 use super::connections::Described;
 use super::login::Access;
+use super::refusal::Refusal;
 use crate::backend::oci::manifest::ANY;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::store::{Checked, Store, StoreError};
-use crate::backend::oci::web::{TransferError, Trial, WAITS, is_passing, words};
+use crate::backend::oci::web::{TransferError, Trial, WAITS, words};
 use crate::cancel::Cancel;
 
 /// The largest manifest or config, in bytes.
@@ -203,7 +204,7 @@ impl<'a> Transfer<'a> {
     /// Where to upload a blob; `None` if it could be mounted.
     fn begin(&self, digest: Digest, mount: Option<&str>) -> Result<Option<String>> {
         let answer = self.trial().send(|| self.open(digest, mount))?;
-        let answer = self.found(answer)?;
+        let answer = self.taken(answer)?;
         if answer.status() == StatusCode::CREATED {
             return Ok(None);
         }
@@ -245,7 +246,7 @@ impl<'a> Transfer<'a> {
             };
             self.put(&place, blob, load)
         })?;
-        self.found(answer).map(drop)
+        self.taken(answer).map(drop)
     }
 
     /// Sends a blob to a place once.
@@ -278,7 +279,7 @@ impl<'a> Transfer<'a> {
             let request = self.request(Method::PUT, &path);
             request.header("Content-Type", media_type)
         };
-        let answer = self.found(self.send(request, &Load::Bytes(bytes))?)?;
+        let answer = self.taken(self.send(request, &Load::Bytes(bytes))?)?;
         let described = (media_type.to_owned(), bytes.len());
         self.client
             .connections
@@ -384,8 +385,18 @@ impl<'a> Transfer<'a> {
         match answer.status() {
             status if status.is_success() => Ok(answer),
             StatusCode::NOT_FOUND => Err(TransferError::Absent),
-            status if is_passing(status) => Err(self.passing(&format!("it answers {status}"))),
-            status => Err(self.refused(&refusal(status, &self.of.host))),
+            _ => self.taken(answer),
+        }
+    }
+
+    /// An answer to something that was sent: nothing can be missing but what the registry names.
+    fn taken(&self, answer: Response<Body>) -> Result<Response<Body>> {
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        match Refusal::read(answer, &self.of.host) {
+            Refusal { words, is_passing } if is_passing => Err(self.passing(&words)),
+            Refusal { words, .. } => Err(self.refused(&words)),
         }
     }
 

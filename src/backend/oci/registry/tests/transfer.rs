@@ -326,6 +326,28 @@ fn a_registry_that_sends_more_than_the_manifest_says_is_left_early() {
     assert!(taken < ALL / 2, "{taken} bytes");
 }
 
+#[test]
+fn what_a_registry_says_about_a_push_is_told() {
+    let (host, _) = serve(|path, _, _| {
+        let (status, code) = match path.strip_prefix("/v2/a/").unwrap() {
+            "blobs/uploads/" => (404, "NAME_UNKNOWN"),
+            _ => (400, "MANIFEST_BLOB_UNKNOWN"),
+        };
+        let said = format!(r#"{{"errors":[{{"code":"{code}","message":"so it is"}}]}}"#);
+        (status, String::new(), said)
+    });
+    let of = Reference::read(&format!("{host}/a:1")).unwrap();
+    let cancel = Cancel::default();
+    let to = Transfer::new(&of, &quick(), &cancel);
+    let no_project = to.bring_small(b"bytes", true).unwrap_err();
+    let words = format!("registry `{host}`: it answers 404 Not Found (so it is)");
+    assert!(matches!(&no_project, TransferError::Final(why) if *why == words));
+    // A part that another run has just sent too may not be seen at once.
+    let no_part = to.put_manifest("1", MANIFEST, b"{}").unwrap_err();
+    let words = format!("registry `{host}`: it answers 400 Bad Request (so it is)");
+    assert!(matches!(&no_part, TransferError::Passing(why) if *why == words));
+}
+
 /// A configuration of Docker with a login for this host, which is `Basic dTpw` in a request.
 fn logged_in(host: &str) -> (Access, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
