@@ -20,7 +20,7 @@ use crate::backend::oci::manifest::ANY;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::store::{Checked, Store, StoreError};
-use crate::backend::oci::web::{TransferError, Trial, WAITS, words};
+use crate::backend::oci::web::{TransferError, Trial, WAITS, is_passing, words};
 use crate::cancel::Cancel;
 
 /// The largest manifest or config, in bytes.
@@ -279,7 +279,15 @@ impl<'a> Transfer<'a> {
             let request = self.request(Method::PUT, &path);
             request.header("Content-Type", media_type)
         };
-        let answer = self.taken(self.send(request, &Load::Bytes(bytes))?)?;
+        // A part that the registry does not see yet is waited for here: all others may be there.
+        let answer = self.trial().send(|| {
+            let answer = self.send_authorized(&request, &Load::Bytes(bytes))?;
+            match answer.status() {
+                status if is_passing(status) => Ok(answer),
+                _ => self.taken(answer),
+            }
+        })?;
+        let answer = self.taken(answer)?;
         let described = (media_type.to_owned(), bytes.len());
         self.client
             .connections

@@ -342,10 +342,28 @@ fn what_a_registry_says_about_a_push_is_told() {
     let no_project = to.bring_small(b"bytes", true).unwrap_err();
     let words = format!("registry `{host}`: it answers 404 Not Found (so it is)");
     assert!(matches!(&no_project, TransferError::Final(why) if *why == words));
-    // A part that another run has just sent too may not be seen at once.
     let no_part = to.put_manifest("1", MANIFEST, b"{}").unwrap_err();
     let words = format!("registry `{host}`: it answers 400 Bad Request (so it is)");
     assert!(matches!(&no_part, TransferError::Passing(why) if *why == words));
+}
+
+#[test]
+fn a_part_that_another_run_has_just_sent_too_is_seen_in_the_end() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::clone(&count);
+    let (host, _) = serve(move |_, _, _| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => (
+            400,
+            String::new(),
+            r#"{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN"}]}"#.into(),
+        ),
+        _ => (201, String::new(), String::new()),
+    });
+    let of = Reference::read(&format!("{host}/a:1")).unwrap();
+    let cancel = Cancel::default();
+    let to = Transfer::new(&of, &quick(), &cancel);
+    to.put_manifest("1", MANIFEST, b"{}").unwrap();
+    assert_eq!(count.load(Ordering::SeqCst), 2);
 }
 
 /// A configuration of Docker with a login for this host, which is `Basic dTpw` in a request.
