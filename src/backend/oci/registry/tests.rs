@@ -1,5 +1,6 @@
 //! Tests against a server in this process that answers like a registry.
 
+mod logins;
 mod records;
 mod resolve;
 mod retag;
