@@ -269,7 +269,8 @@ impl Work {
         }
     }
 
-    /// The record of another run that built from the same inputs and bases after this run was planned.
+    /// The record of another run that built from the same inputs and bases after this run was planned. It counts only if this run has
+    /// the image too: another builder, or another daemon, has stores of its own.
     fn built_meanwhile(&self) -> Option<Box<Record>> {
         let RecordState::Found(record) = self.store.read(self.image()) else {
             return None;
@@ -279,11 +280,12 @@ impl Work {
             .iter()
             .all(|(name, base)| record.base(name) == Some(&base.digest));
         let is_new = self.planned_on.as_ref() != Some(&record);
-        (is_new
+        let is_ours = is_new
             && record.key == self.is.key
+            && record.artifact.backend == self.backend().name()
             && record.artifact.reference == self.view.reference(self.id)
-            && bases_are_ours)
-            .then_some(record)
+            && bases_are_ours;
+        (is_ours && self.is_here()).then_some(record)
     }
 
     fn try_often<T>(
