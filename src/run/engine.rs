@@ -253,7 +253,7 @@ impl<'r> Engine<'r> {
         }
         self.emit(Event::ImagePushed {
             image: image.to_owned(),
-            reference: job.reference.clone(),
+            reference: job.is.reference.clone(),
             seconds,
         });
         self.tagged(image, None);

@@ -39,7 +39,6 @@ pub(crate) struct Jobs {
 pub(crate) struct Job {
     /// The image's identity when the job was started.
     pub(crate) is: Identity,
-    pub(crate) reference: String,
     pub(crate) task: TaskKind,
     /// The result is no longer wanted.
     pub(crate) is_superseded: bool,
@@ -104,7 +103,6 @@ impl Jobs {
         let image = work.image().to_owned();
         let job = Job {
             is: work.is.clone(),
-            reference: work.view.reference(work.id),
             task: work.task.kind(),
             is_superseded: false,
             cancel: work.cancel.clone(),

@@ -92,7 +92,18 @@ impl Task {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) key: Key,
+    pub(crate) reference: String,
+    /// The name of its builder.
+    pub(crate) backend: String,
     pub(crate) bases: Vec<String>,
+}
+
+impl Identity {
+    /// Whether the same image is asked for; it may be on bases that were built again.
+    pub(super) fn is_same_image(&self, other: &Self) -> bool {
+        (&self.key, &self.reference, &self.backend)
+            == (&other.key, &other.reference, &other.backend)
+    }
 }
 
 pub(crate) struct Built {
