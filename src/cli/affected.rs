@@ -10,7 +10,6 @@ use super::failure::Failure;
 use super::notifier::Notifier;
 use super::options::{self, Progress};
 use super::screen::eprint_text;
-use crate::cancel::Cancel;
 use crate::graph::ImageId;
 use crate::report;
 use crate::report::line::{Line, Style};
@@ -118,14 +117,10 @@ fn compare(
         overrides: &context.overrides,
         env: &context.env(),
     };
-    let cancel = Cancel::default();
-    let interrupted = cancel.clone();
-    context.signals.ask_first(move || interrupted.request());
+    let cancel = context.signals.cancel();
     let affected = session.affected(&since, notifier.asker().or(&cancel));
     context.signals.end_at_once();
-    if cancel.is_requested() {
-        return Err(Failure::Interrupted(context.signals.code()));
-    }
+    context.signals.verify(&cancel)?;
     Ok(affected?)
 }
 

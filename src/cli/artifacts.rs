@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::failure::Failure;
 use super::output;
-use crate::backend::{Artifact, Backend, BuildError, Export};
+use crate::backend::{Artifact, Backend, BuildError, Cancel, Export};
 use crate::run::{Outcome, Summary};
 use crate::session::{Planned, Session};
 
@@ -90,8 +90,15 @@ impl Exporter {
         })
     }
 
-    /// Writes the requested images.
-    pub(super) fn write(&self, summary: &Summary) -> Result<(), Failure> {
+    /// Writes the requested images. A signal meanwhile removes what is unfinished before it ends the process.
+    pub(super) fn write(&self, summary: &Summary, context: &Context) -> Result<(), Failure> {
+        let cancel = context.signals.cancel();
+        let written = self.write_until(&cancel, summary);
+        context.signals.verify(&cancel)?;
+        written
+    }
+
+    fn write_until(&self, cancel: &Cancel, summary: &Summary) -> Result<(), Failure> {
         let images = summary
             .images
             .iter()
@@ -104,20 +111,22 @@ impl Exporter {
         let images: Vec<Artifact> = images.flat_map(names).collect();
         match &self.output {
             Output::Layout(folder) => {
-                let written = self.backend.export(&images, Export::Layout(folder));
+                let to = Export::Layout(folder);
+                let written = self.backend.export(&images, to, cancel);
                 written.map_err(|error| unwritten(&folder.display(), &error))
             }
             Output::Archive(None) => {
                 let mut out = BufWriter::new(io::stdout().lock());
-                let written = self.backend.export(&images, Export::Archive(&mut out));
+                let to = Export::Archive(&mut out);
+                let written = self.backend.export(&images, to, cancel);
                 written.map_err(|error| unwritten(&"standard output", &error))
             }
-            Output::Archive(Some(file)) => self.write_file(&images, file),
+            Output::Archive(Some(file)) => self.write_file(&images, file, cancel),
         }
     }
 
     /// Writes a file as a whole or not at all.
-    fn write_file(&self, images: &[Artifact], path: &Path) -> Result<(), Failure> {
+    fn write_file(&self, images: &[Artifact], path: &Path, cancel: &Cancel) -> Result<(), Failure> {
         let folder = path.parent().unwrap_or(Path::new("."));
         let no_file = |error: &io::Error| output::unwritten(path, error);
         let mut file = tempfile::Builder::new()
@@ -125,7 +134,8 @@ impl Exporter {
             .tempfile_in(folder)
             .map_err(|error| no_file(&error))?;
         let mut out = BufWriter::new(file.as_file_mut());
-        let written = self.backend.export(images, Export::Archive(&mut out));
+        let to = Export::Archive(&mut out);
+        let written = self.backend.export(images, to, cancel);
         written.map_err(|error| unwritten(&path.display(), &error))?;
         out.flush().map_err(|error| no_file(&error))?;
         drop(out);

@@ -124,7 +124,14 @@ impl Work {
 
     /// Whether the image is in the local store, with its key.
     pub(super) fn is_here(&self) -> bool {
-        there(&self.view, self.id, &self.is.key, StoreKind::Local, &self.cancel).is_some()
+        there(
+            &self.view,
+            self.id,
+            &self.is.key,
+            StoreKind::Local,
+            &self.cancel,
+        )
+        .is_some()
     }
 }
 

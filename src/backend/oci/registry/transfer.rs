@@ -2,7 +2,6 @@
 //!
 //! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
-use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use super::login::Access;
 use crate::backend::oci::manifest::ANY;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
-use crate::backend::oci::store::{Checked, Store, StoreError};
+use crate::backend::oci::store::{Store, StoreError};
 use crate::backend::oci::web::{TransferError, Trial, WAITS, is_passing, words};
 use crate::cancel::Cancel;
 
@@ -335,8 +334,7 @@ impl<'a> Transfer<'a> {
                 if there != *size {
                     return Err(StoreError::Unknown(*digest).into());
                 }
-                let file = Stoppable(file, self.cancel.clone());
-                let body = SendBody::from_owned_reader(file);
+                let body = SendBody::from_owned_reader(file.until(self.cancel));
                 agent.run(request.body(body).map_err(broken)?)
             }
         };
@@ -370,17 +368,5 @@ impl<'a> Transfer<'a> {
 
     pub(super) fn passing(&self, why: &dyn std::fmt::Display) -> TransferError {
         TransferError::Passing(format!("registry `{}`: {why}", self.of.host))
-    }
-}
-
-/// A blob whose reading ends when the run is cancelled.
-struct Stoppable(Checked, Cancel);
-
-impl Read for Stoppable {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.1.is_requested() {
-            return Err(io::Error::other("interrupted"));
-        }
-        self.0.read(buffer)
     }
 }
