@@ -148,6 +148,7 @@ fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Requ
         env: Box::new(context.env()),
         judgement: args.choice.judgement(),
         no_bases: args.choice.no_bases,
+        is_locked: args.choice.locked,
         options,
         quiet: args.quiet_period,
         poll: args.poll,

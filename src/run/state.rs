@@ -14,7 +14,7 @@ use super::worker::{Built, Identity, Task, TaskKind, Work};
 use crate::backend::{Artifact, Existence, StoreKind};
 use crate::cancel::Cancel;
 use crate::graph::{Graph, ImageId};
-use crate::plan::{Action, Facts, Judging, Plan, Push, Reason, WhenUnknown, facts};
+use crate::plan::{Action, Facts, Judgement, Judging, Plan, Push, Reason, facts};
 use crate::store::Store;
 use crate::world::View;
 
@@ -60,7 +60,7 @@ impl Default for Options {
 pub(crate) struct Rules {
     pub(crate) manner: Manner,
     pub(crate) options: Options,
-    pub(crate) when_unknown: WhenUnknown,
+    pub(crate) judgement: Judgement,
     /// Never build bases that were not requested themselves.
     pub(crate) no_bases: bool,
 }
@@ -71,7 +71,7 @@ impl Rules {
         Self {
             manner: Manner::Build,
             options,
-            when_unknown: WhenUnknown::default(),
+            judgement: Judgement::default(),
             no_bases: false,
         }
     }
@@ -209,7 +209,7 @@ impl State {
             graph: self.graph(),
             asked: &self.view.asked,
             facts: &self.facts,
-            when_unknown: self.rules.when_unknown,
+            when_unknown: self.rules.judgement.when_unknown,
             is_forced,
         }
     }
