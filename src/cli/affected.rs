@@ -66,7 +66,9 @@ impl ImageArgs {
         notifier: &Notifier,
         context: &Context,
     ) -> Result<Chosen, Failure> {
-        let selection = context.selection(session, &self.selection.images);
+        let root = &session.world.workspace.root;
+        let selection = context.selection(root, &self.selection.images);
+        context.tell_selection(session, &selection);
         let mut images = session
             .select(&selection)
             .map_err(|refusal| self.refused(refusal))?;

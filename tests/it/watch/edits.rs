@@ -399,6 +399,20 @@ fn flytekits_variable_for_unknown_images_holds_in_a_watch() {
     assert!(error.starts_with("could not determine whether it exists"), "{error}");
 }
 
+/// It used to select nothing: only a watch that began with sound manifests looked further up.
+#[test]
+fn a_watch_in_a_folder_without_images_builds_all_of_them_once_broken_manifests_are_mended() {
+    let sandbox = stack();
+    sandbox.write("docs/page.md", "");
+    sandbox.write("imgspec.kdl", "image");
+    let mut command = sandbox.command(&["watch", "--builder", "fake", "--progress", "json"]);
+    let mut watch = Watch::of(command.current_dir(sandbox.path("docs")).spawn().unwrap());
+    watch.until("manifests-broken");
+    sandbox.write("imgspec.kdl", STACK);
+    watch.until("manifests-mended");
+    assert_eq!(watch.wave().built(), ["app", "base", "other"]);
+}
+
 #[test]
 fn a_watch_may_begin_with_a_broken_manifest() {
     let sandbox = stack();
