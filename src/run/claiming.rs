@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::attempts::sleep;
 use super::claims::{Claims, Find, Left, Turn, Watched};
 use super::event::Event;
 use super::log::JobError;
@@ -68,7 +69,8 @@ impl Work {
         // One that is overwritten already needs no longer wait.
         let mut rival = claimant.rival(&claim, &self.cancel);
         if let Ok(None) = rival {
-            if let Err(cancelled) = self.sleep(settling.saturating_sub(begun.elapsed())) {
+            let left = settling.saturating_sub(begun.elapsed());
+            if let Err(cancelled) = sleep(left, &self.cancel) {
                 claims.give_up(claimant, claim);
                 return Err(cancelled);
             }

@@ -80,6 +80,14 @@ impl<'a> Log<'a> {
         })
     }
 
+    pub(super) fn image(&self) -> &str {
+        self.image
+    }
+
+    pub(super) fn emit(&self, event: Event) {
+        (self.emit)(event);
+    }
+
     pub(crate) fn trouble(&self, error: BuildError) -> JobError {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         JobError {

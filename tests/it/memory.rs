@@ -168,6 +168,26 @@ fn pull_brings_what_is_there_and_a_build_then_does_nothing() {
     }
 }
 
+/// It used to be final.
+#[test]
+fn a_pull_that_fails_for_a_moment_is_tried_again() {
+    let registry = pushed(true);
+    let second = machine(&registry);
+    let manifest = registry.manifest("team/tools", &tag(&second, "tools"));
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap().to_owned();
+    // As often as one attempt asks.
+    let left = std::sync::atomic::AtomicU32::new(3);
+    registry.faults(move |method, path| {
+        use std::sync::atomic::Ordering::SeqCst;
+        let is_it = method == "GET" && path.contains(&layer);
+        let fails = || left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        (is_it && fails().is_ok()).then(|| Fault::Status(503, String::new()))
+    });
+    let ran = second.run(&["pull"]).success();
+    assert_eq!(ran.stdout.lines().last(), Some("2 images pulled, 0 already here, 0 not"));
+    assert_eq!(ran.stderr.matches("attempt 2 of 3 in 1.0s: ").count(), 1, "{}", ran.stderr);
+}
+
 #[test]
 fn pull_says_what_is_not_there_and_keeps_the_record_of_it() {
     let registry = pushed(true);
