@@ -36,7 +36,7 @@ impl Attempts<'_> {
                     let why = error.to_string();
                     let is_known = why == before;
                     before.clone_from(&why);
-                    self.log.emit(Event::ImageRetry {
+                    self.log.send(Event::ImageRetry {
                         image: self.log.image().to_owned(),
                         attempt,
                         of: self.most,

@@ -84,10 +84,6 @@ impl<'a> Log<'a> {
         self.image
     }
 
-    pub(super) fn emit(&self, event: Event) {
-        (self.emit)(event);
-    }
-
     pub(crate) fn trouble(&self, error: BuildError) -> JobError {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         JobError {
@@ -135,7 +131,7 @@ impl<'a> Log<'a> {
         }
     }
 
-    fn send(&self, event: Event) {
+    pub(super) fn send(&self, event: Event) {
         (self.emit)(event);
     }
 }
