@@ -71,6 +71,25 @@ fn nothing_to_do_takes_one_question_an_image_and_no_record() {
     assert_eq!(asked, [question("app"), question("tools")]);
 }
 
+/// It used to be asked again for more than a second, with a warning at the end.
+#[test]
+fn a_registry_of_this_machine_where_nothing_listens_knows_of_no_builds() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let manifest = MANIFEST.replace("REGISTRY", &host);
+    let sandbox = Sandbox::with(&[
+        ("imgspec.kdl", &manifest),
+        ("bin/run", "#!/bin/sh\n"),
+        ("data.txt", "data\n"),
+    ]);
+    let ran = sandbox.run(&["explain", "app"]).success();
+    assert_eq!(ran.stderr, "");
+    // Whether an image is there is another question.
+    let plan = sandbox.run(&["graph", "plan", "--push"]).success();
+    assert!(plan.stderr.contains("could not determine"), "{}", plan.stderr);
+}
+
 #[test]
 fn another_machine_names_the_input_that_changed_and_knows_the_time_it_took() {
     for lists in [true, false] {
