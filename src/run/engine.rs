@@ -168,7 +168,11 @@ impl<'r> Engine<'r> {
             _ => None,
         });
         if let Some(why) = unknown
-            && self.state.rules.judgement.refuses_unknown(self.state.view.world.spec(id))
+            && self
+                .state
+                .rules
+                .judgement
+                .refuses_unknown(self.state.view.world.spec(id))
         {
             let error = format!("could not determine whether it exists: {why}");
             let trouble = JobError::plain(BuildError::Failed(error));

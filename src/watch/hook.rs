@@ -163,7 +163,9 @@ impl Runner {
         for (name, _) in lists.iter().filter(|(_, list)| list.is_none()) {
             (self.emit)(Event::HookLog {
                 hook: hook.to_owned(),
-                line: format!("{name} is not set: its value would be too long; standard input has it"),
+                line: format!(
+                    "{name} is not set: its value would be too long; standard input has it"
+                ),
             });
         }
         let mut started = match spawned {
@@ -389,8 +391,7 @@ mod tests {
         hooks.run(done(1, &names, &[]));
         let (lines, error) = lines_until_end(&events);
         assert_eq!(error, None);
-        let said =
-            "IMGSPEC_BUILT is not set: its value would be too long; standard input has it";
+        let said = "IMGSPEC_BUILT is not set: its value would be too long; standard input has it";
         assert_eq!(lines, [said, "none []", "image-19999:1"]);
     }
 

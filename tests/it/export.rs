@@ -46,10 +46,15 @@ fn tricky() -> Sandbox {
 #[test]
 fn a_bake_file_builds_by_default_what_was_asked_for() {
     let sandbox = tricky();
-    let words = ["graph", "export", "--format", "bake", "-o", "out", "own", "lib.a"];
+    let words = [
+        "graph", "export", "--format", "bake", "-o", "out", "own", "lib.a",
+    ];
     sandbox.run(&words).success();
     let file: Value = serde_json::from_str(&sandbox.read("out/docker-bake.json")).unwrap();
-    assert_eq!(file["group"]["default"]["targets"], json!(["lib-a-2", "own"]));
+    assert_eq!(
+        file["group"]["default"]["targets"],
+        json!(["lib-a-2", "own"])
+    );
 }
 
 #[test]

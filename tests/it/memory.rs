@@ -87,7 +87,11 @@ fn a_registry_of_this_machine_where_nothing_listens_knows_of_no_builds() {
     assert_eq!(ran.stderr, "");
     // Whether an image is there is another question.
     let plan = sandbox.run(&["graph", "plan", "--push"]).success();
-    assert!(plan.stderr.contains("could not determine"), "{}", plan.stderr);
+    assert!(
+        plan.stderr.contains("could not determine"),
+        "{}",
+        plan.stderr
+    );
 }
 
 #[test]
@@ -203,8 +207,16 @@ fn a_pull_that_fails_for_a_moment_is_tried_again() {
         (is_it && fails().is_ok()).then(|| Fault::Status(503, String::new()))
     });
     let ran = second.run(&["pull"]).success();
-    assert_eq!(ran.stdout.lines().last(), Some("2 images pulled, 0 already here, 0 not"));
-    assert_eq!(ran.stderr.matches("attempt 2 of 3 in 1.0s: ").count(), 1, "{}", ran.stderr);
+    assert_eq!(
+        ran.stdout.lines().last(),
+        Some("2 images pulled, 0 already here, 0 not")
+    );
+    assert_eq!(
+        ran.stderr.matches("attempt 2 of 3 in 1.0s: ").count(),
+        1,
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

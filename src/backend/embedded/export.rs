@@ -227,7 +227,7 @@ mod tests {
     fn a_cancel_ends_an_archive() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("oci")).unwrap();
-        let layer = store.put(&[1; 1_000_000][..], None).unwrap();
+        let layer = store.put(vec![1; 1_000_000].as_slice(), None).unwrap();
         let config = store.put(&b"{}"[..], None).unwrap();
         let manifest = format!(
             r#"{{"schemaVersion":2,"config":{{"digest":"{}","size":2}},"layers":[{{"digest":"{}","size":{}}}]}}"#,

@@ -371,8 +371,14 @@ fn what_is_not_pinned_is_never_built_by_a_locked_watch() {
     let wave = watch.wave();
     assert_eq!(wave.images("image-failed"), ["a"]);
     assert_eq!(wave.built(), [""; 0]);
-    let failed = watch.heard.iter().rfind(|event| event["event"] == "image-failed");
-    assert_eq!(failed.unwrap()["error"], "`imgspec.lock` does not pin `debian:12` (of a)");
+    let failed = watch
+        .heard
+        .iter()
+        .rfind(|event| event["event"] == "image-failed");
+    assert_eq!(
+        failed.unwrap()["error"],
+        "`imgspec.lock` does not pin `debian:12` (of a)"
+    );
     sandbox.write("Dockerfile", "FROM scratch\nENV A=1\n");
     assert_eq!(watch.wave().built(), ["a"]);
 }
@@ -396,7 +402,10 @@ fn flytekits_variable_for_unknown_images_holds_in_a_watch() {
     assert_eq!(wave.images("image-started"), [""; 0], "{wave:?}");
     let failed = wave.0.iter().find(|event| event["event"] == "image-failed");
     let error = failed.expect("it fails")["error"].as_str().unwrap();
-    assert!(error.starts_with("could not determine whether it exists"), "{error}");
+    assert!(
+        error.starts_with("could not determine whether it exists"),
+        "{error}"
+    );
 }
 
 /// It used to select nothing: only a watch that began with sound manifests looked further up.

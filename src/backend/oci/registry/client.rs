@@ -160,13 +160,10 @@ impl Client {
 }
 
 impl Inquiry<'_> {
-    /// The same, for what other machines may have left there: nothing, if this machine refuses the connection to a registry of its
-    /// own.
-    pub(super) fn left_by_others(self) -> Self {
-        Self {
-            believes_refusal: true,
-            ..self
-        }
+    /// The same, for what other machines may have left there.
+    pub(super) fn left_by_others(mut self) -> Self {
+        self.believes_refusal = true;
+        self
     }
 
     /// The digest of the manifest.
@@ -287,8 +284,7 @@ impl Inquiry<'_> {
             let answer = self.get_once(what, accept);
             let (is_passing, asked) = match &answer {
                 Ok(answer) => (is_passing(answer.status()), retry_after(answer)),
-                Err(LookupError::Absent) => (false, None),
-                Err(LookupError::Unknown(_)) => (true, None),
+                Err(error) => (*error != LookupError::Absent, None),
             };
             let wait = waits.next().filter(|_| is_passing);
             match wait.map(|wait| asked.unwrap_or(*wait).max(*wait)) {
