@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs::Permissions;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IntoInnerError, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use tempfile::NamedTempFile;
 
 use super::context::Context;
 use super::failure::Failure;
@@ -127,20 +129,51 @@ impl Exporter {
 
     /// Writes a file as a whole or not at all.
     fn write_file(&self, images: &[Artifact], path: &Path, cancel: &Cancel) -> Result<(), Failure> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let no_file = |error: &io::Error| output::unwritten(path, error);
-        let mut file = tempfile::Builder::new()
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)
-            .map_err(|error| no_file(&error))?;
-        let mut out = BufWriter::new(file.as_file_mut());
+        let mut out = FreshFile { path, file: None };
         let to = Export::Archive(&mut out);
         let written = self.backend.export(images, to, cancel);
         written.map_err(|error| unwritten(&path.display(), &error))?;
-        out.flush().map_err(|error| no_file(&error))?;
-        drop(out);
-        file.persist(path).map_err(|error| no_file(&error.error))?;
+        out.keep().map_err(|error| output::unwritten(path, &error))
+    }
+}
+
+/// A file that has its name only when it is whole. Nothing of it is there before its first bytes are written: what an image lacks is
+/// fetched before that, and while a registry is silent, a signal ends the process without cleaning up.
+struct FreshFile<'a> {
+    path: &'a Path,
+    file: Option<BufWriter<NamedTempFile>>,
+}
+
+impl FreshFile<'_> {
+    fn take(&mut self) -> io::Result<BufWriter<NamedTempFile>> {
+        if let Some(file) = self.file.take() {
+            return Ok(file);
+        }
+        let file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(self.path.parent().unwrap_or(Path::new(".")))?;
+        Ok(BufWriter::new(file))
+    }
+
+    fn keep(mut self) -> io::Result<()> {
+        let file = self
+            .take()?
+            .into_inner()
+            .map_err(IntoInnerError::into_error)?;
+        file.persist(self.path).map_err(|error| error.error)?;
         Ok(())
+    }
+}
+
+impl Write for FreshFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let file = self.take()?;
+        self.file.insert(file).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let file = self.take()?;
+        self.file.insert(file).flush()
     }
 }
 

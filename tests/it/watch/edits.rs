@@ -336,12 +336,13 @@ fn a_broken_manifest_is_shown_the_last_good_graph_lives_and_it_recovers() {
 fn what_is_not_pinned_is_never_built_by_a_locked_watch() {
     let manifest = |base: &str| {
         format!(
-            "image \"a\" {{ dockerfile \"Dockerfile\" }}\nimage \"b\" {{ base-image \"{base}\"; copy \"f\" to=\"/f\" }}\n"
+            "image \"a\" {{ dockerfile \"Dockerfile\" context=\"own\" }}\nimage \"b\" {{ base-image \"{base}\"; copy \"f\" to=\"/f\" }}\n"
         )
     };
     let sandbox = Sandbox::with(&[
         ("imgspec.kdl", "image"),
         ("Dockerfile", "FROM scratch\n"),
+        ("own/x", "1"),
         ("f", "1"),
     ]);
     let mut watch = Watch::start(&sandbox, &["--locked"]);
