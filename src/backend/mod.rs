@@ -216,8 +216,8 @@ pub trait Backend: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Fails if it cannot do that, if an image is not whole, or if it cannot be written.
-    fn export(&self, _: &[Artifact], _: Export<'_>) -> Result<(), BuildError> {
+    /// Fails if it cannot do that, if an image is not whole, if it cannot be written, or if it is cancelled.
+    fn export(&self, _: &[Artifact], _: Export<'_>, _: &Cancel) -> Result<(), BuildError> {
         let why = format!(
             "the builder `{}` does not write images to files",
             self.name()

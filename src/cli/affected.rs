@@ -10,7 +10,6 @@ use super::failure::Failure;
 use super::notifier::Notifier;
 use super::options::{self, Progress};
 use super::screen::eprint_text;
-use crate::cancel::Cancel;
 use crate::graph::ImageId;
 use crate::report;
 use crate::report::line::{Line, Style};
@@ -67,7 +66,9 @@ impl ImageArgs {
         notifier: &Notifier,
         context: &Context,
     ) -> Result<Chosen, Failure> {
-        let selection = context.selection(session, &self.selection.images);
+        let root = &session.world.workspace.root;
+        let selection = context.selection(root, &self.selection.images);
+        context.tell_selection(session, &selection);
         let mut images = session
             .select(&selection)
             .map_err(|refusal| self.refused(refusal))?;
@@ -118,14 +119,10 @@ fn compare(
         overrides: &context.overrides,
         env: &context.env(),
     };
-    let cancel = Cancel::default();
-    let interrupted = cancel.clone();
-    context.signals.ask_first(move || interrupted.request());
+    let cancel = context.signals.cancel();
     let affected = session.affected(&since, notifier.asker().or(&cancel));
     context.signals.end_at_once();
-    if cancel.is_requested() {
-        return Err(Failure::Interrupted(context.signals.code()));
-    }
+    context.signals.verify(&cancel)?;
     Ok(affected?)
 }
 

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs::Permissions;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IntoInnerError, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tempfile::NamedTempFile;
+
 use super::context::Context;
 use super::failure::Failure;
 use super::output;
-use crate::backend::{Artifact, Backend, BuildError, Export};
+use crate::backend::{Artifact, Backend, BuildError, Cancel, Export};
 use crate::run::{Outcome, Summary};
 use crate::session::{Planned, Session};
 
@@ -90,8 +92,15 @@ impl Exporter {
         })
     }
 
-    /// Writes the requested images.
-    pub(super) fn write(&self, summary: &Summary) -> Result<(), Failure> {
+    /// Writes the requested images. A signal meanwhile removes what is unfinished before it ends the process.
+    pub(super) fn write(&self, summary: &Summary, context: &Context) -> Result<(), Failure> {
+        let cancel = context.signals.cancel();
+        let written = self.write_until(&cancel, summary);
+        context.signals.verify(&cancel)?;
+        written
+    }
+
+    fn write_until(&self, cancel: &Cancel, summary: &Summary) -> Result<(), Failure> {
         let images = summary
             .images
             .iter()
@@ -104,33 +113,67 @@ impl Exporter {
         let images: Vec<Artifact> = images.flat_map(names).collect();
         match &self.output {
             Output::Layout(folder) => {
-                let written = self.backend.export(&images, Export::Layout(folder));
+                let to = Export::Layout(folder);
+                let written = self.backend.export(&images, to, cancel);
                 written.map_err(|error| unwritten(&folder.display(), &error))
             }
             Output::Archive(None) => {
                 let mut out = BufWriter::new(io::stdout().lock());
-                let written = self.backend.export(&images, Export::Archive(&mut out));
+                let to = Export::Archive(&mut out);
+                let written = self.backend.export(&images, to, cancel);
                 written.map_err(|error| unwritten(&"standard output", &error))
             }
-            Output::Archive(Some(file)) => self.write_file(&images, file),
+            Output::Archive(Some(file)) => self.write_file(&images, file, cancel),
         }
     }
 
     /// Writes a file as a whole or not at all.
-    fn write_file(&self, images: &[Artifact], path: &Path) -> Result<(), Failure> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let no_file = |error: &io::Error| output::unwritten(path, error);
-        let mut file = tempfile::Builder::new()
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)
-            .map_err(|error| no_file(&error))?;
-        let mut out = BufWriter::new(file.as_file_mut());
-        let written = self.backend.export(images, Export::Archive(&mut out));
+    fn write_file(&self, images: &[Artifact], path: &Path, cancel: &Cancel) -> Result<(), Failure> {
+        let mut out = FreshFile { path, file: None };
+        let to = Export::Archive(&mut out);
+        let written = self.backend.export(images, to, cancel);
         written.map_err(|error| unwritten(&path.display(), &error))?;
-        out.flush().map_err(|error| no_file(&error))?;
-        drop(out);
-        file.persist(path).map_err(|error| no_file(&error.error))?;
+        out.keep().map_err(|error| output::unwritten(path, &error))
+    }
+}
+
+/// A file that has its name only when it is whole. Nothing of it is there before its first bytes are written: what an image lacks is
+/// fetched before that, and while a registry is silent, a signal ends the process without cleaning up.
+struct FreshFile<'a> {
+    path: &'a Path,
+    file: Option<BufWriter<NamedTempFile>>,
+}
+
+impl FreshFile<'_> {
+    fn take(&mut self) -> io::Result<BufWriter<NamedTempFile>> {
+        if let Some(file) = self.file.take() {
+            return Ok(file);
+        }
+        let file = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(self.path.parent().unwrap_or(Path::new(".")))?;
+        Ok(BufWriter::new(file))
+    }
+
+    fn keep(mut self) -> io::Result<()> {
+        let file = self
+            .take()?
+            .into_inner()
+            .map_err(IntoInnerError::into_error)?;
+        file.persist(self.path).map_err(|error| error.error)?;
         Ok(())
+    }
+}
+
+impl Write for FreshFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let file = self.take()?;
+        self.file.insert(file).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let file = self.take()?;
+        self.file.insert(file).flush()
     }
 }
 

@@ -118,7 +118,7 @@ pub(super) fn run(args: &BuildArgs, context: &Context) -> Result<u8, Failure> {
     let code = code(&summary, context);
     let mut failures = account.write(&summary);
     if let Some(exporter) = exporter.filter(|_| code == exit::DONE) {
-        failures.extend(exporter.write(&summary).err());
+        failures.extend(exporter.write(&summary, context).err());
     }
     if let Some(loader) = loader.filter(|_| code == exit::DONE) {
         failures.extend(loader.load(&summary, &notifier, context).err());

@@ -59,7 +59,7 @@ pub(super) struct Choice {
     push: Option<PushHow>,
     /// Build only if every outside image is pinned, in `imgspec.lock` or by a digest in the manifest
     #[arg(long)]
-    locked: bool,
+    pub(super) locked: bool,
     /// What to do when it cannot be determined whether an image exists
     #[arg(long, value_name = "WHAT")]
     when_unknown: Option<Unknown>,
@@ -126,6 +126,7 @@ impl Choice {
             force: self.force,
             force_flytekit: variables::forces(),
             when_unknown,
+            is_flytekit_known: self.when_unknown.is_none() && variables::fails_fast(),
         }
     }
 
@@ -141,7 +142,6 @@ impl Choice {
             push: self.push(),
             without_bases: self.no_bases,
             is_locked: self.locked,
-            is_flytekit_known: self.when_unknown.is_none() && variables::fails_fast(),
         };
         Ok(session.prepare(asked, wish, notifier.asker())?)
     }

@@ -245,26 +245,27 @@ impl Context {
             .unwrap_or_default()
     }
 
-    /// Builds the selection from the command's arguments; prints a note if the default leaves images out.
-    pub(super) fn selection(&self, session: &Session, words: &[String]) -> Selection {
-        let workspace = &session.world.workspace;
-        let here = self.here(&workspace.root);
+    /// Builds the selection from the command's arguments.
+    pub(super) fn selection(&self, root: &Path, words: &[String]) -> Selection {
+        let (here, below) = (self.here(root), self.below(root));
         let words = words.iter().map(|word| located(word, &here)).collect();
-        let below = session.nearest_with_images(&self.below(&workspace.root));
-        let selection = Selection { words, below };
+        Selection { words, below }
+    }
+
+    /// Prints a note if the default selection leaves images out.
+    pub(super) fn tell_selection(&self, session: &Session, selection: &Selection) {
         let is_silent = self.screen.quiet || self.screen.progress == Progress::Json;
         if selection.is_default() && !is_silent {
-            let all = workspace.images.len();
+            let all = session.world.workspace.images.len();
             let asked = Selection {
                 words: Vec::new(),
                 ..selection.clone()
             };
             let asked = session.select(&asked).map_or(all, |asked| asked.len());
-            let what = match session.start(&selection) {
+            let what = match session.start(selection) {
                 Start::Group => format!("the group `{DEFAULT_GROUP}`"),
-                Start::All | Start::Folder(_) => {
-                    format!("those that `{}` declares", selection.below)
-                }
+                Start::Folder(folder) => format!("those that `{folder}` declares"),
+                Start::All => return,
             };
             if asked < all {
                 let all = Count(all, "image");
@@ -273,7 +274,6 @@ impl Context {
                 ));
             }
         }
-        selection
     }
 
     pub(super) fn warn(&self, session: &Session) {

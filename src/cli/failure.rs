@@ -34,13 +34,7 @@ impl From<Obstacle> for Failure {
             Obstacle::Unknown(_) => {
                 Self::usage(message, "restore access, or use `--when-unknown build`")
             }
-            Obstacle::Unlocked(floating) if !floating.is_lockable() => Self::usage(
-                message,
-                "write the image's name literally in the Dockerfile, or set its build arguments with `args` in the manifest",
-            ),
-            Obstacle::Unlocked(_) => {
-                Self::usage(message, "run `imgspec lock`, and keep the file it writes")
-            }
+            Obstacle::Unlocked(floating) => Self::usage(message, floating.mend()),
             Obstacle::Foreign(foreign) => {
                 Self::usage(foreign.join("\n       "), Unresolved::MEND_FOREIGN)
             }

@@ -11,7 +11,6 @@ use super::given::Given;
 use super::options::Format;
 use super::output;
 use super::screen::{eprint_text, print_json, print_text};
-use crate::backend::Cancel;
 use crate::diagnostic::Sources;
 use crate::disk::{FileKind, limits};
 use crate::import::{self, ImportContext, Imported, Input, InputKind, Note, Paths};
@@ -85,13 +84,11 @@ pub(super) fn run(args: &ImportArgs, context: &Context) -> Result<u8, Failure> {
         name: shown,
         id,
     };
-    let cancel = Cancel::default();
     let python = python(args, context);
     if kind == InputKind::Python {
         announce(&input, &python, context);
     }
-    let interrupt = cancel.clone();
-    context.signals.ask_first(move || interrupt.request());
+    let cancel = context.signals.cancel();
     let folder = output.as_deref().and_then(Path::parent);
     let import_context = ImportContext {
         sources: &sources,

@@ -8,8 +8,8 @@ use super::failure::Failure;
 use super::notifier::Notifier;
 use super::options::Progress;
 use super::screen::eprint_text;
+use crate::asking::Asker;
 use crate::backend::{Backend, BuildError};
-use crate::cancel::Cancel;
 use crate::run::Summary;
 use crate::session::{Planned, Session};
 
@@ -44,11 +44,26 @@ impl Loader {
         notifier: &Notifier,
         context: &Context,
     ) -> Result<(), Failure> {
-        let cancel = Cancel::default();
-        let interrupted = cancel.clone();
-        context.signals.ask_first(move || interrupted.request());
-        let asker = notifier.asker().or(&cancel);
-        let mut loaded: BTreeMap<&str, usize> = BTreeMap::new();
+        let cancel = context.signals.cancel();
+        let loaded = self.load_each(summary, notifier.asker().or(&cancel));
+        context.signals.verify(&cancel)?;
+        let loaded = loaded?;
+        let screen = context.screen;
+        if !screen.quiet && !matches!(screen.progress, Progress::Json) {
+            for (place, count) in loaded {
+                eprint_text(&format!("loaded {count} into {place}\n"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how many images were brought where.
+    fn load_each(
+        &self,
+        summary: &Summary,
+        asker: Asker<'_>,
+    ) -> Result<BTreeMap<&'static str, usize>, Failure> {
+        let mut loaded = BTreeMap::new();
         for built in &summary.images {
             let Some(backend) = self.0.get(&built.image) else {
                 continue;
@@ -63,13 +78,7 @@ impl Loader {
             }
             *loaded.entry(place).or_default() += 1;
         }
-        let screen = context.screen;
-        if !screen.quiet && !matches!(screen.progress, Progress::Json) {
-            for (place, count) in loaded {
-                eprint_text(&format!("loaded {count} into {place}\n"));
-            }
-        }
-        Ok(())
+        Ok(loaded)
     }
 }
 

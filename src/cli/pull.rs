@@ -11,7 +11,6 @@ use super::failure::{Failure, exit};
 use super::notifier::Notifier;
 use super::options::Format;
 use super::screen::{print_json, print_lines};
-use crate::cancel::Cancel;
 use crate::graph::ImageId;
 use crate::report;
 use crate::report::words::Count;
@@ -55,9 +54,7 @@ pub(super) fn run(args: &PullArgs, context: &Context) -> Result<u8, Failure> {
     if args.locked {
         session.verify_locked(&asked)?;
     }
-    let cancel = Cancel::default();
-    let interrupted = cancel.clone();
-    context.signals.ask_first(move || interrupted.request());
+    let cancel = context.signals.cancel();
     let jobs = args.jobs.map_or(Options::default().jobs, usize::from);
     let mut screen = report::reporter(context.screen.settings());
     let mut tell = |event: &Event| screen.event(event);

@@ -13,6 +13,7 @@ use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::failure::Failure;
+use crate::cancel::Cancel;
 use crate::{process, watch};
 
 /// Time allowed for the work to end after a second request.
@@ -65,6 +66,26 @@ impl Listening {
     /// Registers `end` to be called on signals from now on, because there is work to end: once politely, then urgently.
     pub(super) fn ask_first(&self, end: impl Fn() + Send + Sync + 'static) {
         self.state().end = Some(Arc::new(end));
+    }
+
+    /// Returns a cancel that signals request from now on, because there is work to end. It is requested already if one came before.
+    pub(super) fn cancel(&self) -> Cancel {
+        let cancel = Cancel::default();
+        let own = cancel.clone();
+        let mut state = self.state();
+        if state.first.is_some() {
+            cancel.request();
+        }
+        state.end = Some(Arc::new(move || own.request()));
+        cancel
+    }
+
+    /// Fails if a signal has requested this cancel.
+    pub(super) fn verify(&self, cancel: &Cancel) -> Result<(), Failure> {
+        if cancel.is_requested() {
+            return Err(Failure::Interrupted(self.code()));
+        }
+        Ok(())
     }
 
     /// Reverts [`Self::ask_first`]: the next signal ends the process, because nothing is left to end.

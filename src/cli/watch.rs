@@ -13,12 +13,11 @@ use super::metadata;
 use super::notifier::Notifier;
 use super::options;
 use super::page::{PageArgs, scene};
-use crate::graph::located;
 use crate::limits;
 use crate::plan::Plan;
 use crate::report;
 use crate::run::{Event, Mailbox, Options};
-use crate::session::{self, Opening, Refusal, Selection};
+use crate::session::{self, Opening, Refusal};
 use crate::ui::Ui;
 use crate::watch::{self, Audience, Request, Start};
 use crate::world::View;
@@ -63,8 +62,8 @@ pub(super) fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
         ));
     }
     let options = args.how.options(&args.choice);
-    let mut request = request(&args, options, context)?;
-    let start = start(&args, &mut request, context)?;
+    let request = request(&args, options, context)?;
+    let start = start(&args, &request, context)?;
     let settings = report::Settings {
         keys: request.keys,
         ..context.screen.settings()
@@ -136,11 +135,8 @@ fn serve(
 fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Request, Failure> {
     let manifest = context.manifest()?;
     let root = manifest.parent().unwrap_or(Path::new("."));
-    let (below, here) = (context.below(root), context.here(root));
-    let words = args.selection.images.iter();
-    let words = words.map(|word| located(word, &here)).collect();
     Ok(Request {
-        selection: Selection { words, below },
+        selection: context.selection(root, &args.selection.images),
         manifest,
         overrides: context.overrides.clone(),
         builder: args.choice.builder.clone(),
@@ -148,6 +144,7 @@ fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Requ
         env: Box::new(context.env()),
         judgement: args.choice.judgement(),
         no_bases: args.choice.no_bases,
+        is_locked: args.choice.locked,
         options,
         quiet: args.quiet_period,
         poll: args.poll,
@@ -159,7 +156,7 @@ fn request(args: &WatchArgs, options: Options, context: &Context) -> Result<Requ
 
 /// Opens and plans the workspace. Errors in manifests do not prevent a watch, since they can be fixed while it waits;
 /// errors that no edit can fix do.
-fn start(args: &WatchArgs, request: &mut Request, context: &Context) -> Result<Start, Failure> {
+fn start(args: &WatchArgs, request: &Request, context: &Context) -> Result<Start, Failure> {
     let opening = Opening {
         manifest: &request.manifest,
         overrides: &request.overrides,
@@ -179,7 +176,7 @@ fn start(args: &WatchArgs, request: &mut Request, context: &Context) -> Result<S
         context.warn(&session);
     }
     let notifier = Notifier::new(context);
-    request.selection = context.selection(&session, &args.selection.images);
+    context.tell_selection(&session, &request.selection);
     let asked = session.select(&request.selection)?;
     let planned = args.choice.plan(&session, &asked, &notifier)?;
     session.verify_allowed(&planned.plan)?;

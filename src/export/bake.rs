@@ -11,7 +11,8 @@ use super::names::names;
 use super::node::{Build, Node};
 use crate::backend::docker::Described;
 
-/// The bake file for these images, with the groups' members as positions of images, and the images that are built by default.
+/// The bake file for these images, with the groups' members as positions of images, and the images that are built by default: those
+/// that were asked for, whatever the group `default` of the manifest has.
 /// It is to be used in the directory that contains the directories of the images.
 ///
 /// Source: <https://docs.docker.com/build/bake/reference/>
@@ -36,8 +37,7 @@ pub fn bake(
             .collect();
         json!({ "targets": targets })
     };
-    let default = groups.get("default").map_or(asked, Vec::as_slice);
-    let mut written = Map::from_iter([("default".to_owned(), members(default))]);
+    let mut written = Map::from_iter([("default".to_owned(), members(asked))]);
     for (group, name) in others.iter().zip(names) {
         written.insert(name, members(&groups[*group]));
     }

@@ -228,8 +228,13 @@ impl Backend for Registered {
         self.backend.exports()
     }
 
-    fn export(&self, artifacts: &[Artifact], to: Export<'_>) -> Result<(), BuildError> {
-        self.backend.export(artifacts, to)
+    fn export(
+        &self,
+        artifacts: &[Artifact],
+        to: Export<'_>,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        self.backend.export(artifacts, to, cancel)
     }
 
     fn inspect(

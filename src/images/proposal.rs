@@ -51,7 +51,6 @@ impl Proposal {
             push: request.options.push,
             without_bases: request.without_bases,
             is_locked: request.is_locked,
-            is_flytekit_known: false,
         };
         let planned = session.prepare(&asked, wish, Asker::silent())?;
         let mut doubts = planned.doubts(&session, request.judgement);

@@ -152,9 +152,17 @@ pub struct Judgement {
     pub force_flytekit: bool,
     /// What to do if the existence of an image could not be determined.
     pub when_unknown: WhenUnknown,
+    /// Do not build images that use flytekit's naming if their existence could not be determined.
+    pub is_flytekit_known: bool,
 }
 
 impl Judgement {
+    /// Whether an image is not built if its existence could not be determined.
+    pub(crate) fn refuses_unknown(self, spec: &ImageSpec) -> bool {
+        self.when_unknown == WhenUnknown::Fail
+            || (self.is_flytekit_known && spec.flytekit.is_some())
+    }
+
     pub(super) fn forces(self, facts: &Facts) -> bool {
         self.force || (self.force_flytekit && facts.is_flytekit)
     }

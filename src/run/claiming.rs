@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::attempts::sleep;
 use super::claims::{Claims, Find, Left, Turn, Watched};
 use super::event::Event;
 use super::log::JobError;
@@ -68,7 +69,8 @@ impl Work {
         // One that is overwritten already needs no longer wait.
         let mut rival = claimant.rival(&claim, &self.cancel);
         if let Ok(None) = rival {
-            if let Err(cancelled) = self.sleep(settling.saturating_sub(begun.elapsed())) {
+            let left = settling.saturating_sub(begun.elapsed());
+            if let Err(cancelled) = sleep(left, &self.cancel) {
                 claims.give_up(claimant, claim);
                 return Err(cancelled);
             }
@@ -119,17 +121,35 @@ impl Work {
     /// Looks for the image in its registry. Owns what it needs: the image may be waited for after the worker is gone.
     fn find(&self) -> Find {
         let (view, id, key) = (Arc::clone(&self.view), self.id, self.is.key);
-        Box::new(move |cancel| in_registry(&view, id, &key, cancel))
+        Box::new(move |cancel| there(&view, id, &key, StoreKind::Registry, cancel))
+    }
+
+    /// Whether the image is in the local store, with its key.
+    pub(super) fn is_here(&self) -> bool {
+        there(
+            &self.view,
+            self.id,
+            &self.is.key,
+            StoreKind::Local,
+            &self.cancel,
+        )
+        .is_some()
     }
 }
 
-/// An image as its registry has it, if it has it with this key.
-fn in_registry(view: &View, id: ImageId, key: &Key, cancel: &Cancel) -> Option<Artifact> {
+/// An image as this place has it, if it has it with this key.
+fn there(
+    view: &View,
+    id: ImageId,
+    key: &Key,
+    place: StoreKind,
+    cancel: &Cancel,
+) -> Option<Artifact> {
     let backend: &dyn Backend = &*view.world.backends[id.index()];
     let reference = view.reference(id);
     let wanted = Wanted {
         reference: &reference,
-        place: StoreKind::Registry,
+        place,
         platforms: &view.world.recipes[id.index()].platforms,
     };
     let found = backend.exists(&[wanted], Asker::silent().or(cancel)).pop();

@@ -16,7 +16,7 @@ use super::wave::{Outcome, Wave};
 use super::worker::{Built, Done, TaskKind};
 use crate::backend::{BuildError, StoreKind};
 use crate::graph::ImageId;
-use crate::plan::{Facts, Plan, Reason, WhenUnknown};
+use crate::plan::{Facts, Plan, Reason};
 use crate::world::View;
 
 /// How far plan and board are up to date.
@@ -159,7 +159,7 @@ impl<'r> Engine<'r> {
     }
 
     /// Reports the start of a build. Returns false, and fails the image, if its existence could not be determined and
-    /// `--when-unknown fail` applies.
+    /// it is then not to be built.
     fn announce(&mut self, id: ImageId) -> bool {
         let reasons = self.state.reasons(id, &self.jobs.store);
         let image = self.state.name(id);
@@ -168,7 +168,11 @@ impl<'r> Engine<'r> {
             _ => None,
         });
         if let Some(why) = unknown
-            && self.state.rules.when_unknown == WhenUnknown::Fail
+            && self
+                .state
+                .rules
+                .judgement
+                .refuses_unknown(self.state.view.world.spec(id))
         {
             let error = format!("could not determine whether it exists: {why}");
             let trouble = JobError::plain(BuildError::Failed(error));
@@ -253,7 +257,7 @@ impl<'r> Engine<'r> {
         }
         self.emit(Event::ImagePushed {
             image: image.to_owned(),
-            reference: job.reference.clone(),
+            reference: job.is.reference.clone(),
             seconds,
         });
         self.tagged(image, None);

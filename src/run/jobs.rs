@@ -68,7 +68,6 @@ impl Workers {
 pub(crate) struct Job {
     /// The image's identity when the job was started.
     pub(crate) is: Identity,
-    pub(crate) reference: String,
     pub(crate) task: TaskKind,
     /// The result is no longer wanted.
     pub(crate) is_superseded: bool,
@@ -130,7 +129,6 @@ impl Jobs {
         let image = work.image().to_owned();
         let job = Job {
             is: work.is.clone(),
-            reference: work.view.reference(work.id),
             task: work.task.kind(),
             is_superseded: false,
             cancel: work.cancel.clone(),

@@ -80,6 +80,10 @@ impl<'a> Log<'a> {
         })
     }
 
+    pub(super) fn image(&self) -> &str {
+        self.image
+    }
+
     pub(crate) fn trouble(&self, error: BuildError) -> JobError {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         JobError {
@@ -127,7 +131,7 @@ impl<'a> Log<'a> {
         }
     }
 
-    fn send(&self, event: Event) {
+    pub(super) fn send(&self, event: Event) {
         (self.emit)(event);
     }
 }

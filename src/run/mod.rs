@@ -4,6 +4,7 @@
 //! owns all state and receives everything through one channel, so there are no locks.
 
 mod again;
+pub(crate) mod attempts;
 mod board;
 mod claiming;
 pub(crate) mod claims;

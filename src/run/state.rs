@@ -14,7 +14,7 @@ use super::worker::{Built, Identity, Task, TaskKind, Work};
 use crate::backend::{Artifact, Existence, StoreKind};
 use crate::cancel::Cancel;
 use crate::graph::{Graph, ImageId};
-use crate::plan::{Action, Facts, Judging, Plan, Push, Reason, WhenUnknown, facts};
+use crate::plan::{Action, Facts, Judgement, Judging, Plan, Push, Reason, facts};
 use crate::store::Store;
 use crate::world::View;
 
@@ -60,7 +60,7 @@ impl Default for Options {
 pub(crate) struct Rules {
     pub(crate) manner: Manner,
     pub(crate) options: Options,
-    pub(crate) when_unknown: WhenUnknown,
+    pub(crate) judgement: Judgement,
     /// Never build bases that were not requested themselves.
     pub(crate) no_bases: bool,
 }
@@ -71,7 +71,7 @@ impl Rules {
         Self {
             manner: Manner::Build,
             options,
-            when_unknown: WhenUnknown::default(),
+            judgement: Judgement::default(),
             no_bases: false,
         }
     }
@@ -209,7 +209,7 @@ impl State {
             graph: self.graph(),
             asked: &self.view.asked,
             facts: &self.facts,
-            when_unknown: self.rules.when_unknown,
+            when_unknown: self.rules.judgement.when_unknown,
             is_forced,
         }
     }
@@ -313,6 +313,8 @@ impl State {
         let bases = self.graph().bases(id).iter();
         Identity {
             key: self.view.prints.key(id),
+            reference: self.view.reference(id),
+            backend: self.view.world.backends[id.index()].name().to_owned(),
             bases: bases
                 .map(|base| self.facts[base.index()].digest())
                 .collect(),
@@ -323,9 +325,7 @@ impl State {
     pub(super) fn wants(&self, name: &str, job: &Job) -> bool {
         let id = self.find(name).filter(|id| self.view.relevant.contains(id));
         id.is_some_and(|id| {
-            self.view.prints.key(id) == job.is.key
-                && self.view.reference(id) == job.reference
-                && !self.view.unreadable.contains_key(&id)
+            self.identity(id).is_same_image(&job.is) && !self.view.unreadable.contains_key(&id)
         })
     }
 
@@ -334,14 +334,14 @@ impl State {
         self.faults.remove(image);
         let Some(id) = self.find(image) else { return };
         self.failed.remove(&id);
-        let is_wanted = self.view.reference(id) == built.artifact.reference;
+        let is_wanted = self.identity(id).is_same_image(&job.is);
         let pushes = self.rules.options.push.wants(self.view.world.spec(id));
         let facts = &mut self.facts[id.index()];
         if let Some(record) = &built.record {
             facts.record = Some(record.clone());
         }
         facts.changes.clear();
-        if facts.key == job.is.key && is_wanted {
+        if is_wanted {
             let present = Existence::Present {
                 key: Some(job.is.key.to_string()),
                 digest: built.artifact.digest.clone(),

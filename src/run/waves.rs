@@ -8,6 +8,7 @@ use super::event::Event;
 use super::wave::{Outcome, Summary, Wakening, Wave, WaveEnd};
 use crate::fingerprint::FilesError;
 use crate::graph::ImageId;
+use crate::plan::Action;
 
 impl Engine<'_> {
     /// Starts the single wave of a build, with all images of the plan.
@@ -49,8 +50,16 @@ impl Engine<'_> {
             .into_iter()
             .collect();
         let to_do: BTreeSet<String> = self.with(Standing::is_to_do).into_iter().collect();
-        let is_fresh = |id: &&ImageId| *self.state.board.get(**id) == Standing::Fresh;
+        // One that lacks only names is neither built nor pushed.
+        let is_named = |id: ImageId| {
+            let planned = self.state.plan.get(id);
+            planned.is_some_and(|planned| planned.action == Action::Tag)
+        };
+        let is_fresh =
+            |id: &&ImageId| *self.state.board.get(**id) == Standing::Fresh || is_named(**id);
         let fresh = woken.iter().filter(is_fresh).count();
+        let named = to_do.iter().filter_map(|name| self.state.find(name));
+        let named = named.filter(|id| is_named(*id)).count();
         let begins = self.wave.is_none();
         if begins {
             self.waves += 1;
@@ -60,7 +69,7 @@ impl Engine<'_> {
         Wakening {
             begins,
             images: images.into_iter().collect(),
-            build: wave.planned.len(),
+            build: wave.planned.len() - named,
             fresh,
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::attempts::Attempts;
 use super::claims::{Claims, Left, Turn, Watched};
 use super::event::Event;
 use super::log::{Emit, JobError, Log};
@@ -24,13 +25,6 @@ use crate::world::View;
 
 /// How long to wait, after an interrupt, for other runs to finish writing; longer than a write takes.
 const RECORDING: Duration = Duration::from_secs(2);
-
-/// Delays between attempts; the last one repeats.
-const WAITS: [Duration; 3] = [
-    Duration::from_secs(1),
-    Duration::from_secs(4),
-    Duration::from_secs(10),
-];
 
 /// Everything a worker needs to build or push one image. Owns its data, because the engine may switch to another view
 /// before the work ends.
@@ -92,7 +86,18 @@ impl Task {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) key: Key,
+    pub(crate) reference: String,
+    /// The name of its builder.
+    pub(crate) backend: String,
     pub(crate) bases: Vec<String>,
+}
+
+impl Identity {
+    /// Whether the same image is asked for; it may be on bases that were built again.
+    pub(super) fn is_same_image(&self, other: &Self) -> bool {
+        (&self.key, &self.reference, &self.backend)
+            == (&other.key, &other.reference, &other.backend)
+    }
 }
 
 pub(crate) struct Built {
@@ -269,7 +274,8 @@ impl Work {
         }
     }
 
-    /// The record of another run that built from the same inputs and bases after this run was planned.
+    /// The record of another run that built from the same inputs and bases after this run was planned. It counts only if this run has
+    /// the image too: another builder, or another daemon, has stores of its own.
     fn built_meanwhile(&self) -> Option<Box<Record>> {
         let RecordState::Found(record) = self.store.read(self.image()) else {
             return None;
@@ -279,11 +285,12 @@ impl Work {
             .iter()
             .all(|(name, base)| record.base(name) == Some(&base.digest));
         let is_new = self.planned_on.as_ref() != Some(&record);
-        (is_new
+        let is_ours = is_new
             && record.key == self.is.key
+            && record.artifact.backend == self.backend().name()
             && record.artifact.reference == self.view.reference(self.id)
-            && bases_are_ours)
-            .then_some(record)
+            && bases_are_ours;
+        (is_ours && self.is_here()).then_some(record)
     }
 
     fn try_often<T>(
@@ -293,45 +300,12 @@ impl Work {
         work: impl Fn(&Job<'_>, &dyn Notes) -> Result<T, BuildError>,
     ) -> Result<T, JobError> {
         let job = self.job(reference);
-        let (mut attempt, mut before) = (1, String::new());
-        loop {
-            match work(&job, log) {
-                Err(error) if error.is_transient() && attempt < self.attempts => {
-                    log.begin_again();
-                    let wait = WAITS[(attempt as usize - 1).min(WAITS.len() - 1)];
-                    attempt += 1;
-                    let wait_ms = u64::try_from(wait.as_millis()).expect("seconds fit");
-                    let image = self.image().to_owned();
-                    let why = error.to_string();
-                    let is_known = why == before;
-                    before.clone_from(&why);
-                    (self.emit)(Event::ImageRetry {
-                        image,
-                        attempt,
-                        of: self.attempts,
-                        wait_ms,
-                        why: if is_known {
-                            "same as before".to_owned()
-                        } else {
-                            why
-                        },
-                    });
-                    self.sleep(wait)?;
-                }
-                result => return result.map_err(|error| log.trouble(error)),
-            }
-        }
-    }
-
-    pub(super) fn sleep(&self, wait: Duration) -> Result<(), JobError> {
-        let end = Instant::now() + wait;
-        while Instant::now() < end {
-            if self.cancel.is_requested() {
-                return Err(cancelled());
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
+        let attempts = Attempts {
+            most: self.attempts,
+            log,
+            cancel: &self.cancel,
+        };
+        attempts.at(|| work(&job, log))
     }
 
     fn job<'w>(&'w self, reference: &'w str) -> Job<'w> {

@@ -52,6 +52,15 @@ impl Floating {
         !self.images.is_empty() || !self.packages.is_empty()
     }
 
+    /// How to pin it.
+    pub(crate) fn mend(&self) -> &'static str {
+        if self.is_lockable() {
+            "run `imgspec lock`, and keep the file it writes"
+        } else {
+            "write the image's name literally in the Dockerfile, or set its build arguments with `args` in the manifest"
+        }
+    }
+
     /// Whether everything is pinned.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -9,7 +9,7 @@ use std::io;
 use super::{Floating, Planned, Session};
 use crate::asking::Asker;
 use crate::graph::ImageId;
-use crate::plan::{self, Doubt, Judgement, Plan, WhenUnknown};
+use crate::plan::{self, Doubt, Judgement, Plan};
 use crate::run::Push;
 use crate::workspace::LOCK_FILE;
 
@@ -24,8 +24,6 @@ pub struct Wish {
     pub without_bases: bool,
     /// Refuse to build on outside images that are not pinned by digest, and with packages that were locked for other inputs.
     pub is_locked: bool,
-    /// Build nothing if the existence of an image with flytekit's naming could not be determined.
-    pub is_flytekit_known: bool,
 }
 
 /// Why a plan cannot be executed.
@@ -95,10 +93,7 @@ impl Session {
         let verified = self.store.verify();
         verified.map_err(|error| Obstacle::state(&error))?;
         let planned = self.plan(asked, wish.judgement, wish.push, by);
-        let is_fatal = |id: ImageId| {
-            wish.judgement.when_unknown == WhenUnknown::Fail
-                || (wish.is_flytekit_known && spec(id).flytekit.is_some())
-        };
+        let is_fatal = |id: ImageId| wish.judgement.refuses_unknown(spec(id));
         let fatal = plan::unknown(&self.world.graph, &planned.plan, is_fatal);
         if !fatal.is_empty() {
             return Err(Obstacle::Unknown(fatal));

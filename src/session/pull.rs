@@ -17,8 +17,9 @@ use crate::disk::system_words;
 use crate::fingerprint::Input;
 use crate::graph::ImageId;
 use crate::plan::{Facts, Push, facts, memory};
-use crate::run::Event;
+use crate::run::attempts::Attempts;
 use crate::run::log::{Emit, JobError, Log};
+use crate::run::{Event, Options};
 use crate::store::{Record, RecordState, Store};
 
 /// What became of an image.
@@ -184,8 +185,12 @@ impl Session {
         let pulled = Log::open(store, &image, &format!("{image}.pull"), emit).and_then(|log| {
             let job = self.job(one.id, &key, &reference, BTreeMap::new());
             let backend = &self.world.backends[one.id.index()];
-            let pulled = backend.pull(&job, &one.digest, &log, cancel);
-            pulled.map_err(|error| log.trouble(error))
+            let attempts = Attempts {
+                most: Options::default().attempts,
+                log: &log,
+                cancel,
+            };
+            attempts.at(|| backend.pull(&job, &one.digest, &log, cancel))
         });
         let seconds = started.elapsed().as_secs_f64();
         match pulled {

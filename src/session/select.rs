@@ -11,8 +11,8 @@ use crate::spec::WorkspacePath;
 pub struct Selection {
     /// Ids, groups, globs, directories from the root, `base+`, `+train`, `!x`. If empty or only exclusions, they apply to the default selection.
     pub words: Vec<String>,
-    /// The directory whose images, including those of its subdirectories, are the default selection. At the root it is the
-    /// group `default`, if there is one.
+    /// The directory whose images, including those of its subdirectories, are the default selection; if it has none, the nearest
+    /// above it that has some. At the root it is the group `default`, if there is one.
     pub below: WorkspacePath,
 }
 
@@ -62,15 +62,15 @@ impl Session {
     /// What the selection starts from if no argument adds images.
     pub fn start(&self, selection: &Selection) -> Start {
         let has_default = self.world.graph.groups().contains_key(DEFAULT_GROUP);
-        match &selection.below {
-            root if *root == WorkspacePath::ROOT && has_default => Start::Group,
-            root if *root == WorkspacePath::ROOT => Start::All,
-            folder => Start::Folder(folder.clone()),
+        match self.nearest_with_images(&selection.below) {
+            folder if folder != WorkspacePath::ROOT => Start::Folder(folder),
+            _ if has_default => Start::Group,
+            _ => Start::All,
         }
     }
 
     /// The directory, or its nearest ancestor, that has images in it or below it.
-    pub fn nearest_with_images(&self, folder: &WorkspacePath) -> WorkspacePath {
+    fn nearest_with_images(&self, folder: &WorkspacePath) -> WorkspacePath {
         let mut folder = folder.clone();
         while folder != WorkspacePath::ROOT && self.world.graph.below(&folder).is_empty() {
             folder = folder.parent();

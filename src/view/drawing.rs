@@ -88,6 +88,8 @@ pub enum State {
     Cancelled,
     /// It was not started, because an image that it needs failed.
     Skipped,
+    /// It is where it must be, and will get further names.
+    Tag,
     /// It is built and will be pushed.
     Push,
     /// It will be built.
@@ -102,12 +104,13 @@ pub enum State {
 
 impl State {
     /// All states, in the order of a legend.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Fresh,
         Self::Pushed,
         Self::Built,
         Self::Cancelled,
         Self::Skipped,
+        Self::Tag,
         Self::Push,
         Self::Build,
         Self::Waiting,
@@ -116,15 +119,15 @@ impl State {
     ];
 
     /// The colors of boxes on a light ground, in the same order.
-    pub(super) const LIGHT: [&'static str; 10] = [
-        "#e3f4e5", "#cdeeea", "#c8edcc", "#e9ebee", "#efe6ee", "#dfeafd", "#fff0c2", "#f5f0e0",
-        "#cfe3ff", "#fbdcdf",
+    pub(super) const LIGHT: [&'static str; 11] = [
+        "#e3f4e5", "#cdeeea", "#c8edcc", "#e9ebee", "#efe6ee", "#e6e6fb", "#dfeafd", "#fff0c2",
+        "#f5f0e0", "#cfe3ff", "#fbdcdf",
     ];
 
     /// The colors of boxes on a dark ground, in the same order.
-    pub(super) const DARK: [&'static str; 10] = [
-        "#12351d", "#0c4140", "#14451f", "#30363d", "#3a2c3d", "#112d4e", "#4a3a05", "#38331f",
-        "#143c69", "#561c22",
+    pub(super) const DARK: [&'static str; 11] = [
+        "#12351d", "#0c4140", "#14451f", "#30363d", "#3a2c3d", "#26264f", "#112d4e", "#4a3a05",
+        "#38331f", "#143c69", "#561c22",
     ];
 
     /// `fresh`, `build`, `running` …
@@ -135,6 +138,7 @@ impl State {
             Self::Built => "built",
             Self::Cancelled => "cancelled",
             Self::Skipped => "skipped",
+            Self::Tag => "tag",
             Self::Push => "push",
             Self::Build => "build",
             Self::Waiting => "waiting",

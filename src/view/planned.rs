@@ -17,8 +17,8 @@ impl Drawing {
             let planned = graph.find(&node.name).and_then(|id| plan.get(id));
             let action = planned.map_or(Action::Fresh, |planned| planned.action);
             node.state = Some(match action {
-                // What it lacks is only names, which its note tells.
-                Action::Fresh | Action::Tag => State::Fresh,
+                Action::Fresh => State::Fresh,
+                Action::Tag => State::Tag,
                 Action::Push => State::Push,
                 Action::Build => State::Build,
             });
@@ -73,7 +73,8 @@ impl Drawing {
         for node in &mut self.nodes {
             let Some(row) = history.images.get(&node.name) else {
                 // What was planned and never begun.
-                let is_planned = matches!(node.state, Some(State::Build | State::Push));
+                let is_planned =
+                    matches!(node.state, Some(State::Build | State::Push | State::Tag));
                 if is_planned {
                     node.state = Some(State::Cancelled);
                 }

@@ -50,11 +50,12 @@ pub fn summary(drawing: &Drawing, history: Option<&History>, room: usize) -> Str
 const PATH: usize = 20;
 
 /// The states in the order of a headline.
-const HEADLINE: [State; 10] = [
+const HEADLINE: [State; 11] = [
     State::Built,
     State::Pushed,
     State::Build,
     State::Push,
+    State::Tag,
     State::Fresh,
     State::Failed,
     State::Skipped,
@@ -69,7 +70,7 @@ fn headline(drawing: &Drawing, history: Option<&History>) -> String {
         let nodes = drawing.nodes.iter();
         let count = nodes.filter(|node| node.state == Some(state)).count();
         let words = match state {
-            State::Build | State::Push => format!("{count} to {}", state.word()),
+            State::Build | State::Push | State::Tag => format!("{count} to {}", state.word()),
             _ => format!("{} {count}", state.word()),
         };
         (count > 0).then_some(words)

@@ -24,6 +24,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long to wait for the last lines of a hook that has exited.
 const LINGER: Duration = Duration::from_millis(200);
 
+/// The longest value of a variable, in bytes: no program is started with one of 128 KiB.
+const LONGEST: usize = 100_000;
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct Commands {
     pub(super) on_success: Option<String>,
@@ -152,10 +155,19 @@ impl Runner {
         let Some(command) = self.command(&done) else {
             return;
         };
-        let spawned = spawn(command, &self.commands.root, &done);
+        let lists = lists(&done);
+        let spawned = spawn(command, &self.commands.root, &done, &lists);
         (self.emit)(Event::HookStarted {
             hook: hook.to_owned(),
         });
+        for (name, _) in lists.iter().filter(|(_, list)| list.is_none()) {
+            (self.emit)(Event::HookLog {
+                hook: hook.to_owned(),
+                line: format!(
+                    "{name} is not set: its value would be too long; standard input has it"
+                ),
+            });
+        }
         let mut started = match spawned {
             Ok(started) => started,
             Err(error) => {
@@ -166,6 +178,26 @@ impl Runner {
                 });
             }
         };
+        let closed = self.pass_on(hook, &mut started);
+        self.running = Some(Running {
+            done,
+            group: started.group,
+            started: Instant::now(),
+            asked: None,
+        });
+        let orders = self.orders.clone();
+        std::thread::spawn(move || {
+            if let Ok(status) = started.wait() {
+                // Report the last lines before the end, but not forever: a process left behind may hold the pipes
+                // open.
+                let _ = closed.recv_timeout(LINGER);
+                let _ = orders.send(Order::Ended(status));
+            }
+        });
+    }
+
+    /// Reports the lines of a hook; the channel is closed after the last one.
+    fn pass_on(&self, hook: &'static str, started: &mut Started) -> Receiver<()> {
         let pipes: [Option<Pipe>; 2] = [
             started.child.stdout.take().map(|pipe| Box::new(pipe) as _),
             started.child.stderr.take().map(|pipe| Box::new(pipe) as _),
@@ -182,22 +214,7 @@ impl Runner {
                 drop(open);
             });
         }
-        drop(open);
-        self.running = Some(Running {
-            done,
-            group: started.group,
-            started: Instant::now(),
-            asked: None,
-        });
-        let orders = self.orders.clone();
-        std::thread::spawn(move || {
-            if let Ok(status) = started.wait() {
-                // Report the last lines before the end, but not forever: a process left behind may hold the pipes
-                // open.
-                let _ = closed.recv_timeout(LINGER);
-                let _ = orders.send(Order::Ended(status));
-            }
-        });
+        closed
     }
 
     fn ended(&mut self, status: ExitStatus) {
@@ -245,24 +262,36 @@ impl Runner {
     }
 }
 
-fn spawn(command: &str, root: &Path, done: &Done) -> std::io::Result<Started> {
+/// A list for a hook, by variable; `None` if it is too long for one.
+type List = (&'static str, Option<String>);
+
+fn lists(done: &Done) -> [List; 2] {
+    let built = done.built.iter().map(|image| image.reference.as_str());
+    let failed = done.failed.iter().map(String::as_str);
+    let list = |words: Vec<&str>| Some(words.join(" ")).filter(|list| list.len() <= LONGEST);
+    [
+        ("IMGSPEC_BUILT", list(built.collect())),
+        ("IMGSPEC_FAILED", list(failed.collect())),
+    ]
+}
+
+fn spawn(command: &str, root: &Path, done: &Done, lists: &[List]) -> std::io::Result<Started> {
     // An unnamed file: with a pipe, a hook that does not read would block.
     let mut input = tempfile::tempfile()?;
     serde_json::to_writer(&mut input, done)?;
     input.write_all(b"\n")?;
     input.rewind()?;
-    let references: Vec<&str> = done
-        .built
-        .iter()
-        .map(|image| image.reference.as_str())
-        .collect();
     let mut hook = Command::new("sh");
     hook.args(["-c", command])
         .current_dir(root)
         .env("IMGSPEC_WAVE", done.wave.to_string())
-        .env("IMGSPEC_BUILT", references.join(" "))
-        .env("IMGSPEC_FAILED", done.failed.join(" "))
         .stdin(Stdio::from(input));
+    for (name, list) in lists {
+        match list {
+            Some(list) => hook.env(name, list),
+            None => hook.env_remove(name),
+        };
+    }
     // Hooks are the user's own commands and may need the whole environment.
     process::start(process::keep_all(&mut hook))
 }
@@ -348,6 +377,22 @@ mod tests {
                 Some("exited with code 3".to_owned())
             )
         );
+    }
+
+    /// With a longer variable the system did not start it.
+    #[test]
+    fn a_hook_after_very_many_builds_has_them_on_standard_input_only() {
+        let names: Vec<String> = (0..20_000).map(|at| format!("image-{at}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (hooks, events, _root) = hooks(
+            "echo ${IMGSPEC_BUILT-none} [$IMGSPEC_FAILED]; grep -o 'image-19999:1'",
+            "",
+        );
+        hooks.run(done(1, &names, &[]));
+        let (lines, error) = lines_until_end(&events);
+        assert_eq!(error, None);
+        let said = "IMGSPEC_BUILT is not set: its value would be too long; standard input has it";
+        assert_eq!(lines, [said, "none []", "image-19999:1"]);
     }
 
     #[test]

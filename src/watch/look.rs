@@ -17,8 +17,9 @@ use crate::fingerprint::{Entry, EntryKind, FilesError};
 use crate::graph::ImageId;
 use crate::plan::{Facts, facts};
 use crate::recipe::FileSet;
-use crate::session::{self, Kept, Opening, Session, Trust, Wrong};
+use crate::session::{self, Floating, Kept, Obstacle, Opening, Session, Trust, Wrong};
 use crate::store::Store;
+use crate::workspace::LOCK_FILE;
 use crate::world::View;
 
 /// The images that read a dirty input.
@@ -88,7 +89,8 @@ pub(super) fn look(request: &Request, store: &Store, task: &Task, asker: Asker<'
     let again = |(before, places): &(Arc<View>, Arc<Places>)| {
         let mut sets = before.sets();
         sets.retain(|set| task.doubt.covers(set));
-        let view = before.again(&sets, &BTreeSet::new());
+        let mut view = before.again(&sets, &BTreeSet::new());
+        hold_back(request, (store, &task.kept), &mut view);
         let places = places_again(places, &view, &sets);
         see(view, places, None)
     };
@@ -147,6 +149,11 @@ fn read_manifests(
         Ok(asked) => asked,
         Err(refusal) => return Err(unselectable(&session, refusal)),
     };
+    if request.is_locked
+        && let Err(Obstacle::Unlocked(floating)) = session.verify_locked(&asked)
+    {
+        return Err(unlocked(session, asked, floating));
+    }
     let view = View::new(session.world, session.prints, asked);
     Ok((view, session.warnings))
 }
@@ -178,6 +185,43 @@ fn unselectable(session: &Session, refusal: session::Refusal) -> Broken {
         diagnostics,
         sources: workspace.sources.clone(),
         places,
+    }
+}
+
+/// The error if the requested images depend on what is not pinned.
+fn unlocked(session: Session, asked: BTreeSet<ImageId>, floating: Floating) -> Broken {
+    let help = floating.mend();
+    let mistake = Diagnostic::error("unlocked", Obstacle::Unlocked(floating).to_string());
+    let mistake = mistake.help(help);
+    let view = View::new(session.world, session.prints, asked);
+    Broken {
+        diagnostics: vec![mistake],
+        sources: view.world.workspace.sources.clone(),
+        places: places_of(&view),
+    }
+}
+
+/// Treats images as unreadable whose files, as they are now, name what is not pinned, if everything has to be.
+fn hold_back(request: &Request, (store, kept): (&Store, &Kept), view: &mut View) {
+    if !request.is_locked {
+        return;
+    }
+    let session = Session {
+        world: Arc::clone(&view.world),
+        prints: view.prints.clone(),
+        store: store.clone(),
+        warnings: Vec::new(),
+        known: kept.backends.clone(),
+    };
+    for id in &view.relevant {
+        let floating = session.floating(&BTreeSet::from([*id]));
+        if !floating.is_empty() {
+            let help = floating.mend();
+            let why = Obstacle::Unlocked(floating).to_string();
+            let path = LOCK_FILE.to_owned();
+            let error = FilesError::Unpinned { path, why, help };
+            view.unreadable.entry(*id).or_insert(error);
+        }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Request {
     pub judgement: Judgement,
     /// Never build bases that were not requested themselves.
     pub no_bases: bool,
+    /// Refuse to build on outside images that are not pinned by digest, and with packages that were locked for other inputs.
+    pub is_locked: bool,
     /// How to build: concurrency, retries, pushes.
     pub options: Options,
     /// Time without changes before a look.
@@ -66,7 +68,7 @@ impl Request {
         Rules {
             manner: Manner::Watch,
             options: self.options,
-            when_unknown: self.judgement.when_unknown,
+            judgement: self.judgement,
             no_bases: self.no_bases,
         }
     }

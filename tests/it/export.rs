@@ -42,6 +42,21 @@ fn tricky() -> Sandbox {
     ])
 }
 
+/// It used to be the manifest's group `default`, if any of its images was written.
+#[test]
+fn a_bake_file_builds_by_default_what_was_asked_for() {
+    let sandbox = tricky();
+    let words = [
+        "graph", "export", "--format", "bake", "-o", "out", "own", "lib.a",
+    ];
+    sandbox.run(&words).success();
+    let file: Value = serde_json::from_str(&sandbox.read("out/docker-bake.json")).unwrap();
+    assert_eq!(
+        file["group"]["default"]["targets"],
+        json!(["lib-a-2", "own"])
+    );
+}
+
 #[test]
 fn a_bake_file_has_all_that_the_builds_need() {
     let sandbox = tricky();

@@ -71,6 +71,29 @@ fn nothing_to_do_takes_one_question_an_image_and_no_record() {
     assert_eq!(asked, [question("app"), question("tools")]);
 }
 
+/// It used to be asked again for more than a second, with a warning at the end.
+#[test]
+fn a_registry_of_this_machine_where_nothing_listens_knows_of_no_builds() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let manifest = MANIFEST.replace("REGISTRY", &host);
+    let sandbox = Sandbox::with(&[
+        ("imgspec.kdl", &manifest),
+        ("bin/run", "#!/bin/sh\n"),
+        ("data.txt", "data\n"),
+    ]);
+    let ran = sandbox.run(&["explain", "app"]).success();
+    assert_eq!(ran.stderr, "");
+    // Whether an image is there is another question.
+    let plan = sandbox.run(&["graph", "plan", "--push"]).success();
+    assert!(
+        plan.stderr.contains("could not determine"),
+        "{}",
+        plan.stderr
+    );
+}
+
 #[test]
 fn another_machine_names_the_input_that_changed_and_knows_the_time_it_took() {
     for lists in [true, false] {
@@ -166,6 +189,34 @@ fn pull_brings_what_is_there_and_a_build_then_does_nothing() {
             .success();
         crate::layout::is_layout(&second.path("out"));
     }
+}
+
+/// It used to be final.
+#[test]
+fn a_pull_that_fails_for_a_moment_is_tried_again() {
+    let registry = pushed(true);
+    let second = machine(&registry);
+    let manifest = registry.manifest("team/tools", &tag(&second, "tools"));
+    let layer = manifest["layers"][0]["digest"].as_str().unwrap().to_owned();
+    // As often as one attempt asks.
+    let left = std::sync::atomic::AtomicU32::new(3);
+    registry.faults(move |method, path| {
+        use std::sync::atomic::Ordering::SeqCst;
+        let is_it = method == "GET" && path.contains(&layer);
+        let fails = || left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        (is_it && fails().is_ok()).then(|| Fault::Status(503, String::new()))
+    });
+    let ran = second.run(&["pull"]).success();
+    assert_eq!(
+        ran.stdout.lines().last(),
+        Some("2 images pulled, 0 already here, 0 not")
+    );
+    assert_eq!(
+        ran.stderr.matches("attempt 2 of 3 in 1.0s: ").count(),
+        1,
+        "{}",
+        ran.stderr
+    );
 }
 
 #[test]

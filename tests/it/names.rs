@@ -49,10 +49,26 @@ fn names_are_given_after_the_build_and_need_none_afterwards() {
         plan.stdout,
         format!("app  tag    `{v2}` is not this image\n0 to build, 1 to tag, 0 fresh\n")
     );
+    let show = [
+        "graph",
+        "show",
+        "--plan",
+        "--builder",
+        "fake",
+        "--format",
+        "json",
+    ];
+    let drawn = sandbox.run(&show).success().json();
+    assert_eq!(drawn["images"][0]["state"], "tag", "{drawn}");
     let ran = sandbox.build(&["--progress", "json"]).success();
-    let tagged = events(&ran);
+    let heard = events(&ran);
+    let started = heard.iter().find(|event| event["event"] == "run-started");
+    assert_eq!(
+        (&started.unwrap()["build"], &started.unwrap()["fresh"]),
+        (&json!(0), &json!(1))
+    );
+    let tagged = heard.iter();
     let tagged: Vec<&Value> = tagged
-        .iter()
         .filter(|event| event["event"] == "image-tagged")
         .collect();
     assert_eq!(tagged.len(), 1, "{}", ran.stderr);

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use crate::dice::Dice;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Ran, Sandbox};
 
 /// 60 images: 12 roots, 48 on top of them in four layers.
 fn sixty() -> String {
@@ -133,6 +133,32 @@ fn two_runs_at_once_build_each_image_once_and_both_succeed() {
     assert_eq!(built.len(), 60, "{built:?}");
     assert_eq!(built.iter().collect::<BTreeSet<_>>().len(), 60);
     assert_eq!(records(&sandbox).len(), 60);
+}
+
+/// Its record used to be adopted although the image was with another builder or daemon.
+#[test]
+fn what_another_run_builds_meanwhile_counts_only_where_this_run_has_it() {
+    let manifest = "image \"a\" { base-image \"scratch\"; copy \"f\" to=\"/f\" }\n";
+    for builder in ["fake", "oci"] {
+        let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("f", "1")]);
+        let build = |builder: &str| {
+            let mut command = sandbox.command(&["graph", "build", "--builder", builder]);
+            command.env("IMGSPEC_FAKE_SECONDS", "1");
+            command
+        };
+        let first = build("fake").spawn().unwrap();
+        let start = std::time::Instant::now();
+        while !sandbox.path(".imgspec/logs/a.log").exists() {
+            assert!(start.elapsed() < Duration::from_secs(20), "waited in vain");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // A store of its own, like another daemon's.
+        let mut second = build(builder);
+        second.env("IMGSPEC_FAKE_STORE", sandbox.path("other"));
+        second.env("XDG_CACHE_HOME", sandbox.path("cache"));
+        Ran::of(&mut second).success().says("built 1 in");
+        assert!(first.wait_with_output().unwrap().status.success());
+    }
 }
 
 #[test]

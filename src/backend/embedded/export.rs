@@ -16,7 +16,7 @@ use crate::backend::oci::manifest::{INDEX, Manifest};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
 use crate::backend::oci::store::Store;
-use crate::backend::{Artifact, BuildError, context};
+use crate::backend::{Artifact, BuildError, Cancel, Export, context};
 use crate::disk::dir::Dir;
 
 const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -31,19 +31,44 @@ struct Contents {
     blobs: BTreeSet<Digest>,
 }
 
+/// Writes images that the store has.
+pub(super) fn write(
+    store: &Store,
+    images: &[Artifact],
+    to: Export<'_>,
+    cancel: &Cancel,
+) -> Result<(), BuildError> {
+    let written = match to {
+        Export::Layout(folder) => layout(store, images, folder, cancel),
+        Export::Archive(stream) => archive(store, images, stream, cancel),
+    };
+    written.map_err(|error| {
+        if cancel.is_requested() {
+            BuildError::Cancelled
+        } else {
+            error
+        }
+    })
+}
+
 /// Writes an OCI layout into a directory; blobs that are there already stay.
-pub(super) fn layout(store: &Store, images: &[Artifact], to: &Path) -> Result<(), BuildError> {
+fn layout(
+    store: &Store,
+    images: &[Artifact],
+    to: &Path,
+    cancel: &Cancel,
+) -> Result<(), BuildError> {
     let contents = contents(store, images)?;
     let folder = context::theirs(to)?;
     let blobs = folder.make_all(BLOBS).map_err(failed)?;
     for digest in &contents.blobs {
-        let (mut file, size) = store.send(*digest).map_err(failed)?;
+        let (file, size) = store.send(*digest).map_err(failed)?;
         let there = blobs.file(digest.hex()).map_err(failed)?;
         if there.is_some_and(|(_, meta)| meta.len() == size) {
             continue;
         }
         let mut copy = blobs.fresh().map_err(failed)?;
-        io::copy(&mut file, &mut copy.file)
+        io::copy(&mut file.until(cancel), &mut copy.file)
             .map_err(|error| failed(blobs.unwritten(digest.hex(), error)))?;
         readable(&copy.file).map_err(failed)?;
         copy.keep(&blobs, &digest.hex()).map_err(failed)?;
@@ -53,10 +78,11 @@ pub(super) fn layout(store: &Store, images: &[Artifact], to: &Path) -> Result<()
 }
 
 /// Writes an archive to a stream.
-pub(super) fn archive(
+fn archive(
     store: &Store,
     images: &[Artifact],
     to: &mut dyn Write,
+    cancel: &Cancel,
 ) -> Result<(), BuildError> {
     let contents = contents(store, images)?;
     let mut tar = Builder::new(to);
@@ -69,7 +95,7 @@ pub(super) fn archive(
         let (file, size) = store.send(*digest).map_err(failed)?;
         let mut head = head(EntryType::Regular, 0o644, size);
         let path = format!("{BLOBS}/{}", digest.hex());
-        tar.append_data(&mut head, path, file.take(size))
+        tar.append_data(&mut head, path, file.until(cancel).take(size))
             .map_err(unwritten)?;
     }
     for (path, text) in [
@@ -176,4 +202,58 @@ fn readable(file: &std::fs::File) -> io::Result<()> {
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err wants")]
 fn unwritten(error: io::Error) -> BuildError {
     BuildError::Failed(format!("the archive cannot be written: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An interrupt comes while the first bytes are written.
+    struct Interrupted(Cancel, u64);
+
+    impl Write for Interrupted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.request();
+            self.1 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_cancel_ends_an_archive() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("oci")).unwrap();
+        let layer = store.put(vec![1; 1_000_000].as_slice(), None).unwrap();
+        let config = store.put(&b"{}"[..], None).unwrap();
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"config":{{"digest":"{}","size":2}},"layers":[{{"digest":"{}","size":{}}}]}}"#,
+            config.digest, layer.digest, layer.size
+        );
+        let image = Artifact {
+            backend: "oci".to_owned(),
+            reference: "app:1".to_owned(),
+            digest: store
+                .put(manifest.as_bytes(), None)
+                .unwrap()
+                .digest
+                .to_string(),
+            size: None,
+        };
+        let write = |out: &mut Interrupted| {
+            let cancel = out.0.clone();
+            write(
+                &store,
+                std::slice::from_ref(&image),
+                Export::Archive(out),
+                &cancel,
+            )
+        };
+        let mut out = Interrupted(Cancel::default(), 0);
+        assert!(matches!(write(&mut out), Err(BuildError::Cancelled)));
+        assert!(out.1 < layer.size, "{}", out.1);
+    }
 }

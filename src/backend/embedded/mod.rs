@@ -341,12 +341,17 @@ impl Backend for Embedded {
         true
     }
 
-    fn export(&self, images: &[Artifact], to: Export<'_>) -> Result<(), BuildError> {
-        let store = self.store(&Cancel::default())?;
+    fn export(
+        &self,
+        images: &[Artifact],
+        to: Export<'_>,
+        cancel: &Cancel,
+    ) -> Result<(), BuildError> {
+        let store = self.store(cancel)?;
         let supply = Supply {
             store: &store,
             access: &self.access,
-            asker: Asker::silent(),
+            asker: Asker::silent().or(cancel),
         };
         for image in images {
             let digest = Digest::read(&image.digest);
@@ -356,10 +361,7 @@ impl Backend for Embedded {
                 .whole(digest)
                 .map_err(|error| told(error, &image.reference))?;
         }
-        match to {
-            Export::Layout(folder) => export::layout(&store, images, folder),
-            Export::Archive(stream) => export::archive(&store, images, stream),
-        }
+        export::write(&store, images, to, cancel)
     }
 
     fn also_name(

@@ -132,6 +132,16 @@ pub enum FilesError {
         /// The file.
         path: String,
     },
+    /// What it takes from outside is not pinned, although it has to be.
+    #[error("{why}")]
+    Unpinned {
+        /// The lock file.
+        path: String,
+        /// What it does not pin.
+        why: String,
+        /// How to pin it.
+        help: &'static str,
+    },
     /// The operating system does not allow reading it.
     #[error("`{}` cannot be read: {why}", Shown(.path))]
     Unreadable {
@@ -203,6 +213,7 @@ impl FilesError {
             | Self::State { .. }
             | Self::Tag { .. }
             | Self::Text { .. }
+            | Self::Unpinned { .. }
             | Self::Unreadable { .. } => None,
         };
         said.map(|said| (said.file.as_str(), said.line))
@@ -224,6 +235,7 @@ impl FilesError {
             | Self::State { path }
             | Self::Tag { folder: path, .. }
             | Self::Text { path }
+            | Self::Unpinned { path, .. }
             | Self::Unreadable { path, .. } => path,
         }
     }
@@ -254,6 +266,7 @@ impl FilesError {
             Self::State { .. } => "copy something else: this directory changes with every build",
             Self::Tag { help, .. } => return help.clone(),
             Self::Text { .. } => "save it as UTF-8",
+            Self::Unpinned { help, .. } => help,
             Self::Unreadable { .. } => "make it readable, or exclude it with `.dockerignore`",
         };
         vec![help.to_owned()]

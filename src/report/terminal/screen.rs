@@ -93,7 +93,8 @@ impl Screen {
             Event::WatchStarted { .. } => self.watching = Some(watch::watching(event)),
             Event::WatchWaiting { failed, .. } => self.broken.clone_from(failed),
             Event::WatchPaused { paused } => self.is_paused = *paused,
-            Event::ImageSuperseded { image } => {
+            // Names alone are neither a build nor a push.
+            Event::ImageTagged { image, .. } | Event::ImageSuperseded { image } => {
                 self.running.retain(|running| running.image != *image);
             }
             Event::ImageStarted { image, .. } => self.step(image, String::new(), "", now),
@@ -121,7 +122,6 @@ impl Screen {
             // Another run built it meanwhile.
             Event::ImageFresh { image, .. } if self.runs(image) => self.end(image),
             Event::ImageBuilt { image, .. }
-            | Event::ImageTagged { image, .. }
             | Event::ImagePulled { image, .. }
             | Event::ImageSkipped { image, .. }
             | Event::ImageCancelled { image } => self.end(image),

@@ -7,7 +7,7 @@ const page = {
   history: null,
   tab: 'graph',
   /** All states; of the images of a directory, the last one counts. */
-  states: ['fresh', 'pushed', 'built', 'cancelled', 'skipped', 'push', 'build', 'waiting', 'running', 'failed'],
+  states: ['fresh', 'pushed', 'built', 'cancelled', 'skipped', 'tag', 'push', 'build', 'waiting', 'running', 'failed'],
   /** What happens on start, in the order of the scripts. */
   starts: [],
 };

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::server::{Answer, Server};
 use super::{CANARY, guarded};
 use crate::dice::Dice;
+use crate::registry::{Fault, Registry, digest, layer};
 use crate::sandbox::Sandbox;
 
 /// A process that has not ended this long after a signal is waiting for something it should not.
@@ -224,4 +226,62 @@ fn a_clean_beside_a_build_ends_at_each_signal_and_takes_nothing_that_is_needed()
     at_50_moments(0x8cb9_2ba7_2f3d_8dd7, &[0], |sandbox| {
         vec![sandbox.spawn(&BUILD), sandbox.spawn(&["clean"])]
     });
+}
+
+/// An unfinished file used to stay.
+#[test]
+fn a_signal_while_images_are_written_leaves_no_part_of_a_file() {
+    no_signal_is_ignored_from_the_start();
+    let registry = Registry::new();
+    let content = layer(&[("etc/hosts", b"localhost")]);
+    let base = registry.image("team/base", std::slice::from_ref(&content));
+    let manifest = format!(
+        "image \"app\" {{ builder \"oci\"; platform \"linux/amd64\"; base-image \"{base}\"; env A=\"1\" }}\n"
+    );
+    let sandbox = Sandbox::with(&[("imgspec.kdl", &manifest)]).env("IMGSPEC_GRACE", "1s");
+    std::fs::create_dir(sandbox.path("out")).unwrap();
+    sandbox.run(&["graph", "build"]).success();
+    // Its layer has to be fetched, and never comes.
+    let content = digest(&content);
+    let blobs = sandbox
+        .root()
+        .join("../home/.cache/imgspec/images/blobs/sha256");
+    let _ = std::fs::remove_file(blobs.join(content.trim_start_matches("sha256:")));
+    registry.asked();
+    let slow = content.clone();
+    registry.faults(move |_, path| {
+        let is_it = path.contains(&slow);
+        is_it.then_some(Fault::Late(Duration::from_mins(1)))
+    });
+    let mut child = sandbox.spawn(&["graph", "build", "--output", "tar:out/app.tar"]);
+    registry.until(&format!("GET /v2/team/base/blobs/{content}"));
+    send(&child, Signal::INT);
+    let status = ends(&mut child, "writing");
+    let left: Vec<_> = std::fs::read_dir(sandbox.path("out")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(status.code(), Some(130));
+}
+
+/// It used to be a failure of Docker, with exit code 2.
+#[test]
+fn a_signal_while_images_are_loaded_is_an_interrupt() {
+    no_signal_is_ignored_from_the_start();
+    let manifest = "image \"app\" { builder \"oci\"; base-image \"scratch\" }\n";
+    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest)]);
+    sandbox.run(&["graph", "build"]).success();
+    let socket = sandbox.path("docker.sock");
+    let server = Server::unix(&socket, |_| Answer::Nothing);
+    let sandbox = sandbox.env("DOCKER_HOST", &format!("unix://{}", socket.display()));
+    let mut child = sandbox.spawn(&["graph", "build", "--load"]);
+    let begun = Instant::now();
+    while server.asked().is_empty() {
+        assert!(begun.elapsed() < GRACE, "nobody asks");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    send(&child, Signal::TERM);
+    let status = ends(&mut child, "loading");
+    let said = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert_eq!(status.code(), Some(143), "{said}");
+    assert!(!said.contains("cannot be brought"), "{said}");
 }

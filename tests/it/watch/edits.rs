@@ -331,6 +331,98 @@ fn a_broken_manifest_is_shown_the_last_good_graph_lives_and_it_recovers() {
     all_fresh(&sandbox);
 }
 
+/// Only the start of a watch used to respect `--locked`.
+#[test]
+fn what_is_not_pinned_is_never_built_by_a_locked_watch() {
+    let manifest = |base: &str| {
+        format!(
+            "image \"a\" {{ dockerfile \"Dockerfile\" context=\"own\" }}\nimage \"b\" {{ base-image \"{base}\"; copy \"f\" to=\"/f\" }}\n"
+        )
+    };
+    let sandbox = Sandbox::with(&[
+        ("imgspec.kdl", "image"),
+        ("Dockerfile", "FROM scratch\n"),
+        ("own/x", "1"),
+        ("f", "1"),
+    ]);
+    let mut watch = Watch::start(&sandbox, &["--locked"]);
+    let is_broken = |words: &'static str| {
+        move |event: &serde_json::Value| {
+            let message = event["mistakes"][0]["message"].as_str().unwrap_or_default();
+            event["event"] == "manifests-broken" && message.contains(words)
+        }
+    };
+    let unlocked = "`imgspec.lock` does not pin `debian:12` (of b)";
+    watch.until("manifests-broken");
+    sandbox.write("imgspec.kdl", &manifest("debian:12"));
+    watch.until_it(is_broken(unlocked), unlocked);
+    sandbox.write("imgspec.kdl", &manifest("scratch"));
+    watch.until("manifests-mended");
+    assert_eq!(watch.wave().built(), ["a", "b"]);
+
+    sandbox.write("imgspec.kdl", &manifest("debian:12"));
+    watch.until_it(is_broken(unlocked), unlocked);
+    // What was right goes on, files included.
+    sandbox.write("f", "2");
+    assert_eq!(watch.wave().built(), ["b"]);
+    sandbox.write("imgspec.kdl", &manifest("scratch"));
+    watch.until("manifests-mended");
+
+    sandbox.write("Dockerfile", "FROM debian:12\n");
+    let wave = watch.wave();
+    assert_eq!(wave.images("image-failed"), ["a"]);
+    assert_eq!(wave.built(), [""; 0]);
+    let failed = watch
+        .heard
+        .iter()
+        .rfind(|event| event["event"] == "image-failed");
+    assert_eq!(
+        failed.unwrap()["error"],
+        "`imgspec.lock` does not pin `debian:12` (of a)"
+    );
+    sandbox.write("Dockerfile", "FROM scratch\nENV A=1\n");
+    assert_eq!(watch.wave().built(), ["a"]);
+}
+
+/// It used to end with the start of a watch.
+#[test]
+fn flytekits_variable_for_unknown_images_holds_in_a_watch() {
+    let manifest = |value: &str| {
+        format!(
+            "image \"it\" {{ flytekit \"1.16.31\"; python-exec \"/usr/bin/python3\"; env A=\"{value}\" }}\n"
+        )
+    };
+    let sandbox = Sandbox::with(&[("imgspec.kdl", &manifest("1"))]).env("FLYTE_IMG_FAST_FAIL", "1");
+    let mut watch = Watch::start(&sandbox, &[]);
+    assert_eq!(watch.wave().built(), ["it"]);
+    let store = sandbox.path(".imgspec/fake/local");
+    fs::remove_dir_all(&store).unwrap();
+    fs::write(&store, "no directory").unwrap();
+    sandbox.write("imgspec.kdl", &manifest("2"));
+    let wave = watch.wave();
+    assert_eq!(wave.images("image-started"), [""; 0], "{wave:?}");
+    let failed = wave.0.iter().find(|event| event["event"] == "image-failed");
+    let error = failed.expect("it fails")["error"].as_str().unwrap();
+    assert!(
+        error.starts_with("could not determine whether it exists"),
+        "{error}"
+    );
+}
+
+/// It used to select nothing: only a watch that began with sound manifests looked further up.
+#[test]
+fn a_watch_in_a_folder_without_images_builds_all_of_them_once_broken_manifests_are_mended() {
+    let sandbox = stack();
+    sandbox.write("docs/page.md", "");
+    sandbox.write("imgspec.kdl", "image");
+    let mut command = sandbox.command(&["watch", "--builder", "fake", "--progress", "json"]);
+    let mut watch = Watch::of(command.current_dir(sandbox.path("docs")).spawn().unwrap());
+    watch.until("manifests-broken");
+    sandbox.write("imgspec.kdl", STACK);
+    watch.until("manifests-mended");
+    assert_eq!(watch.wave().built(), ["app", "base", "other"]);
+}
+
 #[test]
 fn a_watch_may_begin_with_a_broken_manifest() {
     let sandbox = stack();

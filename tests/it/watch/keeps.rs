@@ -185,6 +185,48 @@ fn a_failed_image_waits_for_a_change_that_can_mend_it() {
     assert_eq!(wave.built(), ["app"]);
 }
 
+/// Only what changed the key used to count: an image whose registry was mistyped stayed failed once that was corrected.
+#[test]
+fn a_failed_image_is_tried_again_under_another_name_and_with_another_builder() {
+    let image = |more: &str| format!("image \"a\" {{ base-image \"scratch\"; {more} }}\n");
+    let sandbox = Sandbox::with(&[("imgspec.kdl", &image("registry \"one.example\""))])
+        .env("IMGSPEC_FAKE_FAIL", "a");
+    let mut watch = Watch::start(&sandbox, &[]);
+    assert_eq!(watch.wave().images("image-failed"), ["a"]);
+    for corrected in [
+        "registry \"two.example\"",
+        "registry \"two.example\"; name \"b\"",
+        "registry \"two.example\"; name \"b\"; tag-format \"{spec_hash}-x\"",
+    ] {
+        sandbox.write("imgspec.kdl", &image(corrected));
+        let wave = watch.wave();
+        assert_eq!(wave.images("image-failed"), ["a"], "{corrected}: {wave:?}");
+    }
+    sandbox.write("imgspec.kdl", &image("builder \"oci\""));
+    assert_eq!(watch.wave().built(), ["a"]);
+}
+
+/// The other builder's image used to count as this one's, which does not have it.
+#[test]
+fn a_build_is_stopped_when_another_builder_is_to_make_the_image() {
+    let image = |builder: &str| {
+        format!(
+            "image \"a\" {{ builder \"{builder}\"; base-image \"scratch\"; copy \"f\" to=\"/f\" }}\n"
+        )
+    };
+    let sandbox = Sandbox::with(&[("imgspec.kdl", &image("fake")), ("f", "1")])
+        .env("IMGSPEC_FAKE_SECONDS", "2");
+    let mut watch = Watch::start(&sandbox, &[]);
+    watch.until("image-step");
+    sandbox.write("imgspec.kdl", &image("oci"));
+    let wave = watch.wave();
+    assert_eq!(wave.images("image-superseded"), ["a"]);
+    assert_eq!(wave.built(), ["a"]);
+    let built = wave.0.iter().find(|event| event["event"] == "image-built");
+    assert_eq!(built.unwrap()["backend"], "oci");
+    all_fresh(&sandbox);
+}
+
 #[test]
 fn fail_fast_stops_everything_until_something_changes() {
     let manifest = "image \"bad\" { base-image \"scratch\"; copy \"f\" to=\"/\" }\nimage \"good\" { base-image \"scratch\"; commands \"1\" \"2\" }\n";

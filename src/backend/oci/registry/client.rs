@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use ureq::http::{Response, StatusCode};
@@ -51,6 +52,8 @@ pub(super) struct Inquiry<'a> {
     client: &'a Client,
     of: &'a Reference,
     until: Instant,
+    /// Whether a registry of this machine where nothing listens has nothing, rather than giving no answer.
+    believes_refusal: bool,
 }
 
 /// An image in a registry.
@@ -144,6 +147,7 @@ impl Client {
             client: self,
             of,
             until: Instant::now() + time,
+            believes_refusal: false,
         }
     }
 
@@ -158,6 +162,12 @@ impl Client {
 }
 
 impl Inquiry<'_> {
+    /// The same, for what other machines may have left there.
+    pub(super) fn left_by_others(mut self) -> Self {
+        self.believes_refusal = true;
+        self
+    }
+
     /// The digest of the manifest.
     pub(super) fn digest(&self) -> Result<String, LookupError> {
         Ok(self.manifest(&self.of.tag)?.0)
@@ -276,7 +286,7 @@ impl Inquiry<'_> {
             let answer = self.get_once(what, accept)?;
             let (is_passing, asked) = match &answer {
                 Ok(answer) => (is_passing(answer.status()), retry_after(answer)),
-                Err(_) => (true, None),
+                Err(error) => (*error != LookupError::Absent, None),
             };
             let wait = waits.next().filter(|_| is_passing);
             match wait.map(|wait| asked.unwrap_or(*wait).max(*wait)) {
@@ -389,6 +399,13 @@ impl Inquiry<'_> {
             ureq::Error::Timeout(_) => {
                 let limit = self.client.access.limits.connect();
                 self.unknown(&format!("no connection within {limit}"))
+            }
+            ureq::Error::Io(error)
+                if self.believes_refusal
+                    && error.kind() == ErrorKind::ConnectionRefused
+                    && is_loopback(&self.of.host) =>
+            {
+                LookupError::Absent
             }
             error => self.unknown(&words(error)),
         }

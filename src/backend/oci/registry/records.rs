@@ -100,8 +100,9 @@ impl Memory {
     ) -> Vec<Result<Option<Recalled>, String>> {
         let questions = wanted.iter();
         let questions = questions.map(|one| (one.reference.clone(), one.clone()));
-        let question =
-            |client: &Client, of: &Reference, wanted: &Recall| find(&client.inquiry(of), wanted);
+        let question = |client: &Client, of: &Reference, wanted: &Recall| {
+            find(&client.inquiry(of).left_by_others(), wanted)
+        };
         let answers = ask_all(questions.collect(), question, &self.0, asker).into_iter();
         answers
             .map(|answer| match answer {

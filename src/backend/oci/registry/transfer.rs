@@ -3,7 +3,6 @@
 //! Protocol: <https://github.com/opencontainers/distribution-spec/blob/main/spec.md>.
 
 use std::cell::Cell;
-use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use super::refusal::Refusal;
 use crate::backend::oci::manifest::ANY;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::reference::Reference;
-use crate::backend::oci::store::{Checked, Store, StoreError};
+use crate::backend::oci::store::{Store, StoreError};
 use crate::backend::oci::web::{TransferError, Trial, WAITS, is_passing, words};
 use crate::cancel::Cancel;
 
@@ -381,8 +380,7 @@ impl<'a> Transfer<'a> {
                 if there != *size {
                     return Err(StoreError::Unknown(*digest).into());
                 }
-                let file = Stoppable(file, self.cancel.clone());
-                let body = SendBody::from_owned_reader(file);
+                let body = SendBody::from_owned_reader(file.until(self.cancel));
                 agent.run(request.body(body).map_err(broken)?)
             }
         };
@@ -433,16 +431,4 @@ fn server(url: &Uri) -> Option<(String, String, u16)> {
         host.to_ascii_lowercase(),
         url.port_u16().unwrap_or(usual),
     ))
-}
-
-/// A blob whose reading ends when the run is cancelled.
-struct Stoppable(Checked, Cancel);
-
-impl Read for Stoppable {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.1.is_requested() {
-            return Err(io::Error::other("interrupted"));
-        }
-        self.0.read(buffer)
-    }
 }

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::blobs::Store;
 use super::error::StoreError;
 use crate::backend::oci::name::Digest;
+use crate::cancel::Cancel;
 
 /// The time of modification of verified blobs: 1980-01-01, as in layers.
 const VERIFIED: Duration = Duration::from_hours(3652 * 24);
@@ -135,5 +136,24 @@ impl Read for Checked {
             return Err(io::Error::other(StoreError::Damaged(path)));
         }
         Ok(count)
+    }
+}
+
+impl Checked {
+    /// The same, until it is cancelled.
+    pub(in crate::backend) fn until(self, cancel: &Cancel) -> Stoppable {
+        Stoppable(self, cancel.clone())
+    }
+}
+
+/// A blob whose reading ends when it is cancelled.
+pub(in crate::backend) struct Stoppable(Checked, Cancel);
+
+impl Read for Stoppable {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.1.is_requested() {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.0.read(buffer)
     }
 }

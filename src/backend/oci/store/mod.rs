@@ -23,7 +23,6 @@ mod write;
 
 pub use blobs::Store;
 pub(in crate::backend) use caches::{Cache, CacheUsage};
-pub(in crate::backend) use checked::Checked;
 pub use error::StoreError;
 pub use links::{Links, Stored};
 pub(in crate::backend) use scratch::Scratch;
