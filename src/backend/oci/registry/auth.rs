@@ -56,15 +56,17 @@ impl Tokens {
         self.0.lock().get(&place(of)).cloned()
     }
 
-    /// Obtains an authorization for a challenge; `None` if there are no suitable credentials.
+    /// Obtains the authorization that an answer asks for; `None` if there are no suitable credentials.
     pub(super) fn fetch(
         &self,
         (agent, left): (&Agent, Duration),
         access: &Access,
         of: &Reference,
-        challenge: &str,
+        answer: &Response<Body>,
     ) -> Result<Option<String>, NoLogin> {
-        let challenge = Challenge::read(challenge);
+        let challenge = answer.headers().get("www-authenticate");
+        let challenge = challenge.and_then(|value| value.to_str().ok());
+        let challenge = Challenge::read(challenge.unwrap_or_default());
         let login = access.login(&of.host).map_err(NoLogin::Refused)?;
         let authorization = match (challenge.scheme.as_str(), login) {
             ("basic", Some(Login::Password(user, password))) => Some(basic(&user, &password)),

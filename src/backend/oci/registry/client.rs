@@ -308,17 +308,8 @@ impl Inquiry<'_> {
             Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => answer,
             other => return Ok(other),
         };
-        let challenge = answer.headers().get("www-authenticate");
-        let challenge = challenge
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("");
-        let agent = self.client.agent(&self.of.host);
-        match tokens.fetch(
-            (agent, self.left()),
-            &self.client.access,
-            self.of,
-            challenge,
-        ) {
+        let agent = (self.client.agent(&self.of.host), self.left());
+        match tokens.fetch(agent, &self.client.access, self.of, &answer) {
             Ok(Some(authorization)) => Ok(self.send(what, accept, Some(&authorization))),
             Ok(None) => Ok(Ok(answer)),
             Err(NoLogin::Failed(why)) => Ok(Err(self.unknown(&why))),

@@ -340,13 +340,9 @@ impl<'a> Transfer<'a> {
         if answer.status() != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        let challenge = answer.headers().get("www-authenticate");
-        let challenge = challenge
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or("");
         let agent = self.client.agent(&self.of.host);
         let limit = self.client.access.limits.answer;
-        match tokens.fetch((agent, limit), &self.client.access, &self.of, challenge) {
+        match tokens.fetch((agent, limit), &self.client.access, &self.of, &answer) {
             Ok(Some(authorization)) => self.send_once(request(), Some(&authorization), load),
             Ok(None) => Ok(answer),
             Err(NoLogin::Failed(why)) => Err(self.passing(&why)),
