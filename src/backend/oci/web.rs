@@ -17,6 +17,7 @@ use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
 use super::name::Digest;
+use super::reference::DOCKER_HUB;
 use super::store::{Store, StoreError};
 use crate::backend::BuildError;
 use crate::cancel::Cancel;
@@ -265,5 +266,33 @@ pub(in crate::backend) fn words(error: &ureq::Error) -> String {
             format!("it redirects to `{url}`, which is not encrypted")
         }
         error => error.to_string(),
+    }
+}
+
+/// The base URL of a registry. As with Docker, plain HTTP is used only on this machine.
+pub(in crate::backend) fn origin(host: &str) -> String {
+    match host {
+        DOCKER_HUB => "https://registry-1.docker.io".to_owned(),
+        host if is_loopback(host) => format!("http://{host}"),
+        host => format!("https://{host}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::origin;
+
+    #[test]
+    fn only_this_machine_is_asked_without_tls() {
+        assert_eq!(origin("127.0.0.1:5000"), "http://127.0.0.1:5000");
+        assert_eq!(origin("127.1.2.3"), "http://127.1.2.3");
+        assert_eq!(origin("localhost:5000"), "http://localhost:5000");
+        assert_eq!(origin("[::1]:5000"), "http://[::1]:5000");
+        assert_eq!(
+            origin("127.0.0.1.example.com"),
+            "https://127.0.0.1.example.com"
+        );
+        assert_eq!(origin("10.0.0.1:5000"), "https://10.0.0.1:5000");
+        assert_eq!(origin("docker.io"), "https://registry-1.docker.io");
     }
 }

@@ -17,8 +17,8 @@ use crate::asking::GivenUp;
 use crate::backend::label_names::PLATFORM;
 use crate::backend::oci::manifest::{self, Descriptor, Sent};
 use crate::backend::oci::name::Digest;
-use crate::backend::oci::reference::{DOCKER_HUB, Reference};
-use crate::backend::oci::web::{WAITS, is_loopback, is_passing, retry_after, words};
+use crate::backend::oci::reference::Reference;
+use crate::backend::oci::web::{WAITS, is_loopback, is_passing, origin, retry_after, words};
 use crate::backend::platform::Platform;
 use crate::limits::{Limit, Span};
 
@@ -416,32 +416,4 @@ fn annotated(sent: &Sent, label: &str) -> Option<(String, Vec<Platform>)> {
         }
     };
     Some((label, platforms))
-}
-
-/// The base URL of a registry. As with Docker, plain HTTP is used only on this machine.
-fn origin(host: &str) -> String {
-    match host {
-        DOCKER_HUB => "https://registry-1.docker.io".to_owned(),
-        host if is_loopback(host) => format!("http://{host}"),
-        host => format!("https://{host}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::origin;
-
-    #[test]
-    fn only_this_machine_is_asked_without_tls() {
-        assert_eq!(origin("127.0.0.1:5000"), "http://127.0.0.1:5000");
-        assert_eq!(origin("127.1.2.3"), "http://127.1.2.3");
-        assert_eq!(origin("localhost:5000"), "http://localhost:5000");
-        assert_eq!(origin("[::1]:5000"), "http://[::1]:5000");
-        assert_eq!(
-            origin("127.0.0.1.example.com"),
-            "https://127.0.0.1.example.com"
-        );
-        assert_eq!(origin("10.0.0.1:5000"), "https://10.0.0.1:5000");
-        assert_eq!(origin("docker.io"), "https://registry-1.docker.io");
-    }
 }
