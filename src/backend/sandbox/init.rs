@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
-use rustix::fs::{Mode as FileMode, OFlags};
+use rustix::fs::Mode as FileMode;
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, umask, wait};
 
@@ -23,8 +23,8 @@ pub(super) fn run(
     secrets: &[Vec<u8>],
 ) -> Result<Report, Trouble> {
     umask(FileMode::WGRP | FileMode::WOTH);
-    // Before it is hidden by the overlay.
-    let upper = overlay::open_root(&plan.upper).at("open the upper directory")?;
+    // Before it is hidden by the overlay. These stay open while the program runs: nothing is above them.
+    let upper = mounts::alone(&plan.upper).at("open the upper directory")?;
     let caches = open_caches(plan)?;
     // What a killed sandbox left belongs to whomever its program gave it.
     take_back(&caches)?;
@@ -62,11 +62,8 @@ fn open_caches(plan: &Plan) -> Result<Vec<OwnedFd>, Trouble> {
     let mut caches = Vec::new();
     for place in &plan.mounts {
         if let (Mode::Subordinate { .. }, Kind::Cache { source }) = (plan.mode, &place.kind) {
-            // Nothing is handed over through a link that somebody put in its place.
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let step = || format!("open {} for {}", source.display(), place.target);
-            let opened = rustix::fs::open(source, flags, FileMode::empty());
-            caches.push(opened.at(step())?);
+            caches.push(mounts::alone(source).at(step())?);
         }
     }
     Ok(caches)

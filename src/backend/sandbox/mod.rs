@@ -18,6 +18,8 @@ mod start;
 mod supervise;
 
 #[cfg(target_os = "linux")]
+mod asker;
+#[cfg(target_os = "linux")]
 mod devices;
 #[cfg(target_os = "linux")]
 mod errands;
