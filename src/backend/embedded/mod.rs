@@ -82,8 +82,6 @@ pub struct Embedded {
     place: Rooted,
     /// Open as long as something needs it.
     store: Mutex<Option<Store>>,
-    /// Where programs that help are kept.
-    tools: Rooted,
 }
 
 /// The directory of the store: in the user's cache, or without one in `state`.
@@ -98,7 +96,6 @@ impl Embedded {
         Self {
             access: daemon.registries(),
             daemon,
-            tools: place.join("tools"),
             place,
             store: Mutex::default(),
         }
@@ -125,7 +122,6 @@ impl Embedded {
             access: &self.access,
             cancel,
             notes,
-            tools: &self.tools,
         }
     }
 
