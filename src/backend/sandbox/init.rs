@@ -5,11 +5,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode as FileMode;
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, umask, wait};
 
+use super::asker::path_of;
 use super::frames::send;
 use super::mounts::Sources;
 use super::plan::{At, Ids, Kind, Mode, Network, Plan, Report, Status, Trouble};
@@ -90,7 +92,7 @@ fn witness(plan: &Plan, wire: UnixStream, upper: &OwnedFd) -> io::Result<Option<
     Witness::start(wire, upper.try_clone()?, &own).map(Some)
 }
 
-fn ended(status: Status, made: Vec<std::path::PathBuf>) -> Report {
+fn ended(status: Status, made: Vec<PathBuf>) -> Report {
     Report::Ended {
         status,
         made,
@@ -100,7 +102,7 @@ fn ended(status: Status, made: Vec<std::path::PathBuf>) -> Report {
 }
 
 /// Returns the mount points that had to be made in `upper`.
-fn build_root(plan: &Plan, secrets: &[Vec<u8>]) -> Result<Vec<std::path::PathBuf>, Trouble> {
+fn build_root(plan: &Plan, secrets: &[Vec<u8>]) -> Result<Vec<PathBuf>, Trouble> {
     mounts::make_private()?;
     let root = overlay::mount(plan)?;
     let sources = Sources::open(plan, secrets)?;
@@ -115,7 +117,11 @@ fn build_root(plan: &Plan, secrets: &[Vec<u8>]) -> Result<Vec<std::path::PathBuf
     if plan.network == Network::None {
         network::start_loopback().at("start the loopback interface")?;
     }
-    Ok(made)
+    let made = made
+        .iter()
+        .map(|made| Ok(Path::new("/").join(path_of(made)?)));
+    let made: Result<_, Errno> = made.collect();
+    made.at("find what it made to mount something")
 }
 
 /// The rest of the program's process until it is the program.

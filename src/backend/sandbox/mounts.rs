@@ -73,7 +73,7 @@ impl Sources {
     }
 
     /// Attaches all of them; what has to be made for that in `upper` is noted.
-    pub(super) fn attach(self, made: &mut Vec<PathBuf>) -> Result<(), Trouble> {
+    pub(super) fn attach(self, made: &mut Vec<OwnedFd>) -> Result<(), Trouble> {
         for (mount, target, is_directory) in self.0 {
             let at = place(Path::new(&target), is_directory, made).at(format!("make {target}"))?;
             attach(mount.as_fd(), at.as_fd()).at(format!("mount {target}"))?;
@@ -150,11 +150,12 @@ pub(super) fn attach(mount: BorrowedFd<'_>, at: BorrowedFd<'_>) -> Result<(), Er
     move_mount(mount, "", at, "", flags)
 }
 
-/// Opens a place to mount something, and makes it if it is not there: behind a link of the image, mostly.
+/// Opens a place to mount something, and makes it if it is not there: behind a link of the image, mostly. What is made is opened, too:
+/// where it really is can be read once `/proc` is there.
 pub(super) fn place(
     target: &Path,
     is_directory: bool,
-    made: &mut Vec<PathBuf>,
+    made: &mut Vec<OwnedFd>,
 ) -> Result<OwnedFd, Errno> {
     match find(target) {
         Err(Errno::NOENT) => {}
@@ -186,7 +187,7 @@ pub(super) fn place(
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             rustix::fs::open(&path, flags, Mode::from_raw_mode(0o644))?;
         }
-        made.push(path.clone());
+        made.push(find(&path)?);
     }
     find(target)
 }
