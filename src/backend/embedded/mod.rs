@@ -93,6 +93,7 @@ pub(super) fn place(state: &Path, env: &dyn Fn(&str) -> Option<String>) -> Roote
 impl Embedded {
     /// A builder whose store is in this directory. Opens nothing yet. The daemon is only for images that are wanted there.
     pub(super) fn new(daemon: Arc<Daemon>, place: Rooted) -> Self {
+        super::sandbox::expect_in(place.path());
         Self {
             access: daemon.registries(),
             daemon,

@@ -56,7 +56,7 @@ pub(in crate::backend) use asked::{Exit, MOST_LAYERS, Mount, Run};
 pub(in crate::backend) use error::SandboxError;
 pub(in crate::backend) use others::{Owned, empty, give};
 pub(in crate::backend) use plan::{Bounds, Ids, Mode, Network, Status};
-pub(in crate::backend) use probe::{probe, remark};
+pub(in crate::backend) use probe::{expect_in, probe, remark};
 
 use asked::ARGUMENT;
 

@@ -482,3 +482,11 @@ fn a_mount_point_behind_a_link_of_the_base_does_not_become_part_of_the_image() {
     let sandbox = sandbox.env("TOKEN", "hush-hush");
     assert_eq!(changes(&sandbox), ["made Regular 644 0:0"]);
 }
+
+#[test]
+fn whether_commands_run_is_tried_where_images_are_built() {
+    let sandbox = sandbox("").env("TMPDIR", "/nowhere");
+    let ran = sandbox.run(&["doctor"]);
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(said.contains("commands run isolated"), "{said}");
+}
