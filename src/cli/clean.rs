@@ -13,7 +13,7 @@ use super::notifier::Notifier;
 use super::screen::eprint_text;
 use crate::backend::{self, Cancel, CleanUp, Cleaned};
 use crate::disk::system_words;
-use crate::report::words::Count;
+use crate::report::words::{Count, List};
 use crate::session::Session;
 use crate::store::LeftoverKind;
 use crate::view::size;
@@ -69,18 +69,18 @@ fn clean_builders(session: &Session, args: &CleanArgs, context: &Context) -> Cle
         dry_run: args.dry_run,
     };
     let notifier = Notifier::new(context);
-    let (mut all, mut unclean) = (Cleaned::default(), BTreeSet::new());
+    let mut all = Cleaned::default();
+    let mut unclean: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for backend in &session.known {
         match backend.clean(&wish, notifier.asker()) {
             Ok(cleaned) => all = all.and(cleaned),
             // What a builder cannot clean now does no harm until its next cleanup.
-            Err(why) => drop(unclean.insert(why)),
+            Err(why) => unclean.entry(why).or_default().push(backend.name()),
         }
     }
-    for why in unclean {
-        notifier.warn(format!(
-            "could not look for temporary images of killed runs: {why}"
-        ));
+    for (why, names) in unclean {
+        let names = List(&names);
+        notifier.warn(format!("could not clean the store of {names}: {why}"));
     }
     // Otherwise it is cleaned another time.
     if all.is_busy && wish != CleanUp::default() {

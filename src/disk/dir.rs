@@ -20,8 +20,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW};
 use rustix::io::Errno;
 
 use super::read;
@@ -254,6 +255,21 @@ impl Dir {
     pub(crate) fn set_time(&self, time: Timespec) -> io::Result<()> {
         rustix::fs::futimens(&self.0.handle, &both(time))
             .map_err(|error| self.own(Doing::Writing, error))
+    }
+
+    /// Sets its time to now.
+    pub(crate) fn set_used(&self) -> io::Result<()> {
+        self.set_time(Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        })
+    }
+
+    /// The time that [`Self::set_used`] set, unless something was made or removed in it since.
+    pub(crate) fn used(&self) -> io::Result<SystemTime> {
+        let own = self.0.handle.try_clone().map(File::from);
+        let used = own.and_then(|own| own.metadata()?.modified());
+        used.map_err(|error| self.unread(".", error))
     }
 
     /// The error for a file that could not be written, under its final name.

@@ -22,6 +22,7 @@ everyone!(
     system_calls_of_the_second_numbering_are_unknown,
     secrets_are_nowhere_else,
     memory_of_others_cannot_be_read,
+    what_is_done_for_a_program_stays_inside,
 );
 
 /// Perl that makes a system call and prints the error's name.
@@ -258,4 +259,37 @@ fn secrets_are_nowhere_else(stage: &mut Stage) {
 fn memory_of_others_cannot_be_read(stage: &mut Stage) {
     let ran = stage.sh("head -c 1 /proc/1/mem > /dev/null 2>&1 || echo no; head -c 1 /dev/mem > /dev/null 2>&1 || echo no; head -c 1 /proc/kcore 2>/dev/null | wc -c");
     assert_eq!(ran.ok(), "no\nno\n0");
+}
+
+/// With users the first process makes devices and gives files away for the program, and has files of the machine open.
+fn what_is_done_for_a_program_stays_inside(stage: &mut Stage) {
+    let canary = stage.path("canary");
+    fs::write(&canary, "outside").unwrap();
+    let cache = stage.path("cache");
+    fs::create_dir(&cache).unwrap();
+    stage.mounts.push(Mount::Cache {
+        directory: cache,
+        target: "/cache".into(),
+    });
+    let (mknod, chown) = (libc::SYS_mknodat, libc::SYS_fchownat);
+    let ran = stage.sh(&format!(
+        "mkdir /links; cd /links
+         perl -e '
+            for my $place (\"/proc/1\", \"/proc/1/task/1\", \"/proc/self\", \"/proc/thread-self\", \"/dev\") {{
+                push @all, map {{ \"$place/fd/$_\" }} 0..15;
+            }}
+            push @all, map {{ (\"/proc/1/$_\", \"/proc/1/task/1/$_\") }} \"cwd\", \"root\", \"exe\";
+            symlink $_, ++$n foreach @all;
+            for my $it (@all, 1..$n) {{
+                for my $up (\".\", \"..\", \"../..\", \"../../..\") {{
+                    syscall({mknod}, -100, $p = \"$it/$up/escaped\", 020644, 259) or print \"made below $it/$up\\n\";
+                    syscall({chown}, -100, $p = \"$it/$up/canary\", 5, 5, 0) or print \"found from $it/$up\\n\";
+                }}
+            }}
+         '; echo done"
+    ));
+    assert_eq!(ran.ok(), "done");
+    assert_eq!(fs::read_to_string(canary).unwrap(), "outside");
+    let made = super::stage::entries(&stage.path("."));
+    assert!(!made.iter().any(|it| it.ends_with("escaped")), "{made:?}");
 }

@@ -51,8 +51,14 @@ fn mount_points_are_not_in_upper(stage: &mut Stage) {
     std::os::unix::fs::symlink("var/run", stage.layer("link").join("run")).unwrap();
     let ran = stage.sh("cat /run/secrets/token");
     assert_eq!(ran.ok(), "s");
-    let made = ["/var", "/var/run", "/run/secrets", "/run/secrets/token"];
+    let made = [
+        "/var",
+        "/var/run",
+        "/var/run/secrets",
+        "/var/run/secrets/token",
+    ];
     assert_eq!(ran.exit.made, made.map(PathBuf::from));
+    assert_eq!(entries(&ran.upper), made.map(|path| &path[1..]));
 }
 
 fn processes_of_the_machine_are_not_seen(stage: &mut Stage) {

@@ -11,6 +11,7 @@ everyone!(
     owners_are_known_by_every_call_that_changes_them,
     an_owner_goes_with_the_file_and_not_with_its_number,
     a_file_of_a_layer_gets_another_owner,
+    a_file_is_found_by_every_way_to_what_a_program_has_open,
     devices_are_told,
     others_than_root_give_nothing_away,
     a_program_with_another_root_is_understood,
@@ -118,6 +119,41 @@ fn owners_are_known_by_every_call_that_changes_them(stage: &mut Stage) {
     );
 }
 
+fn a_file_is_found_by_every_way_to_what_a_program_has_open(stage: &mut Stage) {
+    if !cfg!(target_arch = "x86_64") {
+        eprintln!("SKIPPED: the call is made by the number of x86-64");
+        return;
+    }
+    let ran = stage.sh(&format!(
+        "mkdir -p /d/in; cd /d; touch a b c e f in/g; ln -s /proc/self/fd own; ln -s /dev/stdout out; ln -s loop loop
+         perl -e '
+            sub number {{ open my $file, \"<\", $_[0] or die; push @open, $file; fileno $file }}
+            $n = number \"a\"; syscall({CHOWN}, $p = \"/dev/fd/$n\", 1, 2) == 0 or die \"a $!\";
+            $n = number \"b\"; syscall({CHOWN}, $p = \"own/$n\", 3, 4) == 0 or die \"b $!\";
+            $n = number \"c\"; syscall({CHOWN}, $p = \"/proc/thread-self/fd/$n\", 5, 6) == 0 or die \"c $!\";
+            $n = number \"e\"; syscall({CHOWN}, $p = \"/proc/$$/fd/$n\", 7, 8) == 0 or die \"e $!\";
+            syscall({CHOWN}, $p = \"/proc/self/cwd/f\", 9, 10) == 0 or die \"f $!\";
+            $n = number \"in\"; syscall({CHOWN}, $p = \"/dev/fd/$n/../../proc/self/root/d/in/g\", 11, 12) == 0 or die \"g $!\";
+            syscall({CHOWN}, $p = \"out\", 13, 14) == 0 or die \"out $!\";
+            syscall({CHOWN}, $p = \"/dev/fd/99\", 1, 1) == -1 && $! == 2 or die \"99 $!\";
+            syscall({CHOWN}, $p = \"loop\", 1, 1) == -1 && $! == 40 or die \"loop $!\";
+            syscall({CHOWN}, $p = \"/dev/fd/$n/\", 15, 16) == 0 or die \"in $!\";
+         '"
+    ));
+    assert_owners(
+        &ran,
+        &[
+            ("d/a", 1, 2),
+            ("d/b", 3, 4),
+            ("d/c", 5, 6),
+            ("d/e", 7, 8),
+            ("d/f", 9, 10),
+            ("d/in", 15, 16),
+            ("d/in/g", 11, 12),
+        ],
+    );
+}
+
 fn an_owner_goes_with_the_file_and_not_with_its_number(stage: &mut Stage) {
     let ran = stage.sh(
         "mkdir /d /e; cd /d
@@ -179,6 +215,12 @@ fn devices_are_told(stage: &mut Stage) {
     assert_eq!(kind("null").mode() & 0o7777, 0o640);
     assert_eq!(kind("disk").mode() & 0o7777, 0o600);
     assert_eq!(entries(&ran.upper).len(), 5);
+    if !is_root() {
+        // Nowhere else is what stands for one of any use.
+        stage
+            .sh("! mknod /dev/other c 1 3 2>/dev/null; ! [ -e /dev/other ]")
+            .ok();
+    }
     // What overlayfs keeps for itself is refused to everyone.
     assert_ne!(
         stage.sh("mknod /white c 0 0").status,

@@ -18,7 +18,6 @@ use crate::backend::oci::tree::Tree;
 use crate::backend::platform::Platform;
 use crate::backend::{BuildError, Notes};
 use crate::cancel::Cancel;
-use crate::disk::dir::Rooted;
 
 /// OCI's type of a layer compressed with gzip.
 pub(super) const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
@@ -141,8 +140,6 @@ pub(super) struct Source<'a> {
     pub(super) access: &'a Access,
     pub(super) cancel: &'a Cancel,
     pub(super) notes: &'a dyn Notes,
-    /// Where programs that help are kept.
-    pub(super) tools: &'a Rooted,
 }
 
 impl Source<'_> {

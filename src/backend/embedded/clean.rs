@@ -68,7 +68,7 @@ struct Plan<'a> {
     /// Unpacked layers, which are made again from what stays.
     trees: Vec<TreeUsage>,
     gone_trees: Vec<TreeUsage>,
-    /// What programs keep for their next runs; no image needs it.
+    /// Programs that help, and what programs keep for their next runs; no image needs it.
     caches: Vec<CacheUsage>,
     gone_caches: Vec<CacheUsage>,
     dropped: usize,
@@ -224,7 +224,7 @@ impl<'a> Plan<'a> {
                 Loose::Tree(gone) => {
                     self.drop_trees(|tree| (&tree.kind, tree.layer) == (&gone.kind, gone.layer))
                 }
-                Loose::Cache(gone) => self.drop_caches(|cache| cache.name == gone.name),
+                Loose::Cache(gone) => self.drop_caches(|cache| *cache == gone),
             };
         }
     }

@@ -80,8 +80,6 @@ pub struct Embedded {
     place: Rooted,
     /// Open as long as something needs it.
     store: Mutex<Option<Store>>,
-    /// Where programs that help are kept.
-    tools: Rooted,
 }
 
 /// The directory of the store: in the user's cache, or without one in `state`.
@@ -93,10 +91,10 @@ pub(super) fn place(state: &Path, env: &dyn Fn(&str) -> Option<String>) -> Roote
 impl Embedded {
     /// A builder whose store is in this directory. Opens nothing yet. The daemon is only for images that are wanted there.
     pub(super) fn new(daemon: Arc<Daemon>, place: Rooted) -> Self {
+        super::sandbox::expect_in(place.path());
         Self {
             access: daemon.registries(),
             daemon,
-            tools: place.join("tools"),
             place,
             store: Mutex::default(),
         }
@@ -123,7 +121,6 @@ impl Embedded {
             access: &self.access,
             cancel,
             notes,
-            tools: &self.tools,
         }
     }
 

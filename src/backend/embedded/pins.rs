@@ -11,13 +11,11 @@ use super::python::tags::{Tags, WheelName};
 use super::python::wanted::{self, Wanting};
 use super::python::{Libc, Scheme, Target, Wheel, target};
 use super::sdists::described::Described;
-use crate::backend::context::{empty, unwritten};
 use crate::backend::oci::name::Digest;
 use crate::backend::packages::{Found, NotFound, Requested};
 use crate::backend::platform::Platform;
 use crate::backend::steps::shown;
 use crate::backend::{BuildError, Job, secret};
-use crate::disk::dir::{Dir, unused};
 use crate::recipe::{PYTHON_HOME, Pip, PythonSource};
 use crate::workspace::{LockedImage, LockedWheel};
 
@@ -59,7 +57,9 @@ fn resolve(
     let revealed = secret::reveal(wanted.recipe, wanted.root, &variable)
         .map_err(|missing| NotFound::Failed(missing.join("; ")))?;
     let given = Given::of(wanted.recipe, &revealed);
-    let scratch = Scratch::new(source).map_err(not_found)?;
+    // A copy of the user's files. What a killed process leaves of it is removed by the next one.
+    let scratch = source.store.scratch();
+    let scratch = scratch.map_err(|error| not_found(failed(error)))?;
     let preferred = wanted.preferred.iter();
     let preferred: Vec<(&str, &str)> = preferred
         .map(|wheel| (wheel.name.as_str(), wheel.version.as_str()))
@@ -69,7 +69,7 @@ fn resolve(
         target,
         given: &given,
         source,
-        scratch: &scratch.folder,
+        scratch: scratch.dir(),
         is_anew: true,
         preferred: &preferred,
         sources: &sources,
@@ -313,33 +313,6 @@ pub(super) fn of_job(
         })
     });
     wheels.collect::<Result<_, _>>().map(Some)
-}
-
-/// A directory for one question, removed afterwards.
-struct Scratch {
-    above: Dir,
-    name: String,
-    folder: Dir,
-}
-
-impl Scratch {
-    fn new(source: &Source<'_>) -> Result<Self, BuildError> {
-        let above = source.tools.make().map_err(unwritten)?;
-        let name = unused();
-        let folder = empty(&above, &name)?;
-        Ok(Self {
-            above,
-            name,
-            folder,
-        })
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What remains is a copy of the user's files, and recognizable by its name.
-        let _ = self.above.remove(&self.name);
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode as FileMode, mkdirat, mknodat, statat, symlinkat};
 use rustix::io::Errno;
@@ -91,7 +91,7 @@ impl System {
     }
 
     /// Attaches them; what has to be made for that in `upper` is noted.
-    pub(super) fn attach(&self, made: &mut Vec<PathBuf>) -> Result<(), Trouble> {
+    pub(super) fn attach(&self, made: &mut Vec<OwnedFd>) -> Result<(), Trouble> {
         for (target, mount) in [
             ("/proc", &self.proc),
             ("/sys", &self.sys),

@@ -5,11 +5,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode as FileMode, OFlags};
+use rustix::fs::Mode as FileMode;
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, umask, wait};
 
+use super::asker::path_of;
 use super::frames::send;
 use super::mounts::Sources;
 use super::plan::{At, Ids, Kind, Mode, Network, Plan, Report, Status, Trouble};
@@ -23,8 +25,8 @@ pub(super) fn run(
     secrets: &[Vec<u8>],
 ) -> Result<Report, Trouble> {
     umask(FileMode::WGRP | FileMode::WOTH);
-    // Before it is hidden by the overlay.
-    let upper = overlay::open_root(&plan.upper).at("open the upper directory")?;
+    // Before it is hidden by the overlay. These stay open while the program runs: nothing is above them.
+    let upper = mounts::alone(&plan.upper).at("open the upper directory")?;
     let caches = open_caches(plan)?;
     // What a killed sandbox left belongs to whomever its program gave it.
     take_back(&caches)?;
@@ -62,11 +64,8 @@ fn open_caches(plan: &Plan) -> Result<Vec<OwnedFd>, Trouble> {
     let mut caches = Vec::new();
     for place in &plan.mounts {
         if let (Mode::Subordinate { .. }, Kind::Cache { source }) = (plan.mode, &place.kind) {
-            // Nothing is handed over through a link that somebody put in its place.
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let step = || format!("open {} for {}", source.display(), place.target);
-            let opened = rustix::fs::open(source, flags, FileMode::empty());
-            caches.push(opened.at(step())?);
+            caches.push(mounts::alone(source).at(step())?);
         }
     }
     Ok(caches)
@@ -93,7 +92,7 @@ fn witness(plan: &Plan, wire: UnixStream, upper: &OwnedFd) -> io::Result<Option<
     Witness::start(wire, upper.try_clone()?, &own).map(Some)
 }
 
-fn ended(status: Status, made: Vec<std::path::PathBuf>) -> Report {
+fn ended(status: Status, made: Vec<PathBuf>) -> Report {
     Report::Ended {
         status,
         made,
@@ -103,7 +102,7 @@ fn ended(status: Status, made: Vec<std::path::PathBuf>) -> Report {
 }
 
 /// Returns the mount points that had to be made in `upper`.
-fn build_root(plan: &Plan, secrets: &[Vec<u8>]) -> Result<Vec<std::path::PathBuf>, Trouble> {
+fn build_root(plan: &Plan, secrets: &[Vec<u8>]) -> Result<Vec<PathBuf>, Trouble> {
     mounts::make_private()?;
     let root = overlay::mount(plan)?;
     let sources = Sources::open(plan, secrets)?;
@@ -118,7 +117,11 @@ fn build_root(plan: &Plan, secrets: &[Vec<u8>]) -> Result<Vec<std::path::PathBuf
     if plan.network == Network::None {
         network::start_loopback().at("start the loopback interface")?;
     }
-    Ok(made)
+    let made = made
+        .iter()
+        .map(|made| Ok(Path::new("/").join(path_of(made)?)));
+    let made: Result<_, Errno> = made.collect();
+    made.at("find what it made to mount something")
 }
 
 /// The rest of the program's process until it is the program.

@@ -18,6 +18,8 @@ mod start;
 mod supervise;
 
 #[cfg(target_os = "linux")]
+mod asker;
+#[cfg(target_os = "linux")]
 mod devices;
 #[cfg(target_os = "linux")]
 mod errands;
@@ -54,7 +56,7 @@ pub(in crate::backend) use asked::{Exit, MOST_LAYERS, Mount, Run};
 pub(in crate::backend) use error::SandboxError;
 pub(in crate::backend) use others::{Owned, empty, give};
 pub(in crate::backend) use plan::{Bounds, Ids, Mode, Network, Status};
-pub(in crate::backend) use probe::{probe, remark};
+pub(in crate::backend) use probe::{expect_in, probe, remark};
 
 use asked::ARGUMENT;
 

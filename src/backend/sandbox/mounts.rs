@@ -22,6 +22,9 @@ use super::sys;
 pub(super) const READ_ONLY: u64 = libc::MOUNT_ATTR_RDONLY;
 pub(super) const PLAIN: u64 = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
 
+/// How a mount is copied.
+const CLONE: OpenTreeFlags = OpenTreeFlags::OPEN_TREE_CLONE.union(OpenTreeFlags::OPEN_TREE_CLOEXEC);
+
 /// Keeps what is mounted here from appearing outside.
 pub(super) fn make_private() -> Result<(), Trouble> {
     let flags = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
@@ -70,7 +73,7 @@ impl Sources {
     }
 
     /// Attaches all of them; what has to be made for that in `upper` is noted.
-    pub(super) fn attach(self, made: &mut Vec<PathBuf>) -> Result<(), Trouble> {
+    pub(super) fn attach(self, made: &mut Vec<OwnedFd>) -> Result<(), Trouble> {
         for (mount, target, is_directory) in self.0 {
             let at = place(Path::new(&target), is_directory, made).at(format!("make {target}"))?;
             attach(mount.as_fd(), at.as_fd()).at(format!("mount {target}"))?;
@@ -82,16 +85,23 @@ impl Sources {
 /// A copy of a mount, attached nowhere. What somebody put a link in the place of is not lent, unless links are expected there.
 fn clone(source: &Path, is_link: bool, attributes: u64, target: &str) -> Result<OwnedFd, Trouble> {
     let step = || format!("open {} for {target}", source.display());
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if !is_link {
-        if source.is_symlink() {
-            return Err(Errno::LOOP).at(step());
-        }
-        flags |= OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
-    }
-    let mount = open_tree(CWD, source, flags).at(step())?;
+    let mount = if is_link {
+        open_tree(CWD, source, CLONE).map_err(Into::into)
+    } else {
+        alone(source)
+    };
+    let mount = mount.at(step())?;
     sys::set_attributes(mount.as_fd(), attributes, false).at(step())?;
     Ok(mount)
+}
+
+/// A file or directory, which must be no link, in a mount of its own that is attached nowhere: `..` does not lead out of it.
+pub(super) fn alone(source: &Path) -> io::Result<OwnedFd> {
+    if source.is_symlink() {
+        return Err(Errno::LOOP.into());
+    }
+    let flags = CLONE | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+    Ok(open_tree(CWD, source, flags)?)
 }
 
 /// A file system in memory, attached where nobody outside sees it.
@@ -113,8 +123,7 @@ fn secret(memory: &OwnedFd, number: usize, content: &[u8], uid: u32) -> io::Resu
         fchown(&file, Some(Uid::from_raw(uid)), None::<Gid>)?;
     }
     drop(file);
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let mount = open_tree(memory, &name, flags)?;
+    let mount = open_tree(memory, &name, CLONE)?;
     sys::set_attributes(mount.as_fd(), PLAIN | READ_ONLY, false)?;
     Ok(mount)
 }
@@ -141,11 +150,12 @@ pub(super) fn attach(mount: BorrowedFd<'_>, at: BorrowedFd<'_>) -> Result<(), Er
     move_mount(mount, "", at, "", flags)
 }
 
-/// Opens a place to mount something, and makes it if it is not there: behind a link of the image, mostly.
+/// Opens a place to mount something, and makes it if it is not there: behind a link of the image, mostly. What is made is opened, too:
+/// where it really is can be read once `/proc` is there.
 pub(super) fn place(
     target: &Path,
     is_directory: bool,
-    made: &mut Vec<PathBuf>,
+    made: &mut Vec<OwnedFd>,
 ) -> Result<OwnedFd, Errno> {
     match find(target) {
         Err(Errno::NOENT) => {}
@@ -177,7 +187,7 @@ pub(super) fn place(
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
             rustix::fs::open(&path, flags, Mode::from_raw_mode(0o644))?;
         }
-        made.push(path.clone());
+        made.push(find(&path)?);
     }
     find(target)
 }

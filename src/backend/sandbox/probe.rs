@@ -1,6 +1,10 @@
 //! Whether and how this machine isolates programs: tried once a process, because no setting alone tells.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+
+use tempfile::TempDir;
 
 use super::asked::Run;
 use super::error::{Forbidden, SandboxError};
@@ -8,6 +12,32 @@ use super::plan::{Bounds, Ids, Mode, Network};
 use super::reasons::{Facts, explain};
 use super::{start, supervise};
 use crate::cancel::Cancel;
+
+/// Where the directories of sandboxes will be.
+static PLACE: OnceLock<PathBuf> = OnceLock::new();
+
+/// Notes where the directories of sandboxes will be, which need not exist yet: overlayfs does not work everywhere.
+pub(in crate::backend) fn expect_in(place: PathBuf) {
+    // All builders of a process have the same.
+    let _ = PLACE.set(place);
+}
+
+/// A directory on the file system where sandboxes will be.
+fn directory() -> io::Result<TempDir> {
+    let place = PLACE
+        .get()
+        .and_then(|place| place.ancestors().find(|it| it.is_dir()));
+    let made = place.map(|place| {
+        tempfile::Builder::new()
+            .prefix(".imgspec-")
+            .tempdir_in(place)
+    });
+    match made {
+        Some(Ok(made)) => Ok(made),
+        // One where nothing can be written is told when it is needed.
+        _ => tempfile::tempdir(),
+    }
+}
 
 /// How this machine can isolate programs.
 ///
@@ -68,7 +98,7 @@ fn modes() -> Vec<Mode> {
 
 /// Makes a sandbox without a program.
 fn attempt(mode: Mode) -> Result<(), Forbidden> {
-    let directory = tempfile::tempdir().map_err(|error| Forbidden {
+    let directory = directory().map_err(|error| Forbidden {
         why: format!(
             "no temporary directory can be made: {}",
             crate::disk::system_words(&error)
@@ -101,7 +131,10 @@ fn attempt(mode: Mode) -> Result<(), Forbidden> {
         Err(error) => Err(error.into()),
     };
     tried.map(drop).map_err(|error| match error {
-        SandboxError::Setup(trouble) => explain(&trouble, &Facts::read()),
+        SandboxError::Setup(trouble) => {
+            let place = directory.path().parent().unwrap_or(Path::new("/"));
+            explain(&trouble, &Facts::read(place))
+        }
         error => Forbidden {
             why: error.to_string(),
             mend: "run `imgspec` as root, or build with another builder".into(),

@@ -1,6 +1,7 @@
 //! What forbids a sandbox, from what was refused and from what the machine says about itself, and which setting would allow it.
 
 use std::fs;
+use std::path::Path;
 
 use super::error::Forbidden;
 use super::plan::Trouble;
@@ -18,10 +19,12 @@ pub(super) struct Facts {
     pub(super) filtered: bool,
     /// The kernel's release.
     pub(super) kernel: String,
+    /// Where it was tried.
+    pub(super) place: String,
 }
 
 impl Facts {
-    pub(super) fn read() -> Self {
+    pub(super) fn read(place: &Path) -> Self {
         let setting = |name: &str| fs::read_to_string(format!("/proc/sys/{name}")).ok();
         let is = |name: &str, value: &str| setting(name).is_some_and(|it| it.trim() == value);
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -34,6 +37,7 @@ impl Facts {
                 .unwrap_or_default()
                 .trim()
                 .to_owned(),
+            place: place.display().to_string(),
         }
     }
 }
@@ -78,8 +82,8 @@ pub(super) fn explain(trouble: &Trouble, facts: &Facts) -> Forbidden {
             "load it (`modprobe overlay`)".to_owned(),
         ),
         (EINVAL, "mount the overlay") => (
-            "overlayfs does not work in the temporary directory, which may be on overlayfs or on a network".to_owned(),
-            "set TMPDIR to a directory on a disk".to_owned(),
+            format!("overlayfs does not work in `{}`, which may be on overlayfs or on a network", facts.place),
+            "set `IMGSPEC_CACHE` to a directory on a disk".to_owned(),
         ),
         (EPERM | ENOSYS | EINVAL, step) => (
             format!("Linux {} cannot {step}: {}", facts.kernel, trouble.why),
@@ -123,7 +127,11 @@ mod tests {
             why(EPERM, user, &facts(|it| it.filtered = true)),
             why(EPERM, "mount /proc", &none),
             why(ENODEV, "mount the overlay", &none),
-            why(EINVAL, "mount the overlay", &none),
+            why(
+                EINVAL,
+                "mount the overlay",
+                &facts(|it| it.place = "/on/a/network".into()),
+            ),
             why(
                 EPERM,
                 "mount the overlay",
@@ -138,7 +146,7 @@ mod tests {
             "seccomp=unconfined",
             "systempaths=unconfined",
             "modprobe overlay",
-            "TMPDIR",
+            "`/on/a/network`, which may be on overlayfs or on a network; set `IMGSPEC_CACHE`",
             "5.4.0",
             "cannot start a process",
         ];

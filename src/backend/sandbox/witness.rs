@@ -5,34 +5,26 @@
 //! still finds its own id on every file, and an empty file where it made a device.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::FileExt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode as FileMode, OFlags, ResolveFlags, StatxFlags, Uid, chownat,
-    lgetxattr, major, minor, mknodat, openat, openat2, readlinkat, stat, statx,
+    getxattr, major, minor, mknodat, openat, openat2, statx,
 };
 use rustix::io::Errno;
 
+use super::asker::{Asker, link_of, path_of};
 use super::passing::{pass, take};
 use super::plan::Ids;
 use super::sys::{self, Call};
 
-/// The longest path that the system takes, in bytes.
-const LONGEST: usize = 4096;
-
 /// The attribute by which overlayfs knows what it has copied.
 const ORIGIN: &str = "user.overlay.origin";
-
-/// The length of what memory is read in.
-const PAGE: usize = 4096;
 
 /// What tells a file from all others in `upper`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,9 +46,9 @@ pub(super) struct Wish {
 /// What was asked, by file.
 pub(super) type Wishes = HashMap<Key, Wish>;
 
-/// What tells this file from others.
+/// What tells this file from others; an empty name is the handle's own file.
 pub(super) fn key(directory: BorrowedFd<'_>, name: &Path) -> Result<Key, Errno> {
-    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
     let found = statx(directory, name, flags, StatxFlags::INO | StatxFlags::BTIME)?;
     let made = if found.stx_mask & StatxFlags::BTIME.bits() == 0 {
         (0, 0)
@@ -139,7 +131,7 @@ impl Desk {
 
     fn answer(&mut self, call: &Call) -> Result<(), Errno> {
         let [first, second, third, fourth, fifth, _] = call.arguments;
-        let asker = Asker(call.thread);
+        let asker = Asker::new(call.thread);
         let here = libc::AT_FDCWD;
         let nofollow = libc::AT_SYMLINK_NOFOLLOW;
         match call.number {
@@ -207,13 +199,23 @@ impl Desk {
 
     /// Whether a file is one of the image, changed or not.
     fn is_of_layer(&self, file: &OwnedFd) -> Result<bool, Errno> {
-        let path = path_of(file)?;
-        if let Err(Errno::NOENT | Errno::NOTDIR) = key(self.upper.as_fd(), &path) {
+        let Some(changed) = self.changed(&path_of(file)?)? else {
             return Ok(true);
-        }
+        };
         // Overlayfs notes it with what it copies.
-        let copied = lgetxattr(link_of(&self.upper).join(&path), ORIGIN, &mut [0u8; 512]);
+        let copied = getxattr(link_of(&changed), ORIGIN, &mut [0u8; 512]);
         Ok(matches!(copied, Ok(_) | Err(Errno::RANGE)))
+    }
+
+    /// What `upper` has at a path; `None` if it has nothing there. The program may put links in the path meanwhile.
+    fn changed(&self, path: &Path) -> Result<Option<OwnedFd>, Errno> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match openat2(&self.upper, path, flags, FileMode::empty(), inside) {
+            Ok(file) => Ok(Some(file)),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Makes an empty file where a device is asked for.
@@ -240,11 +242,12 @@ impl Desk {
             None => (&b"."[..], path),
         };
         let above = asker.found(at, above, 0)?;
+        // Elsewhere it would not become part of the image, and what is elsewhere is not for the program to fill by this.
+        if mount_of(above.as_fd(), Path::new(""))? != self.mount {
+            return Err(Errno::PERM);
+        }
         let mode = FileMode::from_raw_mode(mode & 0o7777 & !asker.umask()?);
         mknodat(&above, name, FileType::RegularFile, mode, 0)?;
-        if mount_of(above.as_fd(), Path::new(""))? != self.mount {
-            return Ok(());
-        }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&above, name, flags, FileMode::empty())?;
         let device = Some((is_block, numbers.0, numbers.1));
@@ -258,11 +261,10 @@ impl Desk {
             // The root itself is no entry of a layer.
             return Ok(());
         }
-        match key(self.upper.as_fd(), &path) {
-            Ok(key) => change(self.wishes.entry(key).or_default()),
-            // It has no name any more, and so is in no layer.
-            Err(Errno::NOENT | Errno::NOTDIR) => {}
-            Err(error) => return Err(error),
+        // Without a name it is in no layer.
+        if let Some(changed) = self.changed(&path)? {
+            let key = key(changed.as_fd(), Path::new(""))?;
+            change(self.wishes.entry(key).or_default());
         }
         Ok(())
     }
@@ -275,141 +277,4 @@ fn word(argument: u64) -> i32 {
 /// The half of an argument that counts where the call takes 32 bits.
 fn word_of(argument: u64) -> u32 {
     u32::try_from(argument & u64::from(u32::MAX)).unwrap_or_default()
-}
-
-fn link_of(file: &OwnedFd) -> PathBuf {
-    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
-}
-
-/// The path of an open file, without a leading slash.
-fn path_of(file: &OwnedFd) -> Result<PathBuf, Errno> {
-    let path = readlinkat(CWD, link_of(file), Vec::new())?;
-    let path = path.as_bytes().strip_prefix(b"/").unwrap_or_default();
-    Ok(std::ffi::OsStr::from_bytes(path).into())
-}
-
-/// A thread that waits for an answer.
-struct Asker(u32);
-
-impl Asker {
-    fn of(&self, what: &str) -> PathBuf {
-        format!("/proc/{}/{what}", self.0).into()
-    }
-
-    /// A line of what the system says about it.
-    fn status(&self, name: &str) -> Result<String, Errno> {
-        let text = fs::read_to_string(self.of("status")).map_err(|_| Errno::SRCH)?;
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        Ok(line.unwrap_or_default().trim().to_owned())
-    }
-
-    /// Whether its effective user is root.
-    fn is_root(&self) -> Result<bool, Errno> {
-        let ids = self.status("Uid:")?;
-        Ok(ids.split_whitespace().nth(1) == Some("0"))
-    }
-
-    fn umask(&self) -> Result<u32, Errno> {
-        Ok(u32::from_str_radix(&self.status("Umask:")?, 8).unwrap_or(0o022))
-    }
-
-    /// A text in its memory, which ends with a zero.
-    fn text(&self, address: u64) -> Result<Vec<u8>, Errno> {
-        let memory = File::open(self.of("mem")).map_err(|_| Errno::FAULT)?;
-        let mut text = Vec::new();
-        let mut piece = [0; PAGE];
-        while text.len() < LONGEST {
-            let at = address + text.len() as u64;
-            // What follows this page need not be there.
-            let most = PAGE - usize::try_from(at).unwrap_or_default() % PAGE;
-            let read = memory.read_at(&mut piece[..most], at);
-            let read = match read.map_err(|_| Errno::FAULT)? {
-                0 => return Err(Errno::FAULT),
-                read => &piece[..read],
-            };
-            if let Some(end) = read.iter().position(|byte| *byte == 0) {
-                text.extend_from_slice(&read[..end]);
-                return Ok(text);
-            }
-            text.extend_from_slice(read);
-        }
-        Err(Errno::NAMETOOLONG)
-    }
-
-    /// A file that it has open.
-    fn opened(&self, number: i32) -> Result<OwnedFd, Errno> {
-        let file = open_path(&self.of(&format!("fd/{number}")), OFlags::empty());
-        file.map_err(|error| match error {
-            Errno::NOENT => Errno::BADF,
-            error => error,
-        })
-    }
-
-    /// What a path leads to for it.
-    fn found(&self, at: i32, path: &[u8], flags: i32) -> Result<OwnedFd, Errno> {
-        let base = || match at {
-            libc::AT_FDCWD => open_path(&self.of("cwd"), OFlags::empty()),
-            number => self.opened(number),
-        };
-        if path.is_empty() {
-            let may = flags & libc::AT_EMPTY_PATH != 0;
-            return if may { base() } else { Err(Errno::NOENT) };
-        }
-        let mut how = OFlags::PATH | OFlags::CLOEXEC;
-        if flags & libc::AT_SYMLINK_NOFOLLOW != 0 {
-            how |= OFlags::NOFOLLOW;
-        }
-        let own = stat("/")?;
-        let root = stat(self.of("root"))?;
-        if (own.st_dev, own.st_ino) != (root.st_dev, root.st_ino) {
-            return self.below_its_root(at, path, how);
-        }
-        let path = match path.strip_prefix(b"/proc/self/") {
-            // For whoever answers this is another process.
-            Some(rest) => self.of("").join(std::ffi::OsStr::from_bytes(rest)),
-            None => std::ffi::OsStr::from_bytes(path).into(),
-        };
-        if path.is_absolute() {
-            return openat(CWD, &path, how, FileMode::empty());
-        }
-        openat(base()?, &path, how, FileMode::empty())
-    }
-
-    /// The same after it has changed its root.
-    fn below_its_root(&self, at: i32, path: &[u8], how: OFlags) -> Result<OwnedFd, Errno> {
-        let read = |what: &str| {
-            let link = readlinkat(CWD, self.of(what), Vec::new())?;
-            Ok::<_, Errno>(PathBuf::from(std::ffi::OsString::from_vec(
-                link.into_bytes(),
-            )))
-        };
-        let mut whole = PathBuf::from("/");
-        let path = Path::new(std::ffi::OsStr::from_bytes(path));
-        if path.is_relative() {
-            let base = match at {
-                libc::AT_FDCWD => read("cwd")?,
-                number => read(&format!("fd/{number}"))?,
-            };
-            let base = base.strip_prefix(read("root")?).map_err(|_| Errno::XDEV)?;
-            whole.push(base);
-        }
-        whole.push(path);
-        let root = open_path(&self.of("root"), OFlags::DIRECTORY)?;
-        openat2(
-            root,
-            &whole,
-            how,
-            FileMode::empty(),
-            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-        )
-    }
-}
-
-fn open_path(path: &Path, more: OFlags) -> Result<OwnedFd, Errno> {
-    openat(
-        CWD,
-        path,
-        OFlags::PATH | OFlags::CLOEXEC | more,
-        FileMode::empty(),
-    )
 }

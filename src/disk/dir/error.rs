@@ -94,6 +94,11 @@ impl DirError {
         Self::of(error).is_some_and(|trouble| trouble.help().is_some())
     }
 
+    /// Whether the error is that something else is in the place of a directory.
+    pub(crate) fn is_no_directory(error: &io::Error) -> bool {
+        Self::of(error).is_some_and(|trouble| matches!(trouble.why, Why::NoDirectory(_)))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -470,3 +470,23 @@ fn an_ordinary_user_gets_the_same_files() {
     let working = store(&sandbox).join("working").read_dir().unwrap();
     assert_eq!(working.count(), 0);
 }
+
+#[test]
+fn a_mount_point_behind_a_link_of_the_base_does_not_become_part_of_the_image() {
+    let sandbox = sandbox("    commands \"mkdir -p /run /var; ln -s /run /var/run\"");
+    let base = sandbox.read("imgspec.kdl").replace("\"app\"", "\"base\"");
+    let app = "image \"app\" {\n    builder \"oci\"\n    base-image image=\"base\"\n    \
+               secret \"token\" env=\"TOKEN\" { commands mount=\"/var/run/secrets2/token\"; }\n    \
+               commands \"cat /var/run/secrets2/token > /dev/null; touch /made\"\n}\n";
+    sandbox.write("imgspec.kdl", &format!("{base}{app}"));
+    let sandbox = sandbox.env("TOKEN", "hush-hush");
+    assert_eq!(changes(&sandbox), ["made Regular 644 0:0"]);
+}
+
+#[test]
+fn whether_commands_run_is_tried_where_images_are_built() {
+    let sandbox = sandbox("").env("TMPDIR", "/nowhere");
+    let ran = sandbox.run(&["doctor"]);
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(said.contains("commands run isolated"), "{said}");
+}

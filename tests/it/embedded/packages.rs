@@ -3,6 +3,7 @@
 pub(super) mod index;
 mod platforms;
 mod replaced;
+mod resolved;
 
 use index::{Index, wheel, wheel_with};
 

@@ -209,6 +209,35 @@ fn sources_with_a_backend_of_their_own_are_built_once() {
 }
 
 #[test]
+fn a_wheel_is_built_again_where_its_tools_come_from_another_index() {
+    let (index, other) = (Index::new(), Index::new());
+    let sources = own("foo", "1.0", "", &tells(&index, "/ran"));
+    let pins = pinned(&index, "foo", "1.0", &sources);
+    pinned(&other, "foo", "1.0", &sources);
+    let sandbox = sandbox(&index, &pins);
+    let url = format!("pip-index \"http://{}/simple\"", index.host);
+    let secret = "secret \"index\" env=\"MY_INDEX\" { packages env=\"UV_DEFAULT_INDEX\"; }";
+    let mut number = 0;
+    let mut builds = |sandbox: &Sandbox| {
+        number += 1;
+        let more = format!("labels a=\"{number}\"");
+        let text = manifest(&index, &more).replace(&url, secret);
+        sandbox.write("imgspec.kdl", &text);
+        sandbox.run(&["graph", "build"]).success();
+        index.asked().iter().any(|path| path == "/ran")
+    };
+    let at = |login: &str, index: &Index| format!("http://{login}{}/simple", index.host);
+    let sandbox = sandbox.env("MY_INDEX", &at("", &index));
+    assert!(builds(&sandbox));
+    assert!(!builds(&sandbox));
+    // Another login is the same index.
+    let sandbox = sandbox.env("MY_INDEX", &at("me:word@", &index));
+    assert!(!builds(&sandbox));
+    let sandbox = sandbox.env("MY_INDEX", &at("", &other));
+    assert!(builds(&sandbox));
+}
+
+#[test]
 fn images_with_the_same_base_build_the_same_sources_once() {
     let index = Index::new();
     let slow = tells(&index, "/ran") + "import time\ntime.sleep(1)\n";

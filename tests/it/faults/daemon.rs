@@ -259,7 +259,7 @@ fn a_docker_program_that_hangs_is_given_up_and_killed() {
         (
             &["clean"],
             0,
-            "could not look for temporary images of killed runs",
+            "could not clean the store of `docker` and `envd`: ",
         ),
     ] {
         let begun = Instant::now();

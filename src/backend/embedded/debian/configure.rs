@@ -103,7 +103,7 @@ pub(super) fn scripts(index: &Index, tree: &Path) -> Result<(String, String), Bu
     let open = || {
         cache::below(tree)
             .open()?
-            .map_or(Ok(None), |dir| dir.open_all(&info))
+            .map_or(Ok(None), |dir| dir.lent()?.open_all(&info))
     };
     let dir = open().map_err(failed)?;
     let mut packages = Vec::new();

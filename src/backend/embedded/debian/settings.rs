@@ -11,6 +11,7 @@ use crate::backend::embedded::base::Image;
 use crate::backend::embedded::common::failed;
 use crate::backend::oci::layer::NodeKind;
 use crate::disk::cache;
+use crate::disk::dir::DirError;
 
 /// Where dpkg's database is.
 pub(super) const HOME: &str = "var/lib/dpkg";
@@ -54,13 +55,15 @@ fn is_ours(path: &str) -> bool {
 fn topmost(path: &str, layers: &[PathBuf]) -> Result<Option<Vec<u8>>, BuildError> {
     let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
     for layer in layers.iter().rev() {
-        let Some(root) = cache::below(layer).open().map_err(failed)? else {
-            continue;
+        let open = || {
+            let root = cache::below(layer).open()?;
+            // The files are the image's, with its owners and modes.
+            root.map_or(Ok(None), |root| root.lent()?.open_all(above))
         };
-        // A layer may have something else in place of a directory, and then not the file.
-        let dir = match above {
-            "" => Some(root),
-            above => root.open_all(above).ok().flatten(),
+        let dir = match open() {
+            // A layer may have something else in place of a directory, and then not the file.
+            Err(error) if DirError::is_no_directory(&error) => None,
+            opened => opened.map_err(failed)?,
         };
         let read = dir.map(|dir| dir.read(name, LARGEST)).transpose();
         if let Some(text) = read.map_err(failed)?.flatten() {
@@ -158,6 +161,9 @@ pub(super) fn diverted(files: &Files) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::{chown, symlink};
+
     use super::*;
 
     fn files(all: &[(&str, &str)]) -> Files {
@@ -192,6 +198,35 @@ mod tests {
             why("var/lib/dpkg/statoverride", "root root 755 /x\n"),
             "the base has overrides of owners and modes (`dpkg-statoverride`)"
         );
+    }
+
+    #[test]
+    fn the_highest_layers_file_counts_whoever_its_directory_belongs_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let layers = ["below", "above", "other"].map(|name| folder.path().join(name));
+        for (layer, text) in layers.iter().zip(["old", "new"]) {
+            fs::create_dir_all(layer.join("etc/apt")).unwrap();
+            fs::write(layer.join("etc/apt/sources.list"), text).unwrap();
+        }
+        fs::create_dir(&layers[2]).unwrap();
+        fs::write(layers[2].join("etc"), "a file").unwrap();
+        let is_root = rustix::process::geteuid().is_root();
+        if is_root {
+            chown(layers[1].join("etc/apt"), Some(4242), Some(4242)).unwrap();
+        }
+        let found = topmost("etc/apt/sources.list", &layers).unwrap();
+        assert_eq!(found.unwrap(), b"new");
+        if is_root {
+            // One that cannot be looked at is not taken for one without the file.
+            chown(&layers[1], Some(4242), Some(4242)).unwrap();
+            let error = topmost("etc/apt/sources.list", &layers).unwrap_err();
+            assert!(error.to_string().contains("another user"), "{error}");
+            chown(&layers[1], Some(0), Some(0)).unwrap();
+        }
+        fs::remove_dir_all(layers[1].join("etc/apt")).unwrap();
+        symlink(layers[0].join("etc/apt"), layers[1].join("etc/apt")).unwrap();
+        let found = topmost("etc/apt/sources.list", &layers).unwrap();
+        assert_eq!(found.unwrap(), b"old");
     }
 
     #[test]

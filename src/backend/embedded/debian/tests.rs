@@ -5,7 +5,6 @@ mod with_apt;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -18,7 +17,6 @@ use crate::backend::embedded::base::Source;
 use crate::backend::oci::registry::Access;
 use crate::backend::oci::store::Store;
 use crate::cancel::Cancel;
-use crate::disk::dir::{Rooted, Terms};
 
 /// The files of an archive by path, and the paths that were asked for.
 type Archive = (BTreeMap<String, Vec<u8>>, Vec<String>);
@@ -153,7 +151,6 @@ impl Bench {
             access: &Access::default(),
             cancel: &Cancel::default(),
             notes: &self.log,
-            tools: &Rooted::new(Path::new("/nowhere"), "", Terms::default()),
         })
     }
 

@@ -8,15 +8,15 @@ const PUBLIC: &str = "https://pypi.org/simple";
 
 /// The indexes of a step.
 #[derive(Debug, Clone)]
-pub(super) struct Indexes {
+pub(in super::super) struct Indexes {
     /// In the order in which they are asked.
-    pub(super) all: Vec<Address>,
+    pub(in super::super) all: Vec<Address>,
     options: Vec<String>,
 }
 
 impl Indexes {
     /// The indexes of a step, by uv's rules: additional ones come first.
-    pub(super) fn of(
+    pub(in super::super) fn of(
         index: Option<&String>,
         extra: &[String],
         given: &Given,

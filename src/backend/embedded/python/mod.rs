@@ -9,7 +9,7 @@ pub(super) mod fetch;
 mod fuzz;
 pub(super) mod given;
 mod index;
-mod indexes;
+pub(super) mod indexes;
 pub(super) mod install;
 pub(super) mod kept;
 mod layer;

@@ -19,7 +19,6 @@ use crate::backend::oci::store::Store;
 use crate::backend::oci::tree::Tree;
 use crate::backend::{BuildError, Notes};
 use crate::cancel::Cancel;
-use crate::disk::dir::{Rooted, Terms};
 use crate::limits::Limits;
 use crate::recipe::Interpreter;
 
@@ -143,7 +142,6 @@ impl Bench {
             },
             cancel: &Cancel::default(),
             notes: &self.log,
-            tools: &Rooted::new(std::path::Path::new("/nowhere"), "", Terms::default()),
         };
         layers(wheels, &place, &source)
     }

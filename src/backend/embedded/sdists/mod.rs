@@ -18,6 +18,7 @@ use super::execute::{Program, Tools};
 use super::foreign;
 use super::made::Once;
 use super::python::given::Given;
+use super::python::indexes::Indexes;
 use super::python::kept::Question;
 use super::python::onto::Place;
 use super::python::sources::{self, Describe, is_wheel};
@@ -34,7 +35,7 @@ use hooks::{Building, ENVIRONMENT, Hook, SCRIPT, SOURCES};
 use system::System;
 
 /// The version of how wheels are built; part of the keys of the notes of them.
-const FORMAT: &str = "built 1";
+const FORMAT: &str = "built 2";
 
 /// How many packages may be built for each other.
 const DEEPEST: usize = 16;
@@ -176,8 +177,9 @@ impl Sdists<'_> {
             target.full_version.clone().unwrap_or_default(),
             target.libc.to_string(),
         ]);
-        question.add(self.index);
-        question.add(self.extra_indexes);
+        // Without their logins: who asks does not decide what is there.
+        let indexes = Indexes::of(self.index, self.extra_indexes, self.given).map_err(failed)?;
+        question.add(indexes.all.iter().map(ToString::to_string));
         Ok(question)
     }
 

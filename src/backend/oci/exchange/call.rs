@@ -147,7 +147,6 @@ where
     Ok(tokio::task::spawn_blocking(work).await??)
 }
 
-/// Returns an unguessable word.
 #[cfg(test)]
 mod tests {
     use super::*;

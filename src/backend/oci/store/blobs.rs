@@ -34,6 +34,8 @@ pub(super) const TREES: &str = "trees";
 
 pub(super) const CACHES: &str = "caches";
 
+pub(super) const TOOLS: &str = "tools";
+
 /// An open store; clones share it.
 #[derive(Debug, Clone)]
 pub struct Store(pub(super) Arc<Inner>);
@@ -48,6 +50,7 @@ pub(super) struct Inner {
     pub(super) working: Dir,
     pub(super) trees: Dir,
     pub(super) caches: Dir,
+    pub(super) tools: Dir,
     /// Which start of the system this is.
     pub(super) boot: String,
     _used: File,
@@ -82,6 +85,7 @@ impl Store {
             working: folder.make(WORKING)?.lent()?,
             trees: folder.make(TREES)?,
             caches: folder.make(CACHES)?,
+            tools: folder.make(TOOLS)?,
             boot: left::boot(),
             _used: used,
             folder,

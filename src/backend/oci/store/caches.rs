@@ -36,12 +36,13 @@ impl Cache {
     }
 }
 
-/// A cache in the store, for removal.
-#[derive(Debug, Clone)]
+/// A cache in the store, or a program that helps, for removal.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::backend) struct CacheUsage {
     pub(in crate::backend) name: String,
     pub(in crate::backend) size: u64,
     pub(in crate::backend) used: SystemTime,
+    pub(in crate::backend) is_tool: bool,
 }
 
 impl Store {
@@ -94,6 +95,7 @@ pub(super) fn list(caches: &Dir) -> io::Result<Vec<CacheUsage>> {
             name: name.to_owned(),
             size: own.lent()?.bytes(FILES),
             used: used.unwrap_or(SystemTime::UNIX_EPOCH),
+            is_tool: false,
         });
     }
     Ok(found)

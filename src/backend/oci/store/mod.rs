@@ -17,6 +17,7 @@ mod spool;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod trees;
 mod turn;
 mod write;

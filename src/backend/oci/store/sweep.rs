@@ -5,11 +5,11 @@ use std::fs::{File, Metadata};
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::blobs::{BLOBS, CACHES, LOCK, NOTES, Store, TREES, TURNS, UNFINISHED, WORKING};
+use super::blobs::{BLOBS, CACHES, LOCK, NOTES, Store, TOOLS, TREES, TURNS, UNFINISHED, WORKING};
 use super::caches::{self, CacheUsage};
 use super::error::StoreError;
 use super::trees::{self, TreeUsage};
-use super::{checked, left, notes};
+use super::{checked, left, notes, tools};
 use crate::backend::oci::name::Digest;
 use crate::disk::dir::{Dir, Rooted, Share};
 use crate::disk::{FileKind, cache};
@@ -21,6 +21,7 @@ pub(in crate::backend) struct Sweep {
     notes: Option<Dir>,
     trees: Option<Dir>,
     caches: Option<Dir>,
+    tools: Option<Dir>,
     _alone: Option<File>,
 }
 
@@ -70,6 +71,7 @@ impl Sweep {
                 notes: None,
                 trees: None,
                 caches: None,
+                tools: None,
                 _alone: None,
             }));
         };
@@ -89,6 +91,7 @@ impl Sweep {
             notes: folder.open(NOTES)?,
             trees: folder.open(TREES)?,
             caches: folder.open(CACHES)?,
+            tools: folder.open(TOOLS)?,
             _alone: Some(alone),
         }))
     }
@@ -170,18 +173,18 @@ impl Sweep {
         Ok(())
     }
 
-    /// All caches of programs.
+    /// All caches of programs, and the programs that help with what they keep.
     pub(in crate::backend) fn caches(&self) -> Result<Vec<CacheUsage>, StoreError> {
-        match &self.caches {
-            Some(caches) => Ok(caches::list(caches)?),
-            None => Ok(Vec::new()),
-        }
+        let caches = self.caches.as_ref().map(caches::list).transpose()?;
+        let tools = self.tools.as_ref().map(tools::list).transpose()?;
+        Ok(caches.into_iter().chain(tools).flatten().collect())
     }
 
     pub(in crate::backend) fn remove_cache(&self, cache: &CacheUsage) -> Result<(), StoreError> {
-        match &self.caches {
-            Some(caches) => Ok(caches::remove(caches, &cache.name)?),
-            None => Ok(()),
+        match (cache.is_tool, &self.caches, &self.tools) {
+            (false, Some(caches), _) => Ok(caches::remove(caches, &cache.name)?),
+            (true, _, Some(tools)) => Ok(tools::remove(tools, &cache.name)?),
+            _ => Ok(()),
         }
     }
 

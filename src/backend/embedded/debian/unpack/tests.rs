@@ -1,7 +1,6 @@
 //! Packages as layers.
 
 use std::io::Read;
-use std::path::Path;
 
 use super::super::boot;
 use super::super::sample::Sample;
@@ -10,7 +9,6 @@ use crate::backend::Cancel;
 use crate::backend::oci::registry::Access;
 use crate::backend::oci::store::Store;
 use crate::backend::oci::tree::Tree;
-use crate::disk::dir::{Rooted, Terms};
 use crate::notes::Notes;
 use crate::spec::Debian;
 
@@ -30,7 +28,6 @@ fn layer(
         access: &Access::default(),
         cancel: &Cancel::default(),
         notes: &Quiet,
-        tools: &Rooted::new(Path::new("/nowhere"), "", Terms::default()),
     };
     let packages = samples.into_iter().map(|(name, sample)| {
         let blob = store.put(&*sample.compressed("xz"), None).unwrap();

@@ -25,6 +25,7 @@ use crate::backend::buildkit::passing::{fetch_is_passing, is_passing};
 use crate::backend::context::unwritten;
 use crate::backend::embedded::base::Source;
 use crate::backend::embedded::common::failed;
+use crate::backend::oci::store::Scratch;
 use crate::disk::dir::Dir;
 use crate::limits::Limit;
 use crate::process::{self, Output};
@@ -57,6 +58,9 @@ const PASSED: [&str; 22] = [
 
 /// The file that uv writes its answer to if it is to prefer what is in it.
 const BEFORE: &str = "pylock.toml";
+
+/// The file with logins.
+const NETRC: &str = "netrc";
 
 /// The versions of glibc that uv knows as platforms, all 2.X; it has others for the rest.
 const GLIBC: [u32; 12] = [17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40];
@@ -171,7 +175,8 @@ fn compile(
     source: &Source<'_>,
 ) -> Result<String, BuildError> {
     let limit = way.limit;
-    let mut command = request.command(uv, way, source, false)?;
+    let private = request.private(source)?;
+    let mut command = request.command(uv, way, source, (private.dir(), false))?;
     let output = run(request, source, limit, &mut command)?;
     if output.success {
         return Ok(output.out);
@@ -183,7 +188,7 @@ fn compile(
     source
         .notes
         .log("uv fetches a Python to run with: there is none here");
-    let mut command = request.command(uv, way, source, true)?;
+    let mut command = request.command(uv, way, source, (private.dir(), true))?;
     let output = run(request, source, limit, &mut command)?;
     if output.success {
         return Ok(output.out);
@@ -218,20 +223,27 @@ impl Request<'_> {
         pylock::read(text, &environment).map_err(told)
     }
 
+    /// A directory with what nobody else may read, until it is dropped; what a killed process leaves is removed by the next one.
+    fn private(&self, source: &Source<'_>) -> Result<Scratch, BuildError> {
+        let private = source.store.scratch().map_err(failed)?;
+        let netrc = self.given.netrc.as_deref().unwrap_or_default();
+        let written = private
+            .dir()
+            .set_mode(0o700)
+            .and_then(|()| private.dir().replace_soon(NETRC, netrc.as_bytes()));
+        written.map_err(unwritten)?;
+        Ok(private)
+    }
+
     fn command(
         &self,
         uv: &Path,
         way: Way<'_>,
         source: &Source<'_>,
-        fetches_python: bool,
+        (private, fetches_python): (&Dir, bool),
     ) -> Result<Command, BuildError> {
         let folder = self.folder;
-        let private = folder.make("private").map_err(unwritten)?;
-        let netrc = self.given.netrc.as_deref().unwrap_or_default();
-        private
-            .write("netrc", netrc.as_bytes())
-            .map_err(unwritten)?;
-        let tools = source.tools.make().map_err(unwritten)?;
+        let tool = |name: &str| source.store.tool(name).map_err(failed);
         let mut command = Command::new(uv);
         command.env_clear().current_dir(folder.path());
         for name in PASSED {
@@ -240,21 +252,21 @@ impl Request<'_> {
             }
         }
         command
-            .env("NETRC", private.path().join("netrc"))
+            .env("NETRC", private.path().join(NETRC))
             .env("XDG_CONFIG_HOME", private.path())
             .env("UV_CREDENTIALS_DIR", private.path())
-            .env("UV_CACHE_DIR", tools.path().join("cache"))
+            .env("UV_CACHE_DIR", tool("cache")?.path())
             .env("UV_NATIVE_TLS", "1")
             .env("UV_SYSTEM_CERTS", "1");
         if fetches_python {
-            command.env("UV_PYTHON_INSTALL_DIR", tools.path().join("python"));
+            command.env("UV_PYTHON_INSTALL_DIR", tool("python")?.path());
             command.env("UV_PYTHON_BIN_DIR", private.path());
         }
         for (name, value) in &self.given.variables {
             command.env(name, value);
         }
         if !way.is_direct {
-            to_front(&mut command, &private);
+            to_front(&mut command, private);
         }
         command.args(["pip", "compile", "--format", "pylock.toml"]);
         command.args(["--python-version", &full_version(self.target)]);

@@ -83,8 +83,8 @@ fn fetched(given: &Given, indexes: &Indexes, source: &Source<'_>) -> Result<Path
         ));
     };
     let digest = Digest::read(digest).ok_or_else(|| failed("uv's digest is none"))?;
-    let tools = source.tools.make().map_err(unwritten)?;
-    let folder = tools.make(format!("uv-{VERSION}")).map_err(unwritten)?;
+    let folder = source.store.tool(&format!("uv-{VERSION}"));
+    let folder = folder.map_err(stored)?;
     let path = folder.path().join(PROGRAM);
     // Its name is given to it when it is whole.
     if folder.file(PROGRAM).map_err(unwritten)?.is_some() {
