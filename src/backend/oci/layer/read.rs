@@ -12,7 +12,7 @@ use tar::{Archive, EntryType};
 use super::index::{Contents, Index, Node, NodeKind};
 use super::kept;
 use super::plain::plain;
-use super::tar::WHITEOUT;
+use super::tar::{OPAQUE, WHITEOUT, removal, whiteout};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::StoreError;
 
@@ -118,10 +118,10 @@ fn node(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<Node>, LayerErro
             format!("{above}/{name}")
         }
     };
-    if name == ".wh..wh..opq" {
-        return Ok(Some(bare(above.to_owned(), NodeKind::Opaque)));
-    }
     if let Some(gone) = name.strip_prefix(WHITEOUT) {
+        if gone == OPAQUE {
+            return Ok(Some(bare(above.to_owned(), NodeKind::Opaque)));
+        }
         if matches!(gone, "" | "." | "..") {
             return Err(LayerError::Outside(path.clone()));
         }
@@ -148,6 +148,17 @@ fn node(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<Node>, LayerErro
         uid,
         gid,
     }))
+}
+
+impl Node {
+    /// What is wrong with an entry that removes something, where there is nothing to be removed.
+    pub(in crate::backend) fn removal(&self) -> Option<String> {
+        match self.kind {
+            NodeKind::Whiteout => removal(&whiteout(&self.path)),
+            NodeKind::Opaque => removal(&whiteout(&format!("{}/{OPAQUE}", self.path))),
+            _ => None,
+        }
+    }
 }
 
 fn bare(path: String, kind: NodeKind) -> Node {

@@ -16,6 +16,9 @@ pub(in crate::backend) const XATTR: &str = "SCHILY.xattr.";
 /// The start of the names of files that remove others.
 pub(super) const WHITEOUT: &str = ".wh.";
 
+/// What follows that start if everything in a directory is removed.
+pub(super) const OPAQUE: &str = ".wh..opq";
+
 /// The size of a tar block in bytes.
 const BLOCK: usize = 512;
 
@@ -146,8 +149,27 @@ fn kind(
     })
 }
 
+/// Why a layer cannot have anything at this path, unless it can: to those who unpack it, part of the path is a removal.
+pub(super) fn removal(path: &str) -> Option<String> {
+    let mut above = String::new();
+    for part in path.split('/') {
+        if let Some(gone) = part.strip_prefix(WHITEOUT) {
+            let gone = match gone {
+                OPAQUE => format!("everything in `/{above}`"),
+                gone => format!("`/{above}{gone}`"),
+            };
+            return Some(format!(
+                "in a layer, `/{above}{part}` would be a removal, of {gone}; rename it or leave it out"
+            ));
+        }
+        above.push_str(part);
+        above.push('/');
+    }
+    None
+}
+
 /// The path of the entry that says that a path is gone.
-fn whiteout(path: &str) -> String {
+pub(super) fn whiteout(path: &str) -> String {
     match path.rsplit_once('/') {
         Some((above, name)) => format!("{above}/{WHITEOUT}{name}"),
         None => format!("{WHITEOUT}{path}"),

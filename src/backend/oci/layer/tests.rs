@@ -175,3 +175,38 @@ fn removals_are_read_back_as_such() {
         [("top", &gone), ("a/deep", &gone), ("a/deeper", &gone)]
     );
 }
+
+#[test]
+fn names_that_would_remove_something_are_refused_whoever_has_them() {
+    let (store, _folder) = store();
+    let refused = |path: &str, kind: EntryKind<'_>| {
+        let mut writer = LayerWriter::new(&store, Encoding::Gzip).unwrap();
+        let refused = writer.entry(&entry(path, kind));
+        refused.unwrap_err().to_string()
+    };
+    let file = EntryKind::File { size: 0 };
+    let link = EntryKind::Link { target: "x" };
+    assert_eq!(
+        refused("bin/.wh.sh", file),
+        "in a layer, `/bin/.wh.sh` would be a removal, of `/bin/sh`; rename it or leave it out"
+    );
+    assert_eq!(
+        refused("a/b/.wh..wh..opq", file),
+        "in a layer, `/a/b/.wh..wh..opq` would be a removal, of everything in `/a/b/`; rename it or leave it out"
+    );
+    for (path, kind) in [
+        (".wh.a", EntryKind::Folder),
+        (".wh.a/b", file),
+        (".wh..wh..opq", file),
+        ("a/.wh.", link),
+        ("a/.wh..", EntryKind::HardLink { target: "x" }),
+        ("a/.wh.b", EntryKind::Whiteout),
+    ] {
+        let why = refused(path, kind);
+        assert!(why.contains("would be a removal"), "{why}");
+    }
+    let mut writer = LayerWriter::new(&store, Encoding::Gzip).unwrap();
+    for path in ["a.wh.b", "a/.wha", "a/.wh"] {
+        writer.entry(&entry(path, file)).unwrap();
+    }
+}
