@@ -206,6 +206,19 @@ image "own" { builder "oci"; dockerfile "Dockerfile"; }
 }
 
 #[test]
+fn a_copied_name_that_would_remove_a_file_is_refused() {
+    let manifest =
+        "image \"app\" { builder \"oci\"; base-image \"scratch\"; copy \"src\" to=\"/bin\"; }\n";
+    let sandbox = Sandbox::with(&[("imgspec.kdl", manifest), ("src/.wh.sh", "")]);
+    sandbox
+        .run(&["graph", "build", "--attempts", "1"])
+        .code(1)
+        .says(
+            "in a layer, `/bin/.wh.sh` would be a removal, of `/bin/sh`; rename it or leave it out",
+        );
+}
+
+#[test]
 fn images_of_other_builders_are_out_of_reach_and_that_is_said() {
     let sandbox = sandbox();
     let mixed = MANIFEST.replace("image \"app\" {", "image \"app\" {\n    builder \"docker\"");

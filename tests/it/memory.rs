@@ -270,3 +270,20 @@ fn no_record_is_written_or_read_if_that_is_switched_off() {
         .says("never built");
     assert!(!registry.asked().iter().any(is_record));
 }
+
+#[test]
+fn a_base_that_did_not_come_whole_is_fetched_by_the_next_run() {
+    let registry = pushed(true);
+    let second = machine(&registry);
+    second.write("data.txt", "other\n");
+    let is_config = |path: &str| path.starts_with("/v2/team/tools/blobs/");
+    registry.faults(move |_, path| {
+        is_config(path).then(|| Fault::Status(503, "Retry-After: 0\r\n".to_owned()))
+    });
+    let build = &[PUSH, &["--attempts", "1"]].concat();
+    second.run(build).code(1).says("503");
+    registry.behaves();
+    // The manifest is here; the rest has to come all the same.
+    second.run(build).success();
+    registry.is_whole();
+}

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::registry::{Registry, digest, layer, noise};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Ran, Sandbox};
 
 fn store(sandbox: &Sandbox) -> PathBuf {
     sandbox.root().join("../home/.cache/imgspec/images")
@@ -130,6 +130,27 @@ fn a_store_is_cleaned_to_a_size_beginning_with_what_was_not_used_for_longest() {
             ran.stderr
         );
     }
+}
+
+#[test]
+fn a_store_has_more_files_than_a_process_may_open() {
+    let sandbox = three();
+    sandbox.run(&["graph", "build"]).success();
+    for number in 0..100 {
+        let text = number.to_string();
+        let name = digest(text.as_bytes()).replace("sha256:", "");
+        std::fs::write(store(&sandbox).join("blobs/sha256").join(name), &text).unwrap();
+        std::fs::write(store(&sandbox).join(format!("notes/{text}")), &text).unwrap();
+    }
+    let own = sandbox.command(&[]);
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", r#"ulimit -n 60; exec "$0" clean --older-than 0s"#]);
+    limited.arg(own.get_program()).current_dir(sandbox.root());
+    for (name, value) in own.get_envs() {
+        limited.env(name, value.unwrap_or_default());
+    }
+    Ran::of(&mut limited).success();
+    assert_eq!(files(&store(&sandbox).join("blobs/sha256")).len(), 0);
 }
 
 #[test]

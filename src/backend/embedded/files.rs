@@ -11,7 +11,7 @@ use super::common::{LARGEST, failed};
 use super::config::Config;
 use crate::backend::BuildError;
 use crate::backend::oci::archive::{self, Content, INDEX_FILE, Listed, Listing, SAVED_FILE};
-use crate::backend::oci::layer::NodeKind;
+use crate::backend::oci::layer::Node;
 use crate::backend::oci::name::Digest;
 use crate::backend::platform::Platform;
 use crate::backend::steps::{main_file, shown};
@@ -20,7 +20,7 @@ use import::Import;
 use parts::{Folder, Parts};
 
 /// The version of how files become bases; part of the keys of what was made of them.
-const FORMAT: &str = "base 1";
+const FORMAT: &str = "base 2";
 
 /// How deep indexes may be nested.
 const DEPTH: usize = 4;
@@ -110,16 +110,12 @@ impl Import<'_> {
         };
         let note = LayerNote::read(self.source.store, held.part.digest)?;
         let mut nodes = note.iter().flat_map(|note| note.index.nodes.iter());
-        let is_removal = |kind: &NodeKind| matches!(kind, NodeKind::Whiteout | NodeKind::Opaque);
-        if let Some(node) = nodes.find(|node| is_removal(&node.kind)) {
-            let why = format!(
-                "in a layer, its entry `.wh.` for `/{}` would be a removal",
-                node.path
-            );
+        if let Some(why) = nodes.find_map(Node::removal) {
             return Err(failed(why));
         }
         let mut config = Config::scratch(&Platform::read(self.platform));
-        config.add_history(&format!("base-image: {}", shown(self.files)), Some(diff_id));
+        // Without the path, which no key has: equal files in two places are one base.
+        config.add_history("base-image: file", Some(diff_id));
         // As Docker says of images without a base.
         config.set("WorkingDir", "/");
         self.stored(&config.bytes(), &[held.part])

@@ -4,6 +4,7 @@
 use super::base::{Image, Source, told};
 use super::common::{LARGEST, NAME, failed, stored};
 use super::config::Config;
+use crate::backend::oci::known::known;
 use crate::backend::oci::manifest::Manifest;
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::origin::Origin;
@@ -40,7 +41,7 @@ impl Source<'_> {
         let digest = digest.ok_or_else(|| failed(format!("`{}` is no digest", base.digest)))?;
         let of = Reference::read(&base.reference);
         let is_remote = of.is_some_and(|of| of.has_host);
-        if is_remote && self.store.size(digest).map_err(failed)?.is_none() {
+        if is_remote && known(self.store, digest).is_none() {
             described(&base.reference, digest, self)?;
         }
         self.built(digest, platform)

@@ -7,6 +7,7 @@ use std::fmt;
 use parking_lot::Mutex;
 
 use super::exchange::{Exchange, ExchangeError};
+use super::known::known;
 use super::manifest::{self, Manifest};
 use super::name::Digest;
 use super::origin::Supply;
@@ -66,7 +67,9 @@ impl Lender {
         let offered = self.opened(asker, |open| {
             let store = open.store().clone();
             // It was found in its registry, where others can pull it too.
-            if let (Some(of), Ok(None)) = (&of, store.size(digest)) {
+            if let Some(of) = &of
+                && known(&store, digest).is_none()
+            {
                 return Ok((format!("{}@{digest}", of.repository), None));
             }
             Ok((open.offer(REPOSITORY, digest)?, Some(store)))
@@ -171,5 +174,36 @@ impl Lender {
                 why
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::cache;
+
+    #[test]
+    fn an_image_whose_config_never_came_is_lent_by_its_registry() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = cache::below(&folder.path().join("images"));
+        let store = Store::open(&folder.path().join("images")).unwrap();
+        let config = Digest::of(b"{}");
+        let manifest = format!(
+            r#"{{"schemaVersion":2,"config":{{"digest":"{config}","size":2}},"layers":[]}}"#
+        );
+        let digest = store.put(manifest.as_bytes(), None).unwrap().digest;
+        let image = Artifact {
+            backend: BUILDER.to_owned(),
+            reference: "registry.example/team/base:1".to_owned(),
+            digest: digest.to_string(),
+            size: None,
+        };
+        let lender = Lender::new(place, Limits::default());
+        let lent = || lender.lend(&image, &Access::default(), Asker::silent());
+        let there = format!("registry.example/team/base@{digest}");
+        assert_eq!(lent().unwrap(), there);
+        store.put(&b"{}"[..], None).unwrap();
+        let here = lent().unwrap();
+        assert!(here.ends_with(&format!("/{REPOSITORY}@{digest}")), "{here}");
     }
 }

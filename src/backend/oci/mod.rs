@@ -5,6 +5,7 @@ pub(super) mod archive;
 pub(super) mod at_once;
 pub mod exchange;
 pub(super) mod hosts;
+pub(super) mod known;
 pub(super) mod layer;
 pub(super) mod lend;
 pub mod manifest;

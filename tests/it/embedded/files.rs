@@ -213,7 +213,32 @@ fn a_root_file_system_is_one_layer() {
         assert_eq!(config["rootfs"]["diff_ids"], json!([diff_id]), "{what}");
         assert_eq!(config["architecture"], "amd64");
         let made = config["history"][0]["created_by"].as_str().unwrap();
-        assert_eq!(made, "base-image: rootfs");
+        assert_eq!(made, "base-image: file");
+    }
+}
+
+#[test]
+fn where_a_file_is_does_not_become_part_of_the_image() {
+    let (layer, ..) = image();
+    let built = |sandbox: &Sandbox| {
+        let build = ["graph", "build", "--metadata-file", "metadata.json"];
+        sandbox.run(&build).success();
+        let metadata: Value = serde_json::from_str(&sandbox.read("metadata.json")).unwrap();
+        metadata["app"]["digest"].to_string()
+    };
+    let cache = tempfile::tempdir().unwrap();
+    let cache = cache.path().to_str().unwrap();
+    let in_folder = |folder: &str| {
+        let sandbox = sandbox(&format!("file=\"{folder}/base.tar\""));
+        std::fs::create_dir(sandbox.path(folder)).unwrap();
+        put(&sandbox, &format!("{folder}/base.tar"), &layer);
+        sandbox
+    };
+    let alone = built(&in_folder("one"));
+    for folder in ["one", "two"] {
+        assert_eq!(built(&in_folder(folder)), alone, "{folder}");
+        let sharing = in_folder(folder).env("IMGSPEC_CACHE", cache);
+        assert_eq!(built(&sharing), alone, "{folder} in a store of both");
     }
 }
 

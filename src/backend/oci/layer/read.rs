@@ -7,12 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use tar::{Archive, EntryType};
+use tar::EntryType;
 
 use super::index::{Contents, Index, Node, NodeKind};
 use super::kept;
+use super::meter::{Meter, is_interruption};
 use super::plain::plain;
-use super::tar::WHITEOUT;
+use super::tar::{OPAQUE, WHITEOUT, removal, whiteout};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::StoreError;
 
@@ -24,7 +25,7 @@ const MOST: usize = 4_000_000;
 pub(in crate::backend) enum LayerError {
     /// It is no tar, or a damaged one.
     #[error("it cannot be read: {0}")]
-    Damaged(#[from] io::Error),
+    Damaged(#[source] io::Error),
     /// An entry that has no place in an image.
     #[error("its entry `{0}` leads out of the image")]
     Outside(String),
@@ -42,6 +43,16 @@ pub(in crate::backend) enum LayerError {
     /// The person waiting for it has gone.
     #[error("interrupted")]
     Cancelled,
+}
+
+impl From<io::Error> for LayerError {
+    fn from(error: io::Error) -> Self {
+        if is_interruption(&error) {
+            Self::Cancelled
+        } else {
+            Self::Damaged(error)
+        }
+    }
 }
 
 /// Reads a layer, compressed with gzip or zstd or not at all. Stops when `is_cancelled` says so.
@@ -78,19 +89,17 @@ pub(super) fn read_tar(
         size: 0,
     };
     let mut index = Index::default();
-    let mut archive = Archive::new(&mut plain);
+    let meter = Meter::new(is_cancelled);
+    let mut archive = meter.archive(&mut plain);
     for entry in archive.entries()? {
-        if is_cancelled() {
-            return Err(LayerError::Cancelled);
-        }
         if index.nodes.len() == MOST {
             return Err(LayerError::TooMany);
         }
-        let mut entry = entry?;
+        let mut entry = meter.entry(entry?)?;
         Arc::make_mut(&mut index.nodes).extend(node(&mut entry)?);
     }
     // What follows the end counts for the digest too.
-    io::copy(&mut plain, &mut io::sink())?;
+    meter.rest(archive, u64::MAX)?;
     Ok(Contents {
         diff_id: Digest::finish(plain.hash),
         size: plain.size,
@@ -118,10 +127,10 @@ fn node(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<Node>, LayerErro
             format!("{above}/{name}")
         }
     };
-    if name == ".wh..wh..opq" {
-        return Ok(Some(bare(above.to_owned(), NodeKind::Opaque)));
-    }
     if let Some(gone) = name.strip_prefix(WHITEOUT) {
+        if gone == OPAQUE {
+            return Ok(Some(bare(above.to_owned(), NodeKind::Opaque)));
+        }
         if matches!(gone, "" | "." | "..") {
             return Err(LayerError::Outside(path.clone()));
         }
@@ -148,6 +157,17 @@ fn node(entry: &mut tar::Entry<'_, impl Read>) -> Result<Option<Node>, LayerErro
         uid,
         gid,
     }))
+}
+
+impl Node {
+    /// What is wrong with an entry that removes something, where there is nothing to be removed.
+    pub(in crate::backend) fn removal(&self) -> Option<String> {
+        match self.kind {
+            NodeKind::Whiteout => removal(&whiteout(&self.path)),
+            NodeKind::Opaque => removal(&whiteout(&format!("{}/{OPAQUE}", self.path))),
+            _ => None,
+        }
+    }
 }
 
 fn bare(path: String, kind: NodeKind) -> Node {

@@ -16,6 +16,12 @@ pub(in crate::backend) const XATTR: &str = "SCHILY.xattr.";
 /// The start of the names of files that remove others.
 pub(super) const WHITEOUT: &str = ".wh.";
 
+/// What follows that start if everything in a directory is removed.
+pub(super) const OPAQUE: &str = ".wh..opq";
+
+/// What ustar calls an entry whose path does not fit and cannot be cut; the PAX record has the path.
+const UNCUT: &str = "entry";
+
 /// The size of a tar block in bytes.
 const BLOCK: usize = 512;
 
@@ -80,7 +86,9 @@ pub(super) fn head(entry: &Entry<'_>, xattrs: &[Xattr]) -> io::Result<Vec<u8>> {
     if header.set_path(&path).is_err() {
         record(&mut records, "path", path.as_bytes());
         let cut: String = path.chars().filter(char::is_ascii).take(90).collect();
-        header.set_path(cut.trim_end_matches('/'))?;
+        header
+            .set_path(cut.trim_end_matches('/'))
+            .or_else(|why| uncut(&path, why, &mut header))?;
     }
     for (name, number) in [("uid", entry.uid), ("gid", entry.gid)] {
         if number > LARGEST {
@@ -107,6 +115,18 @@ pub(super) fn head(entry: &Entry<'_>, xattrs: &[Xattr]) -> io::Result<Vec<u8>> {
     }
     blocks.extend_from_slice(header.as_bytes());
     Ok(blocks)
+}
+
+/// Names an entry whose path cannot be cut: without what is not ASCII, it may be `/….txt` or `..`.
+fn uncut(path: &str, why: io::Error, header: &mut Header) -> io::Result<()> {
+    let is_path = !path.starts_with('/') && !path.contains('\0');
+    if !is_path || path.split('/').any(|part| part == "..") {
+        return Err(why);
+    }
+    if let Some(ustar) = header.as_ustar_mut() {
+        (ustar.name, ustar.prefix) = ([0; 100], [0; 155]);
+    }
+    header.set_path(UNCUT)
 }
 
 /// The type of an entry and the size of its content; also sets what belongs to that type.
@@ -146,8 +166,27 @@ fn kind(
     })
 }
 
+/// Why a layer cannot have anything at this path, unless it can: to those who unpack it, part of the path is a removal.
+pub(super) fn removal(path: &str) -> Option<String> {
+    let mut above = String::new();
+    for part in path.split('/') {
+        if let Some(gone) = part.strip_prefix(WHITEOUT) {
+            let gone = match gone {
+                OPAQUE => format!("everything in `/{above}`"),
+                gone => format!("`/{above}{gone}`"),
+            };
+            return Some(format!(
+                "in a layer, `/{above}{part}` would be a removal, of {gone}; rename it or leave it out"
+            ));
+        }
+        above.push_str(part);
+        above.push('/');
+    }
+    None
+}
+
 /// The path of the entry that says that a path is gone.
-fn whiteout(path: &str) -> String {
+pub(super) fn whiteout(path: &str) -> String {
     match path.rsplit_once('/') {
         Some((above, name)) => format!("{above}/{WHITEOUT}{name}"),
         None => format!("{WHITEOUT}{path}"),

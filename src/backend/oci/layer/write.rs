@@ -69,13 +69,17 @@ impl LayerWriter {
         self.entry_with(entry, &[])
     }
 
-    /// Begins an entry with extended attributes.
+    /// Begins an entry with extended attributes. Names that would remove something where the layer is unpacked are refused,
+    /// whoever they come from.
     pub(in crate::backend) fn entry_with(
         &mut self,
         entry: &Entry<'_>,
         xattrs: &[Xattr],
     ) -> Result<(), StoreError> {
         debug_assert_eq!(self.left, 0, "the previous file is whole");
+        if let Some(why) = tar::removal(entry.path) {
+            return Err(StoreError::Files(io::Error::other(why)));
+        }
         let head = tar::head(entry, xattrs).map_err(StoreError::Files)?;
         self.bytes(&head)?;
         self.text = None;

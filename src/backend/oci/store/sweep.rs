@@ -105,21 +105,22 @@ impl Sweep {
     /// All notes, by name.
     pub(in crate::backend) fn notes(&self) -> Result<BTreeMap<String, Usage>, StoreError> {
         let mut notes = BTreeMap::new();
-        for (name, _, meta) in files(self.notes.as_ref())? {
+        each_file(self.notes.as_ref(), |name, _, meta| {
             let used = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-            notes.insert(name, Usage::new(&meta, used));
-        }
+            notes.insert(name, Usage::new(meta, used));
+            Ok(())
+        })?;
         Ok(notes)
     }
 
     /// All blobs. One that was changed since it was written is verified.
     pub(in crate::backend) fn blobs(&self) -> Result<BTreeMap<Digest, Usage>, StoreError> {
         let mut blobs = BTreeMap::new();
-        for (name, file, meta) in files(self.blobs.as_ref())? {
+        each_file(self.blobs.as_ref(), |name, file, meta| {
             if let Some(digest) = Digest::read(&format!("sha256:{name}")) {
                 let used = meta.accessed().unwrap_or(SystemTime::UNIX_EPOCH);
-                let is_damaged = !checked::is_whole(digest, &file, &meta)?;
-                let usage = Usage::new(&meta, used);
+                let is_damaged = !checked::is_whole(digest, file, meta)?;
+                let usage = Usage::new(meta, used);
                 blobs.insert(
                     digest,
                     Usage {
@@ -128,7 +129,8 @@ impl Sweep {
                     },
                 );
             }
-        }
+            Ok(())
+        })?;
         Ok(blobs)
     }
 
@@ -201,18 +203,20 @@ impl Sweep {
     }
 }
 
-/// The files of a directory.
-fn files(folder: Option<&Dir>) -> Result<Vec<(String, File, Metadata)>, StoreError> {
-    let mut files = Vec::new();
+/// Looks at each file of a directory. One is open at a time: a store has more than a process may have open.
+fn each_file(
+    folder: Option<&Dir>,
+    mut look: impl FnMut(String, &File, &Metadata) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let Some(folder) = folder else {
-        return Ok(files);
+        return Ok(());
     };
     for entry in folder.entries()? {
         if let (FileKind::File, Ok(name)) = (entry.kind, entry.name.into_string())
             && let Some((file, meta)) = folder.file(&name)?
         {
-            files.push((name, file, meta));
+            look(name, &file, &meta)?;
         }
     }
-    Ok(files)
+    Ok(())
 }
