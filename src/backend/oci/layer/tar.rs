@@ -19,6 +19,9 @@ pub(super) const WHITEOUT: &str = ".wh.";
 /// What follows that start if everything in a directory is removed.
 pub(super) const OPAQUE: &str = ".wh..opq";
 
+/// What ustar calls an entry whose path does not fit and cannot be cut; the PAX record has the path.
+const UNCUT: &str = "entry";
+
 /// The size of a tar block in bytes.
 const BLOCK: usize = 512;
 
@@ -83,7 +86,9 @@ pub(super) fn head(entry: &Entry<'_>, xattrs: &[Xattr]) -> io::Result<Vec<u8>> {
     if header.set_path(&path).is_err() {
         record(&mut records, "path", path.as_bytes());
         let cut: String = path.chars().filter(char::is_ascii).take(90).collect();
-        header.set_path(cut.trim_end_matches('/'))?;
+        header
+            .set_path(cut.trim_end_matches('/'))
+            .or_else(|why| uncut(&path, why, &mut header))?;
     }
     for (name, number) in [("uid", entry.uid), ("gid", entry.gid)] {
         if number > LARGEST {
@@ -110,6 +115,18 @@ pub(super) fn head(entry: &Entry<'_>, xattrs: &[Xattr]) -> io::Result<Vec<u8>> {
     }
     blocks.extend_from_slice(header.as_bytes());
     Ok(blocks)
+}
+
+/// Names an entry whose path cannot be cut: without what is not ASCII, it may be `/….txt` or `..`.
+fn uncut(path: &str, why: io::Error, header: &mut Header) -> io::Result<()> {
+    let is_path = !path.starts_with('/') && !path.contains('\0');
+    if !is_path || path.split('/').any(|part| part == "..") {
+        return Err(why);
+    }
+    if let Some(ustar) = header.as_ustar_mut() {
+        (ustar.name, ustar.prefix) = ([0; 100], [0; 155]);
+    }
+    header.set_path(UNCUT)
 }
 
 /// The type of an entry and the size of its content; also sets what belongs to that type.

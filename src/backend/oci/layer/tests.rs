@@ -1,6 +1,8 @@
 use std::io::Read;
 
 use ::tar::EntryType;
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use super::write::Layer;
 use super::*;
@@ -208,5 +210,51 @@ fn names_that_would_remove_something_are_refused_whoever_has_them() {
     let mut writer = LayerWriter::new(&store, Encoding::Gzip).unwrap();
     for path in ["a.wh.b", "a/.wha", "a/.wh"] {
         writer.entry(&entry(path, file)).unwrap();
+    }
+}
+
+/// What a tar with an empty file or a directory at this path says, read back.
+fn named(path: &str, kind: EntryKind<'_>) -> Result<String, String> {
+    let (store, _folder) = store();
+    let mut writer = LayerWriter::new(&store, Encoding::Gzip).unwrap();
+    let written = writer.entry(&entry(path, kind));
+    written.map_err(|error| error.to_string())?;
+    let plain = plain(&store, &writer.finish().unwrap());
+    let mut archive = ::tar::Archive::new(plain.as_slice());
+    let entry = archive.entries().unwrap().next().unwrap().unwrap();
+    Ok(String::from_utf8(entry.path_bytes().into_owned()).unwrap())
+}
+
+#[test]
+fn long_names_in_any_script_are_kept() {
+    let file = EntryKind::File { size: 0 };
+    let (kana, dots) = ("長".repeat(40), "ü".repeat(60));
+    for path in [
+        format!("データ/{kana}.txt"),
+        kana.clone(),
+        format!("a/{kana}"),
+        format!("{kana}/{kana}/.{dots}."),
+        format!("{dots}.{dots}.{dots}/{kana}"),
+    ] {
+        assert_eq!(named(&path, file).as_ref(), Ok(&path));
+        let folder = named(&path, EntryKind::Folder);
+        assert_eq!(folder, Ok(format!("{path}/")));
+    }
+    for path in ["a/../b", "../b", "a\0b", "/a"] {
+        let path = format!("{path}/{kana}");
+        assert!(named(&path, file).is_err(), "{path:?}");
+    }
+}
+
+proptest! {
+    /// Without line ends, at which the library that reads it here splits records.
+    #[test]
+    fn every_path_is_read_back(parts in vec("[^/\0\n]{1,8}|[.a]{1,3}|[\\PC&&[^/]]{1,200}", 1..6)) {
+        let is_name = |part: &&String| !matches!(part.as_str(), "." | "..") && !part.starts_with(".wh.");
+        let parts: Vec<&str> = parts.iter().filter(is_name).map(String::as_str).collect();
+        prop_assume!(!parts.is_empty());
+        let path = parts.join("/");
+        let read = named(&path, EntryKind::File { size: 0 });
+        prop_assert_eq!(read, Ok(path));
     }
 }
