@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 
-use tar::{Archive, EntryType};
+use tar::EntryType;
 
 use super::base::{Image, LayerNote, Part, Source, told};
 use super::common::failed;
 use crate::backend::BuildError;
-use crate::backend::oci::layer::{EntryKind, Node, NodeKind, XATTR, Xattr, inside, plain};
+use crate::backend::oci::layer::{EntryKind, Meter, Node, NodeKind, XATTR, Xattr, inside, plain};
 use crate::backend::oci::name::Digest;
 use crate::backend::oci::store::Spool;
 
@@ -173,15 +173,13 @@ fn gather_layer(
     source: &Source<'_>,
 ) -> io::Result<Vec<(String, Held)>> {
     let (blob, _) = source.store.send(blob).map_err(io::Error::other)?;
-    let mut whole = plain(blob)?;
-    let mut archive = Archive::new(&mut whole);
+    let is_cancelled = || source.cancel.is_requested();
+    let meter = Meter::new(&is_cancelled);
+    let mut archive = meter.archive(plain(blob)?);
     let mut found = Vec::new();
     let mut piece = vec![0; PIECE];
     for entry in archive.entries()? {
-        if source.cancel.is_requested() {
-            return Err(io::Error::other("interrupted"));
-        }
-        let mut entry = entry?;
+        let mut entry = meter.entry(entry?)?;
         let path = inside(&entry.path()?).map_err(io::Error::other)?;
         let is_wanted = |path: &String| paths.binary_search(&path.as_str()).is_ok();
         let Some(path) = path.filter(is_wanted) else {
@@ -217,7 +215,7 @@ fn gather_layer(
         ));
     }
     // The end is what verifies the blob.
-    io::copy(&mut whole, &mut io::sink())?;
+    meter.rest(archive, u64::MAX)?;
     Ok(found)
 }
 

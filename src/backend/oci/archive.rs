@@ -13,9 +13,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 
 use serde::Deserialize;
-use tar::Archive;
 
-use super::layer::{Compression, LayerError, inside, plain};
+use super::layer::{Compression, LayerError, Meter, inside, plain};
 use super::manifest::Descriptor;
 use super::name::Digest;
 use super::reference::Reference;
@@ -49,8 +48,9 @@ pub(in crate::backend) fn content(
     from: impl Read,
     is_cancelled: &dyn Fn() -> bool,
 ) -> Result<Content, LayerError> {
-    let mut archive = Archive::new(plain(from)?);
-    told(archive.entries()?, is_cancelled)
+    let meter = Meter::new(is_cancelled);
+    let mut archive = meter.archive(plain(from)?);
+    told(archive.entries()?, &meter)
 }
 
 /// Like [`content`] for a file, but without reading much: of a plain tar only the heads of its entries, of a compressed one not
@@ -63,25 +63,20 @@ pub(in crate::backend) fn content_at_once(
     let read = file.read(&mut start).ok()?;
     file.rewind().ok()?;
     if Compression::of(&start[..read]) == Compression::None {
-        let mut archive = Archive::new(file);
-        return told(archive.entries_with_seek().ok()?, is_cancelled).ok();
+        let meter = Meter::new(is_cancelled);
+        let mut archive = meter.archive(file);
+        return told(archive.entries_with_seek().ok()?, &meter).ok();
     }
     let found = content(file.take(BEGINNING), is_cancelled);
     found.ok()
 }
 
-fn told(
-    entries: tar::Entries<'_, impl Read>,
-    is_cancelled: &dyn Fn() -> bool,
-) -> Result<Content, LayerError> {
+fn told(entries: tar::Entries<'_, impl Read>, meter: &Meter<'_>) -> Result<Content, LayerError> {
     for (count, entry) in entries.enumerate() {
-        if is_cancelled() {
-            return Err(LayerError::Cancelled);
-        }
         if count == MOST {
             return Ok(Content::RootFs);
         }
-        let entry = entry?;
+        let entry = meter.entry(entry?)?;
         let Some(path) = inside(&entry.path()?)? else {
             continue;
         };

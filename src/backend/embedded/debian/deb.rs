@@ -6,7 +6,6 @@
 //!
 //! Format: <https://manpages.debian.org/bookworm/dpkg-dev/deb.5.en.html>.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
@@ -14,9 +13,9 @@ use flate2::read::GzDecoder;
 use liblzma::read::XzDecoder;
 use liblzma::stream::Stream;
 use md5::{Digest as _, Md5};
-use tar::{Archive, EntryType};
+use tar::EntryType;
 
-use crate::backend::oci::layer::inside;
+use crate::backend::oci::layer::{Meter, inside};
 
 /// The largest size of all control files together, in bytes.
 const CONTROL: u64 = 64 << 20;
@@ -27,11 +26,11 @@ const DATA: u64 = 64 << 30;
 /// Far more entries than a package has.
 const MOST: usize = 1_000_000;
 
-/// The longest path.
-const LONGEST: usize = 4096;
+/// How much may follow the data: checksums.
+const AFTER: u64 = 256 << 10;
 
-/// What may be read for the name and the head of an entry.
-const HEAD: u64 = 256 << 10;
+/// What an entry counts for beside its content.
+const ENTRY: u64 = 512;
 
 /// The memory that decompressing may take: more than the strongest setting of xz needs.
 const MEMORY: u64 = 256 << 20;
@@ -244,31 +243,18 @@ fn plain<'a>(
     })
 }
 
-/// Limits what is read of a tar: the library holds names of any length in memory.
-struct Metered<'m, R> {
-    from: R,
-    left: &'m Cell<u64>,
-}
-
-impl<R: Read> Read for Metered<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left.get()).unwrap_or(usize::MAX);
-        if most == 0 && !buffer.is_empty() {
-            return Err(io::Error::other("it is larger than any package should be"));
-        }
-        let end = buffer.len().min(most);
-        let count = self.from.read(&mut buffer[..end])?;
-        self.left.set(self.left.get() - count as u64);
-        Ok(count)
-    }
-}
-
 fn control(from: impl Read) -> Result<BTreeMap<String, Member>, DebError> {
-    let left = Cell::new(CONTROL);
-    let mut archive = Archive::new(Metered { from, left: &left });
+    let meter = Meter::new(&|| false);
+    let mut archive = meter.archive(from);
     let mut files = BTreeMap::new();
+    let mut total = 0_u64;
     for entry in archive.entries()? {
-        let mut entry = entry?;
+        let mut entry = meter.entry(entry?)?;
+        total = total.saturating_add(entry.size()).saturating_add(ENTRY);
+        if total > CONTROL {
+            let why = format!("its control files have more than {} MiB", CONTROL >> 20);
+            return Err(DebError::Refused(why));
+        }
         let Some(path) = path(&entry.path_bytes())? else {
             continue;
         };
@@ -310,21 +296,17 @@ struct Data {
 }
 
 fn data(from: impl Read, give: Give<'_>) -> Result<Vec<Item>, DebError> {
-    let left = Cell::new(HEAD);
-    let mut archive = Archive::new(Metered { from, left: &left });
+    let meter = Meter::new(&|| false);
+    let mut archive = meter.archive(from);
     let mut data = Data::default();
     for entry in archive.entries()? {
-        let mut entry = entry?;
-        // Room for the content, its padding, and the next head.
-        left.set(entry.size().saturating_add(HEAD));
+        let mut entry = meter.entry(entry?)?;
         let Some(path) = path(&entry.path_bytes())? else {
             continue;
         };
         data.item(path, &mut entry, give)?;
     }
-    // Checksums are at the end.
-    left.set(HEAD);
-    io::copy(&mut archive.into_inner(), &mut io::sink())?;
+    meter.rest(archive, AFTER)?;
     Ok(data.items)
 }
 
@@ -436,7 +418,7 @@ fn unreadable(path: &str) -> DebError {
 fn path(bytes: &[u8]) -> Result<Option<String>, DebError> {
     let lossy = || String::from_utf8_lossy(bytes).into_owned();
     let text = std::str::from_utf8(bytes).map_err(|_| unreadable(&lossy()))?;
-    if text.len() > LONGEST || text.contains(['\0', '\n']) {
+    if text.contains(['\0', '\n']) {
         let why = format!(
             "the path `{}…` is no path",
             text.chars().take(80).collect::<String>()

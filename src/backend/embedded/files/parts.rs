@@ -1,16 +1,16 @@
 //! The parts of images in a directory or an archive, by path.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::Read;
 
-use tar::{Archive, EntryType};
+use tar::EntryType;
 
 use super::import::{Held, Import, START};
 use crate::backend::BuildError;
 use crate::backend::embedded::base::Part;
 use crate::backend::embedded::common::{LARGEST, failed};
 use crate::backend::oci::archive;
-use crate::backend::oci::layer::{LayerError, inside, peek, plain};
+use crate::backend::oci::layer::{LayerError, Meter, inside, peek, plain};
 use crate::backend::oci::store::StoreError;
 use crate::fingerprint::EntryKind;
 
@@ -84,18 +84,16 @@ impl Import<'_> {
     /// Reads an archive: texts are kept, layers go into the store.
     pub(super) fn contents(&self, path: &str) -> Result<Contents, BuildError> {
         self.reading(path, |from| {
-            let mut whole = plain(from)?;
+            let is_cancelled = || self.is_cancelled();
+            let meter = Meter::new(&is_cancelled);
+            let mut archive = meter.archive(plain(from)?);
             let mut contents = Contents::default();
-            let mut archive = Archive::new(&mut whole);
             let mut texts = 0;
             for (count, entry) in archive.entries()?.enumerate() {
-                if self.is_cancelled() {
-                    return Err(LayerError::Cancelled);
-                }
                 if count == archive::MOST {
                     return Err(LayerError::TooMany);
                 }
-                let mut entry = entry?;
+                let mut entry = meter.entry(entry?)?;
                 let Some(path) = inside(&entry.path()?)? else {
                     continue;
                 };
@@ -116,7 +114,7 @@ impl Import<'_> {
                 }
             }
             // The end is what verifies the file.
-            io::copy(&mut whole, &mut io::sink())?;
+            meter.rest(archive, u64::MAX)?;
             Ok(contents)
         })
     }

@@ -6,9 +6,9 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 
 use flate2::read::MultiGzDecoder;
-use tar::{Archive, EntryType};
+use tar::EntryType;
 
-use crate::backend::oci::layer::{Entry, EntryKind, LayerWriter};
+use crate::backend::oci::layer::{Entry, EntryKind, LayerWriter, Meter, is_interruption};
 use crate::backend::oci::store::StoreError;
 use crate::cancel::Cancel;
 
@@ -45,11 +45,21 @@ pub(in super::super) enum ArchiveError {
     #[error("{0}")]
     Refused(String),
     #[error("it cannot be read: {0}")]
-    Unreadable(#[from] io::Error),
+    Unreadable(#[source] io::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("interrupted")]
     Cancelled,
+}
+
+impl From<io::Error> for ArchiveError {
+    fn from(error: io::Error) -> Self {
+        if is_interruption(&error) {
+            Self::Cancelled
+        } else {
+            Self::Unreadable(error)
+        }
+    }
 }
 
 /// What has been written.
@@ -79,16 +89,15 @@ pub(in super::super) fn write(
         files: BTreeMap::new(),
         top: BTreeSet::new(),
     };
-    let mut archive = Archive::new(plain);
+    let is_cancelled = || cancel.is_requested();
+    let meter = Meter::new(&is_cancelled);
+    let mut archive = meter.archive(plain);
     let mut total = 0_u64;
     for (count, entry) in archive.entries()?.enumerate() {
-        let mut entry = entry?;
+        let mut entry = meter.entry(entry?)?;
         total = total.saturating_add(entry.size());
         if count == shape.most || total > shape.largest {
             return refused("it has too much in it");
-        }
-        if cancel.is_requested() {
-            return Err(ArchiveError::Cancelled);
         }
         written.entry(&mut entry, (shape, to), writer, cancel)?;
     }

@@ -16,10 +16,10 @@ use rustix::fs::{
     makedev, mknodat, symlinkat, utimensat,
 };
 use rustix::io::Errno;
-use tar::{Archive, EntryType};
+use tar::EntryType;
 
 use super::attributes::{Attributes, OPAQUE, OWNER, Owners, attributes, mode_of, owner, times};
-use crate::backend::oci::layer::{LayerError, inside};
+use crate::backend::oci::layer::{LayerError, Meter, inside};
 use crate::backend::sandbox::Owned;
 use crate::disk::FileKind;
 use crate::disk::dir::Dir;
@@ -40,7 +40,7 @@ pub(super) struct Unpacked {
 
 /// Unpacks the tar of a layer into an empty directory.
 pub(super) fn unpack(
-    mut plain: impl Read,
+    plain: impl Read,
     to: &Dir,
     owners: Owners,
     is_cancelled: &dyn Fn() -> bool,
@@ -55,16 +55,14 @@ pub(super) fn unpack(
         done: Unpacked::default(),
     };
     to.set_mode(0o755)?;
-    let mut archive = Archive::new(&mut plain);
+    let meter = Meter::new(is_cancelled);
+    let mut archive = meter.archive(plain);
     for entry in archive.entries()? {
-        if is_cancelled() {
-            return Err(LayerError::Cancelled);
-        }
-        let mut entry = entry?;
+        let mut entry = meter.entry(entry?)?;
         unpacking.entry(&mut entry, is_cancelled)?;
     }
     // The end is what verifies the blob.
-    io::copy(&mut plain, &mut io::sink())?;
+    meter.rest(archive, u64::MAX)?;
     unpacking.hide()?;
     unpacking.folders()?;
     unpacking.done.owned = unpacking.owned.into_values().collect();

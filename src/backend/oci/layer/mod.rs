@@ -7,6 +7,7 @@ mod compress;
 mod fuzz;
 mod index;
 mod kept;
+mod meter;
 mod pack;
 mod plain;
 mod read;
@@ -18,6 +19,7 @@ mod write;
 
 pub(in crate::backend) use compress::Encoding;
 pub(in crate::backend) use index::{Contents, Index, Node, NodeKind};
+pub(in crate::backend) use meter::{Meter, is_interruption};
 pub(in crate::backend) use pack::pack;
 pub(in crate::backend) use plain::{Compression, peek, plain};
 pub(in crate::backend) use read::{LayerError, inside, read};

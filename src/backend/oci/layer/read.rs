@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use tar::{Archive, EntryType};
+use tar::EntryType;
 
 use super::index::{Contents, Index, Node, NodeKind};
 use super::kept;
+use super::meter::{Meter, is_interruption};
 use super::plain::plain;
 use super::tar::{OPAQUE, WHITEOUT, removal, whiteout};
 use crate::backend::oci::name::Digest;
@@ -24,7 +25,7 @@ const MOST: usize = 4_000_000;
 pub(in crate::backend) enum LayerError {
     /// It is no tar, or a damaged one.
     #[error("it cannot be read: {0}")]
-    Damaged(#[from] io::Error),
+    Damaged(#[source] io::Error),
     /// An entry that has no place in an image.
     #[error("its entry `{0}` leads out of the image")]
     Outside(String),
@@ -42,6 +43,16 @@ pub(in crate::backend) enum LayerError {
     /// The person waiting for it has gone.
     #[error("interrupted")]
     Cancelled,
+}
+
+impl From<io::Error> for LayerError {
+    fn from(error: io::Error) -> Self {
+        if is_interruption(&error) {
+            Self::Cancelled
+        } else {
+            Self::Damaged(error)
+        }
+    }
 }
 
 /// Reads a layer, compressed with gzip or zstd or not at all. Stops when `is_cancelled` says so.
@@ -78,19 +89,17 @@ pub(super) fn read_tar(
         size: 0,
     };
     let mut index = Index::default();
-    let mut archive = Archive::new(&mut plain);
+    let meter = Meter::new(is_cancelled);
+    let mut archive = meter.archive(&mut plain);
     for entry in archive.entries()? {
-        if is_cancelled() {
-            return Err(LayerError::Cancelled);
-        }
         if index.nodes.len() == MOST {
             return Err(LayerError::TooMany);
         }
-        let mut entry = entry?;
+        let mut entry = meter.entry(entry?)?;
         Arc::make_mut(&mut index.nodes).extend(node(&mut entry)?);
     }
     // What follows the end counts for the digest too.
-    io::copy(&mut plain, &mut io::sink())?;
+    meter.rest(archive, u64::MAX)?;
     Ok(Contents {
         diff_id: Digest::finish(plain.hash),
         size: plain.size,

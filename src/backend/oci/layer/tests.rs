@@ -154,7 +154,11 @@ fn strange_layers_are_indexed_or_refused() {
         )
         .is_err()
     );
-    assert!(matches!(read(&b""[..], &|| true), Ok(read) if read.index.nodes.is_empty()));
+    assert!(matches!(read(&b""[..], &|| false), Ok(read) if read.index.nodes.is_empty()));
+    assert!(matches!(
+        read(&b""[..], &|| true),
+        Err(LayerError::Cancelled)
+    ));
 }
 
 #[test]
