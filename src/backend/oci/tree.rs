@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::mem;
+use std::ops::Range;
 
 use super::layer::{Index, Node, NodeKind};
 
@@ -41,19 +42,20 @@ impl Tree {
         let at = u32::try_from(self.layers.len()).expect("there are not so many layers");
         self.layers.push(layer.clone());
         let mut new = Vec::with_capacity(layer.nodes.len());
+        let mut gone = Vec::new();
         for (number, node) in (0..).zip(layer.nodes.iter()) {
             match &node.kind {
                 NodeKind::Whiteout => {
-                    self.remove(&node.path);
-                    self.remove_below(&node.path);
+                    gone.extend([self.at(&node.path), self.all_below(&node.path)]);
                 }
-                NodeKind::Opaque => self.remove_below(&node.path),
+                NodeKind::Opaque => gone.push(self.all_below(&node.path)),
                 _ => new.push(Place {
                     layer: at,
                     node: number,
                 }),
             }
         }
+        self.remove(gone);
         // Stable: of several with one path the last one counts.
         new.sort_by(|one, other| self.path(*one).cmp(self.path(*other)));
         self.merge(&new);
@@ -88,9 +90,7 @@ impl Tree {
         }
         order.extend_from_slice(rest);
         self.order = order;
-        for path in covered {
-            self.remove_below(&path);
-        }
+        self.remove(covered.iter().map(|path| self.all_below(path)).collect());
     }
 
     /// How many of these entries come before a path. Neighbours of a layer are mostly neighbours here, too, so the first ones are
@@ -118,23 +118,36 @@ impl Tree {
         self.order.partition_point(|place| self.path(*place) < path)
     }
 
-    fn remove(&mut self, path: &str) {
-        if self.get(path).is_some() {
-            self.order.remove(self.first(path));
-        }
+    /// The number of the entry with this path, if there is one.
+    fn at(&self, path: &str) -> Range<usize> {
+        let first = self.first(path);
+        first..first + usize::from(self.get(path).is_some())
     }
 
-    fn remove_below(&mut self, path: &str) {
-        let below = if path.is_empty() {
-            String::new()
-        } else {
-            format!("{path}/")
-        };
-        let first = self.first(&below);
-        let gone = self.order[first..].iter();
-        let gone = gone.take_while(|place| self.path(**place).starts_with(&below));
-        let count = gone.count();
-        self.order.drain(first..first + count);
+    /// The numbers of all entries in a directory.
+    fn all_below(&self, path: &str) -> Range<usize> {
+        if path.is_empty() {
+            return 0..self.order.len();
+        }
+        // What follows the slash in the order of bytes.
+        self.first(&format!("{path}/"))..self.first(&format!("{path}0"))
+    }
+
+    /// Removes entries by their numbers, in one pass however many they are.
+    fn remove(&mut self, mut gone: Vec<Range<usize>>) {
+        gone.retain(|range| !range.is_empty());
+        if gone.is_empty() {
+            return;
+        }
+        gone.sort_unstable_by_key(|range| range.start);
+        let old = mem::take(&mut self.order);
+        self.order.reserve(old.len());
+        let mut at = 0;
+        for range in gone {
+            self.order.extend_from_slice(&old[at..range.start.max(at)]);
+            at = at.max(range.end);
+        }
+        self.order.extend_from_slice(&old[at..]);
     }
 
     /// What has this path or one after it, in order.
@@ -203,35 +216,43 @@ impl Tree {
     /// Where a path leads when all links are followed, also those out of the image, which lead to its root. What does not
     /// exist stays as it is written.
     pub(in crate::backend) fn resolve(&self, path: &str) -> Result<String, NoWay> {
-        let mut rest: Vec<String> = parts(path);
-        let mut found: Vec<String> = Vec::new();
-        let mut links = 0;
-        while let Some(part) = rest.pop() {
-            if part == ".." {
-                found.pop();
-                continue;
-            }
-            found.push(part);
-            let here = found.join("/");
-            match self.get(&here).map(|node| &node.kind) {
-                Some(NodeKind::Link(target)) => {
-                    links += 1;
-                    if links > LINKS {
-                        return Err(NoWay::Links(path.trim_matches('/').to_owned()));
-                    }
-                    found.pop();
-                    if target.starts_with('/') {
-                        found.clear();
-                    }
-                    rest.extend(parts(target));
-                }
-                Some(NodeKind::Folder) | None => {}
-                Some(_) if rest.is_empty() => {}
-                Some(_) => return Err(NoWay::NoFolder(here)),
-            }
-        }
-        Ok(found.join("/"))
+        resolve(path, |path| self.get(path).map(|node| &node.kind))
     }
+}
+
+/// Where a path leads, as in [`Tree::resolve`], with `kind` to say what is at a path.
+pub(in crate::backend) fn resolve<'k>(
+    path: &str,
+    kind: impl Fn(&str) -> Option<&'k NodeKind>,
+) -> Result<String, NoWay> {
+    let mut rest: Vec<String> = parts(path);
+    let mut found: Vec<String> = Vec::new();
+    let mut links = 0;
+    while let Some(part) = rest.pop() {
+        if part == ".." {
+            found.pop();
+            continue;
+        }
+        found.push(part);
+        let here = found.join("/");
+        match kind(&here) {
+            Some(NodeKind::Link(target)) => {
+                links += 1;
+                if links > LINKS {
+                    return Err(NoWay::Links(path.trim_matches('/').to_owned()));
+                }
+                found.pop();
+                if target.starts_with('/') {
+                    found.clear();
+                }
+                rest.extend(parts(target));
+            }
+            Some(NodeKind::Folder) | None => {}
+            Some(_) if rest.is_empty() => {}
+            Some(_) => return Err(NoWay::NoFolder(here)),
+        }
+    }
+    Ok(found.join("/"))
 }
 
 /// The parts of a path, the last one first.

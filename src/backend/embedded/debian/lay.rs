@@ -3,15 +3,15 @@
 //! Paths are followed through the links of the base and of the packages before: on a merged `/usr`, an entry `lib/x` becomes
 //! `usr/lib/x`, because an entry `lib/` in a layer would take the place of the link.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::control::Stanza;
 use super::deb::{Deb, Item, Kind};
 use super::relation::{self, Relation};
 use super::settings::Settings;
 use crate::backend::embedded::copy::below;
-use crate::backend::oci::layer::{Node, NodeKind};
-use crate::backend::oci::tree::{NoWay, Tree};
+use crate::backend::oci::layer::NodeKind;
+use crate::backend::oci::tree::{self, NoWay, Tree};
 
 /// How dpkg calls a configuration file until its package is configured: this comes after its name.
 const NEW: &str = ".dpkg-new";
@@ -29,6 +29,8 @@ pub(super) enum LayError {
     /// What dpkg has to decide.
     #[error("{0}")]
     Unclear(String),
+    #[error("interrupted")]
+    Cancelled,
 }
 
 /// A package to be laid down.
@@ -108,8 +110,10 @@ pub(super) struct Entry {
 
 /// Packages on a base.
 pub(super) struct Laid {
-    /// The base, and what has been laid on it.
-    tree: Tree,
+    base: Tree,
+    /// What has been laid on it, by the paths that packages know: in front of the base, which is not changed, because that
+    /// takes as long as it is large.
+    laid: HashMap<String, NodeKind>,
     /// By path, so that directories come before what is in them.
     pub(super) entries: BTreeMap<String, Entry>,
     /// Which item of which package each path comes from, unless it is a directory.
@@ -126,9 +130,10 @@ pub(super) struct Laid {
 
 impl Laid {
     /// Nothing on a base yet.
-    pub(super) fn on(tree: Tree) -> Self {
+    pub(super) fn on(base: Tree) -> Self {
         Self {
-            tree,
+            base,
+            laid: HashMap::new(),
             entries: BTreeMap::new(),
             owners: BTreeMap::new(),
             lost: Vec::new(),
@@ -148,9 +153,16 @@ impl Laid {
         }
     }
 
-    /// Lays down packages in this order.
-    pub(super) fn lay(&mut self, packages: &[Incoming<'_>]) -> Result<(), LayError> {
+    /// Lays down packages in this order, until `is_cancelled` says otherwise.
+    pub(super) fn lay(
+        &mut self,
+        packages: &[Incoming<'_>],
+        is_cancelled: &dyn Fn() -> bool,
+    ) -> Result<(), LayError> {
         for at in 0..packages.len() {
+            if is_cancelled() {
+                return Err(LayError::Cancelled);
+            }
             for item in 0..packages[at].deb.items.len() {
                 self.item((at, item), packages)?;
             }
@@ -180,7 +192,7 @@ impl Laid {
                 if self.entries.contains_key(above) || missing.contains_key(above) {
                     continue;
                 }
-                let node = self.tree.get(above);
+                let node = self.base.get(above);
                 let (mode, uid, gid) =
                     node.map_or((0o755, 0, 0), |node| (node.mode, node.uid, node.gid));
                 let content = Content::Folder;
@@ -198,7 +210,17 @@ impl Laid {
 
     /// Whether anything is at this path.
     pub(super) fn has(&self, path: &str) -> bool {
-        self.tree.get(path).is_some()
+        self.kind(path).is_some()
+    }
+
+    fn kind(&self, path: &str) -> Option<&NodeKind> {
+        let of_base = || self.base.get(path).map(|node| &node.kind);
+        self.laid.get(path).or_else(of_base)
+    }
+
+    /// Whether the path, whose links have been followed, is a directory; the root always is.
+    fn is_folder(&self, path: &str) -> bool {
+        path.is_empty() || self.kind(path) == Some(&NodeKind::Folder)
     }
 
     fn item(
@@ -221,7 +243,7 @@ impl Laid {
         }
         let path = self.resolve_above(&item.path)?;
         let content = content(package.deb, (at, number));
-        match self.tree.get(&path).map(|node| &node.kind) {
+        match self.kind(&path) {
             None => {}
             Some(NodeKind::Folder) => return self.over_folder(&path, item, package),
             Some(there) => match self.owners.get(&path) {
@@ -263,10 +285,10 @@ impl Laid {
     /// dpkg leaves a directory that is there as it is, and follows a link to one.
     fn folder(&mut self, item: &Item, package: &Incoming<'_>) -> Result<(), LayError> {
         let path = self.resolve(&item.path)?;
-        if self.tree.is_folder(&path) {
+        if self.is_folder(&path) {
             return Ok(());
         }
-        if self.tree.get(&path).is_some() {
+        if self.has(&path) {
             let why = format!("`/{path}` of `{}` is a file already", package.name);
             return Err(LayError::Unclear(why));
         }
@@ -291,7 +313,7 @@ impl Laid {
     }
 
     fn resolve(&self, path: &str) -> Result<String, LayError> {
-        let resolved = self.tree.resolve(path);
+        let resolved = tree::resolve(path, |path| self.kind(path));
         resolved.map_err(|why| LayError::Unclear(why.to_string()))
     }
 
@@ -300,7 +322,7 @@ impl Laid {
         Ok(match path.rsplit_once('/') {
             Some((above, name)) => {
                 let above = self.resolve(above)?;
-                if self.has(&above) && !self.tree.is_folder(&above) {
+                if self.has(&above) && !self.is_folder(&above) {
                     return Err(LayError::Unclear(NoWay::NoFolder(above).to_string()));
                 }
                 below(&above, name)
@@ -319,14 +341,7 @@ impl Laid {
             Content::Link(target) => NodeKind::Link(target.clone()),
             Content::File(..) | Content::Text(_) => NodeKind::File(None),
         };
-        let node = Node {
-            path: path.as_str().into(),
-            kind,
-            mode: entry.mode,
-            uid: entry.uid,
-            gid: entry.gid,
-        };
-        self.tree.apply(&[node].into_iter().collect());
+        self.laid.insert(path.clone(), kind);
         let name = if is_waiting { path + NEW } else { path };
         self.entries.insert(name, entry);
     }

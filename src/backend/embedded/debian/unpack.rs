@@ -42,6 +42,7 @@ impl From<LayError> for UnpackError {
         match error {
             LayError::Unclear(why) => Self::Unclear(why),
             LayError::Overwritten { .. } => Self::Failed(failed(error)),
+            LayError::Cancelled => Self::Failed(BuildError::Cancelled),
         }
     }
 }
@@ -143,7 +144,7 @@ impl<'a> Unpacked<'a> {
         before: &Before<'_>,
         encoding: Encoding,
     ) -> Result<Layer, UnpackError> {
-        laid.lay(incoming)?;
+        laid.lay(incoming, &|| self.source.cancel.is_requested())?;
         for (path, mode, text) in database::files(&laid, incoming, before)? {
             laid.put(&path, Content::Text(text), mode)?;
         }

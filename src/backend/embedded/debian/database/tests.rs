@@ -26,7 +26,7 @@ fn files_on(
         Incoming::new(control::single(text).unwrap(), deb)
     });
     let incoming: Vec<Incoming<'_>> = incoming.collect();
-    laid.lay(&incoming)?;
+    laid.lay(&incoming, &|| false)?;
     let files = files(&laid, &incoming, before)?.into_iter();
     let short = |path: &str| path.strip_prefix("var/lib/dpkg/").unwrap().to_owned();
     Ok(files

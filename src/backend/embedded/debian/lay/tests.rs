@@ -4,6 +4,7 @@ use super::super::control;
 use super::super::deb;
 use super::super::sample::Sample;
 use super::*;
+use crate::backend::oci::layer::Node;
 
 /// Packages that outlive what borrows from them.
 struct Bench(Vec<Deb>);
@@ -23,7 +24,7 @@ impl Bench {
         let mut tree = Tree::default();
         tree.apply(&nodes.into_iter().collect());
         let mut laid = Laid::on(tree);
-        laid.lay(&incoming)?;
+        laid.lay(&incoming, &|| false)?;
         laid.add_parents();
         Ok(laid)
     }
@@ -164,7 +165,8 @@ fn settings_and_diversions_of_the_base_count() {
         let text = std::str::from_utf8(&deb.control["control"].bytes).unwrap();
         let incoming = [Incoming::new(control::single(text).unwrap(), deb)];
         let mut laid = Laid::on(Tree::default()).by(settings(), vec!["bin/sh".to_owned()]);
-        laid.lay(&incoming).map(|()| paths(&laid).join(" "))
+        laid.lay(&incoming, &|| false)
+            .map(|()| paths(&laid).join(" "))
     };
     let sample = Sample::named("a", "1", "")
         .folder("./usr/")
@@ -208,7 +210,7 @@ fn on_a_base_configuration_files_wait_for_their_package() {
         });
         let incoming: Vec<Incoming<'_>> = incoming.collect();
         let mut laid = Laid::on(Tree::default()).by(Settings::default(), Vec::new());
-        laid.lay(&incoming)?;
+        laid.lay(&incoming, &|| false)?;
         Ok::<_, LayError>(paths(&laid).join(" "))
     };
     let laid = lay(vec![sample("a", "")]).unwrap();
@@ -222,4 +224,15 @@ fn on_a_base_configuration_files_wait_for_their_package() {
         why,
         "`/etc/a.d/a` is a configuration file of several packages"
     );
+}
+
+#[test]
+fn laying_ends_when_asked() {
+    let sample = Sample::named("a", "1", "").file("./a", "");
+    let bench = Bench::of(vec![sample]);
+    let text = std::str::from_utf8(&bench.0[0].control["control"].bytes).unwrap();
+    let incoming = [Incoming::new(control::single(text).unwrap(), &bench.0[0])];
+    let mut laid = Laid::on(Tree::default());
+    let ended = laid.lay(&incoming, &|| true);
+    assert_eq!(ended, Err(LayError::Cancelled));
 }
