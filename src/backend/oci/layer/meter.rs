@@ -4,6 +4,7 @@
 //! gigabytes of a name. It also skips contents without asking anybody.
 
 use std::cell::Cell;
+use std::error::Error;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use tar::{Archive, Entry};
@@ -39,9 +40,8 @@ struct Interrupted;
 
 /// Whether reading ended because nobody waits for it any more.
 pub(in crate::backend) fn is_interruption(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<Interrupted>())
+    let inner = error.get_ref();
+    inner.is_some_and(<dyn Error + Send + Sync>::is::<Interrupted>)
 }
 
 impl<'c> Meter<'c> {
