@@ -68,7 +68,7 @@ pub static LINTS: [Lint; 19] = [
     ),
     warning(
         "secret-value",
-        "the value of an environment variable looks like a secret",
+        "the value of an environment variable, a label or a build argument looks like a secret",
     ),
     Lint {
         level: Severity::Error,

@@ -295,27 +295,62 @@ fn escape(text: &str) -> char {
     }
 }
 
-/// The delimiters of an instruction's heredocs, and whether tabs may precede them.
+/// The delimiters of an instruction's heredocs, and whether tabs may precede them. As `BuildKit` has it: a heredoc is a word of
+/// its own, so neither `x << y` nor what is in quotes is one, and neither is `<<<`, a shell's here-string.
 fn heredocs(line: &str) -> Vec<(String, bool)> {
     let (word, _) = split(line);
     if !["RUN", "COPY", "ADD"].contains(&word.to_ascii_uppercase().as_str()) {
         return Vec::new();
     }
-    let found = line.match_indices("<<").filter_map(|(at, _)| {
-        let rest = &line[at + 2..];
-        // `<<<` is a shell here-string, which has no body.
-        if rest.starts_with('<') || line[..at].ends_with('<') {
-            return None;
-        }
+    let found = shell_words(line).into_iter().filter_map(|word| {
+        let rest = word.trim_start_matches(|each: char| each.is_ascii_digit());
+        let rest = rest.strip_prefix("<<")?;
         let (rest, is_indented) = match rest.strip_prefix('-') {
             Some(rest) => (rest, true),
             None => (rest, false),
         };
-        let word = unquoted(rest.split_whitespace().next()?);
-        let is_word = |each: char| each.is_ascii_alphanumeric() || each == '_';
-        (!word.is_empty() && word.chars().all(is_word)).then(|| (word.to_owned(), is_indented))
+        (!rest.is_empty() && !rest.contains('<')).then(|| (without_quotes(rest), is_indented))
     });
     found.collect()
+}
+
+/// The words of a line as a shell splits them, with their quotes; none if a quote is not closed.
+fn shell_words(line: &str) -> Vec<&str> {
+    let (mut words, mut start, mut quote) = (Vec::new(), None, None);
+    let mut letters = line.char_indices();
+    while let Some((at, each)) = letters.next() {
+        match quote {
+            None if each.is_whitespace() => {
+                words.extend(start.take().map(|start| &line[start..at]));
+                continue;
+            }
+            None if matches!(each, '"' | '\'') => quote = Some(each),
+            Some(open) if open == each => quote = None,
+            None | Some('"') if each == '\\' => drop(letters.next()),
+            _ => {}
+        }
+        start.get_or_insert(at);
+    }
+    if quote.is_some() {
+        return Vec::new();
+    }
+    words.extend(start.map(|start| &line[start..]));
+    words
+}
+
+/// A word without quotes and escapes.
+fn without_quotes(word: &str) -> String {
+    let (mut text, mut quote) = (String::new(), None);
+    let mut letters = word.chars();
+    while let Some(each) = letters.next() {
+        match quote {
+            None if matches!(each, '"' | '\'') => quote = Some(each),
+            Some(open) if open == each => quote = None,
+            None | Some('"') if each == '\\' => text.extend(letters.next()),
+            _ => text.push(each),
+        }
+    }
+    text
 }
 
 #[cfg(test)]

@@ -39,10 +39,10 @@ pub fn summary(drawing: &Drawing, history: Option<&History>, room: usize) -> Str
     let failures = history.map_or(String::new(), |history| {
         failures(&drawing, history, left.min(FAILURES))
     });
-    left -= failures.len();
+    left = left.saturating_sub(failures.len());
     let graph = Some(graph(&drawing)).filter(|graph| graph.len() <= left / 2);
     let graph = graph.unwrap_or_default();
-    left -= graph.len();
+    left = left.saturating_sub(graph.len());
     format!("{head}{}{failures}{graph}", table(&drawing, left))
 }
 
@@ -157,13 +157,13 @@ fn failures(drawing: &Drawing, history: &History, room: usize) -> String {
     let mut left_out = 0;
     for (node, row) in failed {
         let text = failure(&node.name, row);
-        if out.len() + text.len() > room {
+        if out.len() + text.len() + NOTICE > room {
             left_out += 1;
         } else {
             out.push_str(&text);
         }
     }
-    if left_out > 0 {
+    if left_out > 0 && out.len() + NOTICE <= room {
         let _ = write!(
             out,
             "The errors of {} more are left out.\n\n",

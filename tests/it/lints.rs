@@ -262,6 +262,14 @@ fn a_secret_value_is_shown_nowhere() {
             "ghp_0123",
         ),
         (
+            "dockerfile \"Dockerfile\" { args API_TOKEN=\"correct-horse-battery\"; }",
+            "correct-horse",
+        ),
+        (
+            "labels { api-token \"correct-horse-battery\"; }",
+            "correct-horse",
+        ),
+        (
             "steps { env DB_PASSWORD=\"hunter2hunter2\"; run 1 }",
             "hunter2",
         ),

@@ -157,28 +157,36 @@ impl Lints<'_> {
 fn secrets(images: &[Image], findings: &mut Findings) -> BTreeSet<String> {
     let mut hidden = BTreeSet::new();
     for image in images {
-        let env = image.spec.env.iter();
-        let env = env.map(|(name, value)| (None, name, value));
-        let steps = image.spec.steps.iter().enumerate();
+        let spec = &image.spec;
+        let env = spec.env.iter();
+        let env = env.map(|(name, value)| (format!("env.{name}"), name, value));
+        let labels = spec.labels.iter();
+        let labels = labels.map(|(name, value)| (format!("labels.{name}"), name, value));
+        let args = spec.dockerfile.iter().flat_map(|own| &own.args);
+        let args = args.map(|(name, value)| (format!("dockerfile.args.{name}"), name, value));
+        let steps = spec.steps.iter().enumerate();
         let steps = steps.flat_map(|(at, step)| {
             let pairs = match step {
                 OwnStep::Env(pairs) => pairs.as_slice(),
                 _ => &[],
             };
-            pairs
-                .iter()
-                .map(move |(name, value)| (Some(at), name, value))
+            let pairs = pairs.iter();
+            pairs.map(move |(name, value)| (format!("steps[{at}]"), name, value))
         });
-        for (step, name, value) in env.chain(steps) {
+        for (field, name, value) in env.chain(labels).chain(args).chain(steps) {
             let Some(why) = secret_value::looks_secret(name, value) else {
                 continue;
             };
-            let field = step.map_or(format!("env.{name}"), |at| format!("steps[{at}]"));
             let message = format!("the value of `{name}` looks like a secret");
-            let found = Diagnostic::lint("secret-value", message).help(format!(
-                "anyone with the image can read it; pass it to steps with `secret \"{}\" env=\"{name}\"`, and to containers when they start",
-                name.to_ascii_lowercase().replace('_', "-")
-            ));
+            let id = name.to_ascii_lowercase().replace('_', "-");
+            let found = Diagnostic::lint("secret-value", message).help(match &spec.dockerfile {
+                Some(_) => format!(
+                    "anyone with the image can read it; pass it with `secret \"{id}\" env=\"{name}\"`, for `RUN --mount=type=secret,id={id}`"
+                ),
+                None => format!(
+                    "anyone with the image can read it; pass it to steps with `secret \"{id}\" env=\"{name}\"`, and to containers when they start"
+                ),
+            });
             let place = image.places.get(&field);
             let found = match place {
                 Some(place) => found.at(*place, why),

@@ -29,7 +29,8 @@ pub(super) fn print(file: &Path, context: &ImportContext<'_>) -> Result<Printed,
     let listed = bake.list();
     let (groups, targets): (Vec<&ListedTarget>, Vec<&ListedTarget>) =
         listed.iter().flatten().partition(|it| it.is_group);
-    let mut arguments = vec!["--print"];
+    // Targets may be called what options are called.
+    let mut arguments = vec!["--print", "--"];
     arguments.extend(targets.iter().map(|it| it.name.as_str()));
     let answer = bake.ask(&arguments)?;
     if !answer.success {

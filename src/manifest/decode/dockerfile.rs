@@ -42,6 +42,10 @@ impl Decoder<'_> {
             Some((name.text.clone(), context))
         });
         let contexts = contexts.collect();
+        places.extend(args.iter().map(|(name, value)| {
+            let part = format!("args.{}", name.text);
+            (Part::Named(part.into()), value.place)
+        }));
         let args = args.into_iter();
         let dockerfile = OwnDockerfile {
             path,

@@ -76,6 +76,9 @@ fn continued_lines_comments_and_heredocs_are_read_as_docker_does() {
     let text = "FROM \\\n# a comment\n\n  a:1 \\\n  AS one\nRUN <<EOF\nFROM no:1\nEOF\nRUN cat <<-'A' <<B > /x\n\tFROM no:2\n\tA\nFROM no:3\nB\n\
         RUN x <<< EOF\nCOPY <<\"F\" /f\nFROM no:4\nF\nFROM b:1";
     assert_eq!(read(text, &own(&[], &[])), "a:1 b:1");
+    let text = "FROM a:1\nRUN printf 'cout << VERSION << endl' > /v\nRUN echo \"1 <<N\" \\' 2 << N <<\\\"N\\\"\nFROM no:1\n\"N\"\n\
+        RUN cat<<N\nFROM b:1\nRUN cat > /x 3<<END-OF-FILE\nFROM no:2\nEND-OF-FILE\nRUN it's <<N\nFROM c:1";
+    assert_eq!(read(text, &own(&[], &[])), "a:1 b:1 c:1");
     let text = "# escape=`\nFROM `\n  c:1\nRUN a\\\nFROM d:1";
     assert_eq!(read(text, &own(&[], &[])), "c:1 d:1");
 }

@@ -47,8 +47,11 @@ page.size = (bytes) => {
 
 page.count = (count, thing) => `${count.toLocaleString('en')} ${thing}${count === 1 ? '' : 's'}`;
 
+/** What a map of images has for an image, which may be called `constructor`; `null` if nothing. */
+page.own = (map, id) => (map && Object.hasOwn(map, id) ? map[id] : null);
+
 /** The row of an image in the run, if the page shows one. */
-page.row = (id) => page.history?.images[id] ?? null;
+page.row = (id) => page.own(page.history?.images, id);
 
 /** The state of an image: in the run, else as planned; `null` if nothing is known. */
 page.state = (id) => page.row(id)?.state ?? page.images.get(id)?.state ?? null;

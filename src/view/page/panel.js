@@ -211,7 +211,7 @@ page.panel = (() => {
 
   const content = (id) => {
     const image = page.images.get(id);
-    const detail = page.data.details ? page.data.details[id] : fetched.get(id);
+    const detail = page.data.details ? page.own(page.data.details, id) : fetched.get(id);
     const row = page.row(id);
     const reasons = detail?.reasons.length > 0 ? detail.reasons : [image.note].filter(Boolean);
     return [

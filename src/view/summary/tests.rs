@@ -196,6 +196,12 @@ fn a_summary_stays_below_its_limit_and_says_what_is_left_out() {
         2000,
     );
     assert!(little.len() <= 2000, "{}", little.len());
+    // The headline is there in any case, and nothing beside it.
+    let one = history([failed("image-0", "e", &[])]);
+    for room in [0, 300, 700] {
+        let none = summary(&drawing, Some(&one), room);
+        assert!(none.len() < 1200, "{room}: {}", none.len());
+    }
 }
 
 #[test]

@@ -66,7 +66,7 @@ shift
 [ \"$python\" != - ] || python=$(command -v python3) || { echo 'imgspec: there is no python3 in PATH' >&2; exit 1; }
 export UV_PROJECT_ENVIRONMENT=/opt/venv UV_CACHE_DIR=/run/imgspec/cache UV_NO_PROGRESS=1 UV_NO_SYSTEM_CONFIG=1
 cd /run/imgspec/requirements
-exec /run/imgspec/uv sync --python \"$python\" --locked --no-dev --no-install-project --no-python-downloads --link-mode copy \"$@\"";
+exec /run/imgspec/uv sync --python \"$python\" --no-dev --no-install-project --no-python-downloads --link-mode copy \"$@\"";
 
 /// The same for a poetry.lock. Poetry itself is installed in uv's cache; it uses the active environment.
 const POETRY_SCRIPT: &str = "\
@@ -159,6 +159,11 @@ pub(crate) fn lock(lock: &Lock, at: usize, uv: &str, platform: &str) -> Run {
         arguments.push(compile.to_owned());
     }
     if lock.tool == LockTool::Uv {
+        // uv takes only one of them, and once.
+        let is_own = |option: &String| ["--locked", "--frozen"].contains(&option.as_str());
+        if !lock.extra_args.iter().any(is_own) {
+            arguments.push("--locked".to_owned());
+        }
         arguments.extend(index_options(lock.index.as_ref(), &lock.extra_indexes));
     }
     arguments.extend(lock.extra_args.iter().cloned());

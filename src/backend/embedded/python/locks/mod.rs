@@ -17,6 +17,9 @@ use super::sources::{is_wheel, same_version};
 use super::tags::{Tags, WheelName};
 use crate::backend::oci::name::Digest;
 
+/// Why a package is refused whose sources are not those of the whole archive.
+const SUBDIRECTORY: &str = "its sources are in a subdirectory of an archive, which the embedded builder does not build; use a release of it, or another builder";
+
 /// A package that a lock file wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Locked {

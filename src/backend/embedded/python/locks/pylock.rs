@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Locked, Offer, file_of, hash, is_wheel, project_name};
+use super::{Locked, Offer, SUBDIRECTORY, file_of, hash, is_wheel, project_name};
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
 use crate::backend::embedded::python::sources::version_of;
@@ -41,6 +41,7 @@ struct File {
     url: Option<String>,
     path: Option<String>,
     size: Option<u64>,
+    subdirectory: Option<String>,
     #[serde(default)]
     hashes: BTreeMap<String, String>,
 }
@@ -108,6 +109,9 @@ impl Package {
             wheels.push(file.offer()?);
         }
         if let Some(archive) = self.archive {
+            if archive.subdirectory.is_some() {
+                return Err(SUBDIRECTORY.to_owned());
+            }
             let offer = archive.offer()?;
             if is_wheel(&offer.file) {
                 wheels.push(offer);

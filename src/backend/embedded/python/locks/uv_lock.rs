@@ -9,7 +9,7 @@ use pep508_rs::ExtraName;
 use serde::Deserialize;
 
 use super::project::Project;
-use super::{Locked, Offer, file_of, hash, project_name};
+use super::{Locked, Offer, SUBDIRECTORY, file_of, hash, project_name};
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
 use crate::backend::embedded::python::places::normal;
@@ -213,13 +213,18 @@ impl Package {
         if self.source.contains_key("virtual") {
             return Ok(None);
         }
-        let wheels = self.wheels.iter().map(|file| file.offer(&name));
+        if self.source.contains_key("subdirectory") {
+            return Err(format!("{name}: {SUBDIRECTORY}"));
+        }
+        // Of an archive by its address, only the package says the address.
+        let url = self.source.get("url").and_then(toml::Value::as_str);
+        let wheels = self.wheels.iter().map(|file| file.offer(&name, None));
         Ok(Some(Locked {
             version: self.version.clone().unwrap_or_default(),
             wheels: wheels.collect::<Result<_, String>>()?,
             hashes: Vec::new(),
             index: None,
-            sdist: self.sdist.as_ref().map(|file| file.sources(&name)),
+            sdist: self.sdist.as_ref().map(|file| file.sources(&name, url)),
             is_requested,
             name,
         }))
@@ -227,25 +232,26 @@ impl Package {
 }
 
 impl File {
-    fn name(&self) -> String {
-        let from = self.url.as_ref().or(self.path.as_ref());
+    fn name(&self, url: Option<&str>) -> String {
+        let from = self.url.as_deref().or(self.path.as_deref()).or(url);
         let name = self.filename.clone();
-        name.unwrap_or_else(|| file_of(from.map_or("", String::as_str)))
+        name.unwrap_or_else(|| file_of(from.unwrap_or_default()))
     }
 
     /// Sources, which matter only if no wheel does: what is wrong with them is told when they are wanted.
-    fn sources(&self, package: &str) -> Offer {
-        self.offer(package).unwrap_or_else(|_| Offer {
-            file: self.name(),
+    fn sources(&self, package: &str, url: Option<&str>) -> Offer {
+        self.offer(package, url).unwrap_or_else(|_| Offer {
+            file: self.name(url),
             url: None,
             sha256: None,
             size: None,
         })
     }
 
-    fn offer(&self, package: &str) -> Result<Offer, String> {
-        let file = self.name();
-        let Some(url) = &self.url else {
+    /// The file, at this address if it says no place itself.
+    fn offer(&self, package: &str, url: Option<&str>) -> Result<Offer, String> {
+        let file = self.name(url);
+        let Some(url) = self.url.as_deref().or(url.filter(|_| self.path.is_none())) else {
             return Err(format!(
                 "{package}: `{file}` is a file of the machine that wrote it, which a build does not have"
             ));

@@ -208,7 +208,8 @@ fn ranges(range: &str) -> Option<VersionSpecifiers> {
             let version = Version::from_str(text).ok()?;
             let mut release = version.release().to_vec();
             release.truncate(keep.max(1));
-            *release.last_mut()? += 1;
+            let last = release.last_mut()?;
+            *last = last.checked_add(1)?;
             let next: Vec<String> = release.iter().map(ToString::to_string).collect();
             Some(format!(">={text},<{}", next.join(".")))
         };
@@ -253,5 +254,7 @@ mod tests {
                 "{range} {beyond}"
             );
         }
+        // No version comes after the largest one.
+        assert!(is_within("1", Some("^18446744073709551615")));
     }
 }

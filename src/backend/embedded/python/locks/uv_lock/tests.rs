@@ -155,6 +155,12 @@ fn what_does_not_fit_is_said() {
             "dep: it comes from a source of kind `git`",
         ),
         (
+            "name = 'dep'\nversion = '1.0'\nsource = { registry = 'https://h/simple'",
+            "name = 'dep'\nversion = '1.0'\nsource = { url = 'https://h/x.zip', subdirectory = 'a'",
+            "",
+            "dep: its sources are in a subdirectory",
+        ),
+        (
             "url = 'https://h/dep",
             "path = 'dep",
             "",
@@ -182,4 +188,22 @@ fn mangled_files_are_refused_or_read() {
     for text in mangled(PROJECT) {
         let _ = Project::read(&text);
     }
+}
+
+#[test]
+fn sources_by_their_address_are_fetched_from_there() {
+    let hash = format!("sha256:{}", "0".repeat(64));
+    let text = lock().replacen(
+        "name = 'dep'\nversion = '1.0'\nsource = { registry = 'https://h/simple' }",
+        &format!("name = 'dep'\nversion = '1.0'\nsource = {{ url = 'https://h/dep-1.0.tar.gz' }}\nsdist = {{ hash = '{hash}' }}"),
+        1,
+    );
+    let environment = Environment::of(&target((3, 12), "linux/amd64", Libc::Glibc(2, 36)));
+    let choice = Choice::of(&super::super::super::arguments::sync(&[]).unwrap());
+    let project = Project::read(PROJECT).unwrap();
+    let locked = read(&text, &project, &choice, &environment.unwrap()).unwrap();
+    let sdist = locked.into_iter().find_map(|one| one.sdist).unwrap();
+    assert_eq!(sdist.file, "dep-1.0.tar.gz");
+    assert_eq!(sdist.url.as_deref(), Some("https://h/dep-1.0.tar.gz"));
+    assert!(sdist.sha256.is_some());
 }
