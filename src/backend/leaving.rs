@@ -84,7 +84,7 @@ impl Leaving {
         asker: Asker<'_>,
     ) -> Result<(), BuildError> {
         let (own, name) = (artifact.reference.as_str(), job.reference);
-        let image = (artifact.digest.as_str(), job.key);
+        let image = (Some(artifact.digest.as_str()), job.key);
         let given = registry::retag((own, name), image, &self.access, asker.cancel());
         if given.map_err(|error| error.of_image(name))? {
             return Ok(());

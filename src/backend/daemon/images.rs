@@ -139,8 +139,11 @@ impl Daemon {
         let name = job.reference;
         if place == StoreKind::Registry {
             let names = (artifact.reference.as_str(), name);
-            let image = (artifact.digest.as_str(), job.key);
-            let given = registry::retag(names, image, &self.registries(), asker.cancel());
+            // The classic store calls an image by its config, which registries fail to read as a manifest.
+            let is_manifest = self.engine(asker)?.info.containerd_store;
+            let digest = Some(artifact.digest.as_str()).filter(|_| is_manifest);
+            let given =
+                registry::retag(names, (digest, job.key), &self.registries(), asker.cancel());
             if given.map_err(|error| error.of_image(name))? {
                 return Ok(());
             }

@@ -371,7 +371,7 @@ impl Backend for Embedded {
     ) -> Result<(), BuildError> {
         if place == StoreKind::Registry {
             let names = (artifact.reference.as_str(), job.reference);
-            let image = (artifact.digest.as_str(), job.key);
+            let image = (Some(artifact.digest.as_str()), job.key);
             let given = registry::retag(names, image, &self.access, cancel);
             if given.map_err(|error| told(error, job.reference))? {
                 return Ok(());

@@ -13,11 +13,11 @@ use crate::backend::oci::web::TransferError;
 use crate::cancel::Cancel;
 use crate::fingerprint::Key;
 
-/// Gives the image that is named `from`, with this digest or key, the name `to`. Returns whether that is possible: not if the names are
+/// Gives the image that is named `from`, with this digest or, if it has none of that, with this key, the name `to`. Returns whether that is possible: not if the names are
 /// of different registries, if the registry no longer has the image, or if it does not mount blobs of one repository in the other.
 pub(in crate::backend) fn retag(
     (from, to): (&str, &str),
-    (digest, key): (&str, &Key),
+    (digest, key): (Option<&str>, &Key),
     access: &Access,
     cancel: &Cancel,
 ) -> Result<bool, TransferError> {
@@ -57,19 +57,18 @@ fn meant(
     client: &Client,
     source: &Transfer<'_>,
     from: &Reference,
-    (digest, key): (&str, &Key),
+    (digest, key): (Option<&str>, &Key),
 ) -> Result<Option<Vec<u8>>, TransferError> {
     let found = |name: &str| match source.manifest(name) {
         Ok((_, bytes)) => Ok(Some(bytes)),
         Err(TransferError::Absent) => Ok(None),
         Err(error) => Err(error),
     };
-    if Digest::read(digest).is_some()
+    if let Some(digest) = digest.filter(|digest| Digest::read(digest).is_some())
         && let Some(bytes) = found(digest)?
     {
         return Ok(Some(bytes));
     }
-    // What a daemon calls the image need not be its digest in the registry.
     match client.inquiry(from).image(KEY) {
         Ok(image) if image.label.as_deref().is_some_and(|label| key.is(label)) => {
             found(&image.digest)

@@ -40,7 +40,7 @@ fn a_further_name_is_that_of_the_image_that_was_pushed() {
     let cancel = Cancel::default();
     let named = |to: &Reference, tag: &str, digest: &str, key: &Key| {
         let name = format!("{}:{tag}", to.repository);
-        let is_given = retag((&from, &name), (digest, key), &quick(), &cancel).unwrap();
+        let is_given = retag((&from, &name), (Some(digest), key), &quick(), &cancel).unwrap();
         let found = Transfer::new(to, &quick(), &cancel).manifest(tag);
         assert_eq!(is_given, found.is_ok());
         match found {
