@@ -249,7 +249,11 @@ impl Context {
     pub(super) fn selection(&self, root: &Path, words: &[String]) -> Selection {
         let (here, below) = (self.here(root), self.below(root));
         let words = words.iter().map(|word| located(word, &here)).collect();
-        Selection { words, below }
+        Selection {
+            words,
+            below,
+            stays: false,
+        }
     }
 
     /// Prints a note if the default selection leaves images out.

@@ -22,7 +22,7 @@ mod standby;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use crate::backend::table::all as backends;
 pub use affected::{Affected, Cause, Revision, Since};
@@ -152,6 +152,8 @@ pub struct Kept {
     pub builder_instance: Option<String>,
     /// The reader, with its cache of file digests.
     pub reader: Arc<FileReader>,
+    /// What is selected, with the directory that it was first found to have.
+    pub selection: Arc<OnceLock<Selection>>,
 }
 
 /// Loads, checks and fingerprints a workspace, reusing `kept` from an earlier examination of the same root. Reports all

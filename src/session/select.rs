@@ -14,6 +14,8 @@ pub struct Selection {
     /// The directory whose images, including those of its subdirectories, are the default selection; if it has none, the nearest
     /// above it that has some. At the root it is the group `default`, if there is one.
     pub below: WorkspacePath,
+    /// Whether the default selection is empty if that directory has no images, rather than that of one above it.
+    pub stays: bool,
 }
 
 /// What a selection without arguments takes.
@@ -33,6 +35,7 @@ impl Selection {
         Self {
             words: words.to_vec(),
             below: WorkspacePath::ROOT,
+            stays: false,
         }
     }
 
@@ -62,17 +65,27 @@ impl Session {
     /// What the selection starts from if no argument adds images.
     pub fn start(&self, selection: &Selection) -> Start {
         let has_default = self.world.graph.groups().contains_key(DEFAULT_GROUP);
-        match self.nearest_with_images(&selection.below) {
+        match self.folder(selection) {
             folder if folder != WorkspacePath::ROOT => Start::Folder(folder),
             _ if has_default => Start::Group,
             _ => Start::All,
         }
     }
 
-    /// The directory, or its nearest ancestor, that has images in it or below it.
-    fn nearest_with_images(&self, folder: &WorkspacePath) -> WorkspacePath {
-        let mut folder = folder.clone();
-        while folder != WorkspacePath::ROOT && self.world.graph.below(&folder).is_empty() {
+    /// The same selection, which stays with the directory that it has now.
+    pub(crate) fn staying(&self, selection: &Selection) -> Selection {
+        Selection {
+            below: self.folder(selection),
+            stays: true,
+            ..selection.clone()
+        }
+    }
+
+    /// The directory of the default selection.
+    fn folder(&self, selection: &Selection) -> WorkspacePath {
+        let mut folder = selection.below.clone();
+        let has_none = |folder: &WorkspacePath| self.world.graph.below(folder).is_empty();
+        while !selection.stays && folder != WorkspacePath::ROOT && has_none(&folder) {
             folder = folder.parent();
         }
         folder

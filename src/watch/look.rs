@@ -145,7 +145,10 @@ fn read_manifests(
         trust: Trust::Times,
     };
     let session = session::examine(&opening, Some(kept)).map_err(|wrong| Broken::of(*wrong))?;
-    let asked = match session.select(&request.selection) {
+    let selection = kept
+        .selection
+        .get_or_init(|| session.staying(&request.selection));
+    let asked = match session.select(selection) {
         Ok(asked) => asked,
         Err(refusal) => return Err(unselectable(&session, refusal)),
     };
