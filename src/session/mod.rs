@@ -17,6 +17,7 @@ mod published;
 mod pull;
 mod refusal;
 mod select;
+mod selection;
 mod standby;
 
 use std::collections::BTreeSet;
@@ -33,7 +34,7 @@ pub use published::Unpublished;
 pub use pull::PullState;
 pub use refusal::Refusal;
 pub(crate) use select::unselectable;
-pub use select::{Selection, Start};
+pub use selection::{Selection, Start};
 pub use standby::Standby;
 
 use crate::asking::Asker;
