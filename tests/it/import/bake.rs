@@ -39,7 +39,7 @@ fn a_bake_file_is_read_by_bake_with_all_its_targets() {
 echo "$@" >> asked
 case "$*" in
 *--list*) echo '[{"name":"app"},{"name":"base"},{"name":"default","description":"app","group":true}]' ;;
-*"--print app base"*) test -S "$SSH_AUTH_SOCK" && echo '{"group":{"default":{"targets":["app","base"]}},"target":{"base":{"context":"."},"app":{"context":".","contexts":{"b":"target:base"},"ssh":["default"]}}}' ;;
+*"--print -- app base"*) test -S "$SSH_AUTH_SOCK" && echo '{"group":{"default":{"targets":["app","base"]}},"target":{"base":{"context":"."},"app":{"context":".","contexts":{"b":"target:base"},"ssh":["default"]}}}' ;;
 esac
 "#,
     );
