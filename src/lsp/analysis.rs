@@ -298,7 +298,6 @@ impl Examiner {
             backends: session::backends(root, &*self.settings.env, &elsewhere),
             reader: Arc::new(FileReader::remembering(root, Trust::Times).ok()?),
             builder_instance: instance,
-            selection: Arc::default(),
         })
     }
 }

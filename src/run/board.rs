@@ -27,8 +27,8 @@ pub(super) struct Known<'a> {
     pub(super) no_bases: bool,
     /// Push nothing until everything is built.
     pub(super) all_or_nothing: bool,
-    /// The chances of a run among runners that share the graph. What one of them has built is pushed before it builds anything
-    /// else, because others wait for it.
+    /// Random numbers that set this run apart, if other runners share the graph. It then pushes what it has built before it builds
+    /// anything else, because others wait for it.
     pub(super) shared: Option<&'a RandomState>,
 }
 

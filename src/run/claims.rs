@@ -19,8 +19,10 @@ use crate::cancel::Cancel;
 /// How often a claim is renewed within its lifetime.
 const RENEWALS: u32 = 4;
 
-/// The pauses between two looks at a claim of another runner: within this range, this part of the time that it has been waited for.
+/// The pauses between two looks at a claim of another runner.
 const PAUSES: RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_secs(5);
+
+/// Within that range, a pause is the time that the claim has been waited for, divided by this.
 const PART: u32 = 4;
 
 /// How often a claim is looked at within its lifetime, at least: a change must not be missed.

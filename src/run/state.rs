@@ -98,7 +98,7 @@ pub(crate) struct State {
     pub(super) returned: BTreeMap<String, Left>,
     /// Images whose files may have changed since they were read.
     pub(crate) in_doubt: BTreeSet<ImageId>,
-    /// The chances of this run among those that share its images, if it claims them.
+    /// Random numbers that set this run apart from others that build the same images, if it claims them.
     shared: Option<RandomState>,
 }
 

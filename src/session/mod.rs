@@ -23,7 +23,7 @@ mod standby;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 pub use crate::backend::table::all as backends;
 pub use affected::{Affected, Cause, Revision, Since};
@@ -153,8 +153,6 @@ pub struct Kept {
     pub builder_instance: Option<String>,
     /// The reader, with its cache of file digests.
     pub reader: Arc<FileReader>,
-    /// What is selected, with the directory that it was first found to have.
-    pub selection: Arc<OnceLock<Selection>>,
 }
 
 /// Loads, checks and fingerprints a workspace, reusing `kept` from an earlier examination of the same root. Reports all

@@ -5,7 +5,7 @@
 //! large workspace is a small look.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::changes;
 use super::hints::Dirty;
@@ -17,7 +17,7 @@ use crate::fingerprint::{Entry, EntryKind, FilesError};
 use crate::graph::ImageId;
 use crate::plan::{Facts, facts};
 use crate::recipe::FileSet;
-use crate::session::{self, Floating, Kept, Obstacle, Opening, Session, Trust, Wrong};
+use crate::session::{self, Floating, Kept, Obstacle, Opening, Selection, Session, Trust, Wrong};
 use crate::store::Store;
 use crate::workspace::LOCK_FILE;
 use crate::world::View;
@@ -69,6 +69,7 @@ pub(super) struct Task {
     pub(super) is_broken: bool,
     /// Whether to query all images, changed or not.
     pub(super) asks_all: bool,
+    pub(super) selection: Arc<OnceLock<Selection>>,
     pub(super) kept: Kept,
 }
 
@@ -104,7 +105,7 @@ pub(super) fn look(request: &Request, store: &Store, task: &Task, asker: Asker<'
         };
     }
     let view = before.map(|(view, _)| &**view);
-    let (seen, broken) = match read_manifests(request, view, &task.doubt, &task.kept) {
+    let (seen, broken) = match read_manifests(request, view, task) {
         Ok((view, warnings)) => {
             let places = Arc::new(places_of(&view));
             (Some(see(view, places, Some(warnings))), None)
@@ -117,9 +118,9 @@ pub(super) fn look(request: &Request, store: &Store, task: &Task, asker: Asker<'
 fn read_manifests(
     request: &Request,
     before: Option<&View>,
-    doubt: &Dirty,
-    kept: &Kept,
+    task: &Task,
 ) -> Result<(View, Vec<Diagnostic>), Broken> {
+    let (doubt, kept) = (&task.doubt, &task.kept);
     // Read dirty sets again, and forget sets that no image uses any more.
     if let Some(before) = before {
         let sets = before.sets();
@@ -145,7 +146,7 @@ fn read_manifests(
         trust: Trust::Times,
     };
     let session = session::examine(&opening, Some(kept)).map_err(|wrong| Broken::of(*wrong))?;
-    let selection = kept
+    let selection = task
         .selection
         .get_or_init(|| session.staying(&request.selection));
     let asked = match session.select(selection) {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::bell::Bell;
@@ -19,7 +19,7 @@ use crate::asking::{Asker, Waiting};
 use crate::cancel::Cancel;
 use crate::recipe::FileSet;
 use crate::run::Event;
-use crate::session::Kept;
+use crate::session::{Kept, Selection};
 use crate::store::Store;
 use crate::world::View;
 
@@ -28,6 +28,8 @@ const SAY_HELD: Duration = Duration::from_secs(1);
 
 pub(super) struct Looks {
     request: Arc<Request>,
+    /// What the request selects, with the directory that the first valid manifests gave it.
+    selection: Arc<OnceLock<Selection>>,
     kept: Kept,
     /// Cancels the queries of a look.
     cancel: Cancel,
@@ -68,6 +70,7 @@ impl Looks {
     ) -> Self {
         Self {
             request: Arc::clone(request),
+            selection: Arc::default(),
             kept,
             cancel,
             started: Instant::now(),
@@ -191,6 +194,7 @@ impl Looks {
             doubt: doubt.clone(),
             is_broken,
             asks_all,
+            selection: Arc::clone(&self.selection),
             kept: self.kept.clone(),
         };
         self.going_on = Some(Looking {

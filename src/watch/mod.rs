@@ -25,8 +25,8 @@ mod system;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, OnceLock};
 
 pub(crate) use keys::restore as restore_terminal;
 pub use request::{Audience, Env, QUIET, Request};
@@ -65,15 +65,18 @@ impl Start {
 /// Keeps the images up to date until the user stops it, telling `audience` about it. Fails only at the start: if
 /// the state directory cannot be created, no worker can be started, or the workspace root cannot be opened.
 pub fn watch(
-    request: Request,
+    mut request: Request,
     start: Start,
     mailbox: Mailbox,
     audience: Audience<'_>,
 ) -> Result<(), Refusal> {
+    if let Start::Sound(session, _) = &start {
+        request.selection = session.staying(&request.selection);
+    }
     let request = Arc::new(request);
     let root = start.root().to_owned();
     let store = Store::open(&root).map_err(|error| unusable_state(&error))?;
-    let kept = kept(&request, &start, &root)?;
+    let kept = kept(&start, &root)?;
     kept.reader.leave_index();
     let Mailbox {
         sender,
@@ -101,7 +104,7 @@ pub fn watch(
 }
 
 /// The state that outlives the first examination.
-fn kept(request: &Request, start: &Start, root: &Path) -> Result<Kept, Refusal> {
+fn kept(start: &Start, root: &Path) -> Result<Kept, Refusal> {
     let (backends, reader) = match start {
         Start::Sound(session, _) => (&session.known, Arc::clone(&session.prints.reader)),
         Start::Broken(wrong) => {
@@ -116,12 +119,7 @@ fn kept(request: &Request, start: &Start, root: &Path) -> Result<Kept, Refusal> 
         Start::Sound(session, _) => &session.world.workspace,
         Start::Broken(wrong) => &wrong.workspace,
     };
-    let selection = Arc::new(OnceLock::new());
-    if let Start::Sound(session, _) = start {
-        selection.get_or_init(|| session.staying(&request.selection));
-    }
     Ok(Kept {
-        selection,
         backends: backends.clone(),
         builder_instance: workspace.builder_instance.clone(),
         reader,
