@@ -82,9 +82,17 @@ impl Bench {
                 command.stderr(Stdio::piped()).spawn().expect("it starts")
             })
             .collect();
+        // All are read at once: one whose output nobody reads stops, and the others wait for what it has claimed.
+        let ended = std::thread::scope(|scope| {
+            let each = runs.into_iter();
+            let each = each.map(|run| scope.spawn(|| run.wait_with_output().expect("it ends")));
+            let each: Vec<_> = each.collect();
+            each.into_iter()
+                .map(|run| run.join().expect("it ends"))
+                .collect::<Vec<_>>()
+        });
         let mut builds = 0;
-        for run in runs {
-            let output = run.wait_with_output().expect("it ends");
+        for output in ended {
             assert!(output.status.success(), "{output:?}");
             let said = String::from_utf8_lossy(&output.stderr);
             builds += said.matches("\"event\":\"image-built\"").count();

@@ -1,5 +1,6 @@
 //! Further names of an image, with a real daemon and a real registry.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -127,6 +128,49 @@ fn a_daemon_and_its_registry_get_names_and_nothing_is_built_for_one() {
         docker(&engine, &["tag", "busybox:1.36", &format!("{own}:latest")]).success();
         build(&sandbox, &[]).success().says("image-tagged");
         assert_eq!(id(&engine, &format!("{own}:latest")), image, "{store}");
+        remove(&engine, &sandbox);
+    }
+}
+
+/// Docker, which gives the name to another image before its first push.
+const TAKER: &str = r#"#!/bin/sh
+if [ "$1 $2" = "image push" ] && [ ! -e "$HERE/taken" ]; then
+  for name; do :; done
+  DOCKER tag busybox:1.36 "$name" && : > "$HERE/taken"
+fi
+exec DOCKER "$@"
+"#;
+
+#[test]
+fn a_tag_that_another_checkout_takes_during_a_push_is_told_and_not_recorded() {
+    let registry = std::env::var("IMGSPEC_TEST_REGISTRY").expect("tests/run says where it is");
+    let real = which::which("docker").expect("it is installed");
+    for (store, engine) in by_turns() {
+        let name = nonce();
+        let own = format!("{registry}/imgspec-test/{name}:fixed");
+        let sandbox = on(&engine);
+        let text = manifest(&registry, &name, "tag-format \"fixed\"");
+        sandbox.write("imgspec.kdl", &text);
+        let programs = tempfile::tempdir().unwrap();
+        let here = programs.path().display();
+        let text = TAKER.replace("DOCKER", real.to_str().unwrap());
+        let docker = programs.path().join("docker");
+        std::fs::write(&docker, text.replace("$HERE", &here.to_string())).unwrap();
+        std::fs::set_permissions(&docker, PermissionsExt::from_mode(0o755)).unwrap();
+        let path = format!("{here}:{}", std::env::var("PATH").unwrap());
+        let sandbox = sandbox.env("PATH", &path);
+        build(&sandbox, &["--push", "--attempts", "1"])
+            .code(1)
+            .says("became the name of another image while it was pushed");
+        assert!(programs.path().join("taken").exists(), "{store}");
+        // It is not recorded as pushed, so another run does it.
+        build(&sandbox, &["--push"]).success();
+        let config = manifest_of(&own).expect("it is pushed")["config"]["digest"].clone();
+        let (repository, _) = own.rsplit_once(':').unwrap();
+        let config = config.as_str().map(|digest| format!("blobs/{digest}"));
+        let config = config.and_then(|path| part_of(repository, &path));
+        let key = &config.expect("an image of one platform")["config"]["Labels"]["dev.imgspec.key"];
+        assert!(key.is_string(), "{store}: the registry has another image");
         remove(&engine, &sandbox);
     }
 }

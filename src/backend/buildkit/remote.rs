@@ -70,9 +70,8 @@ impl Reason {
         self.0.lock().take()
     }
 
-    fn note(&self, error: io::Error) -> io::Error {
-        *self.0.lock() = Some(system_words(&error));
-        error
+    fn note(&self, error: &io::Error) {
+        *self.0.lock() = Some(system_words(error));
     }
 }
 
@@ -87,6 +86,8 @@ pub(super) struct Greeted {
     is_plain: bool,
     limit: Limit,
     reason: Reason,
+    /// Whether its first error is noted. Those that follow, such as of a farewell that can no longer be sent, explain nothing.
+    is_told: bool,
     /// Until the first byte arrives.
     greeting: Option<Pin<Box<Sleep>>>,
 }
@@ -103,21 +104,32 @@ impl Greeted {
             is_plain,
             limit,
             reason: reason.clone(),
+            is_told: false,
             greeting: Some(Box::pin(tokio::time::sleep(limit.time))),
         }
     }
 }
 
 impl Greeted {
+    fn note(&mut self, error: io::Error) -> io::Error {
+        if !std::mem::replace(&mut self.is_told, true) {
+            self.reason.note(&error);
+        }
+        error
+    }
+
     /// An error in words. A connection that is reset before the first byte says nothing of its own.
     fn ended(&mut self, error: io::Error) -> io::Error {
         let is_first = self.greeting.take().is_some();
-        let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
+        let is_reset = matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+        );
         let closed = (is_first && is_reset).then(|| stranger(&[], self.is_plain));
         let error = closed
             .flatten()
             .map_or_else(|| tls::told(error), io::Error::other);
-        self.reason.note(error)
+        self.note(error)
     }
 
     /// The error of a write in words: what arrived before it may say more.
@@ -151,7 +163,7 @@ impl AsyncRead for Greeted {
                 let first = is_first.then(|| &into.filled()[before..]);
                 let wrong = first.and_then(|first| stranger(first, self.is_plain));
                 Poll::Ready(match wrong {
-                    Some(why) => Err(self.reason.note(io::Error::other(why))),
+                    Some(why) => Err(self.note(io::Error::other(why))),
                     None => Ok(()),
                 })
             }
@@ -164,7 +176,7 @@ impl AsyncRead for Greeted {
                 ready!(greeting.as_mut().poll(context));
                 let why = format!("it accepts connections, but sends nothing within {limit}");
                 let late = io::Error::new(io::ErrorKind::TimedOut, why);
-                Poll::Ready(Err(self.reason.note(late)))
+                Poll::Ready(Err(self.note(late)))
             }
         }
     }
@@ -229,6 +241,59 @@ mod tests {
             Ok(read) => format!("{read} bytes"),
             Err(error) => error.to_string(),
         }
+    }
+
+    /// A server on TCP that closed the connection: what it had sent can be read or not yet, and nothing can be written.
+    struct Closed(Option<&'static [u8]>);
+
+    impl AsyncRead for Closed {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            into: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let Some(sent) = self.0.take() else {
+                return Poll::Pending;
+            };
+            into.put_slice(sent);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Closed {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pipe_that_breaks_before_or_after_the_first_byte_hides_no_reason() {
+        let reason = Reason::default();
+        let mut before = Greeted::new(Closed(None), true, SOON.into(), &reason);
+        assert!(before.write_all(b"PRI").await.is_err());
+        assert!(
+            reason
+                .take()
+                .unwrap()
+                .starts_with("it closed the connection at once: if it expects TLS")
+        );
+
+        let mut after = Greeted::new(Closed(Some(b"\x15")), true, SOON.into(), &reason);
+        assert!(after.read_u8().await.is_err());
+        assert!(after.write_all(b"GOAWAY").await.is_err());
+        assert!(reason.take().unwrap().starts_with("it expects TLS"));
     }
 
     #[tokio::test]

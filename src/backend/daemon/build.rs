@@ -171,8 +171,47 @@ impl Daemon {
         })
     }
 
-    /// Pushes a reference to its registry. Returns the digest under which the registry stored it, if docker reports it.
+    /// Pushes the image of a job under this name. Returns the digest under which the registry stored it, if docker reports it.
+    ///
+    /// Docker pushes whatever a name leads to, and another checkout may give a tag without a hash to an image of its own
+    /// at any time: what would be recorded as pushed would be another image.
     pub(crate) fn push(
+        &self,
+        job: &Job<'_>,
+        name: &str,
+        digest: &str,
+        asker: Asker<'_>,
+    ) -> Result<Option<String>, BuildError> {
+        if !self.leads_to(name, job, asker)? {
+            // Containerd's store has let go of an image that lost its last name.
+            let taken =
+                |why| format!("`{name}` is the name of another image by now: {why}; run it again");
+            self.name(digest, name, asker)
+                .map_err(|error| error.reworded(taken))?;
+        }
+        let pushed = self.push_name(name, asker)?;
+        if self.leads_to(name, job, asker)? {
+            return Ok(pushed);
+        }
+        Err(BuildError::Transient(format!(
+            "`{name}` became the name of another image while it was pushed: do not build the same name in two places at once"
+        )))
+    }
+
+    /// Whether a name of the local store is one of this job's image.
+    fn leads_to(&self, name: &str, job: &Job<'_>, asker: Asker<'_>) -> Result<bool, BuildError> {
+        let wanted = Wanted {
+            reference: name,
+            place: StoreKind::Local,
+            platforms: &job.recipe.platforms,
+        };
+        match self.exists(&[wanted], asker).into_iter().next() {
+            Some(Existence::Unknown { why }) => Err(BuildError::Transient(why)),
+            found => Ok(found.is_some_and(|found| found.has(job.key))),
+        }
+    }
+
+    pub(crate) fn push_name(
         &self,
         reference: &str,
         asker: Asker<'_>,

@@ -150,7 +150,7 @@ impl Daemon {
         }
         self.name(&artifact.digest, name, asker)?;
         if place == StoreKind::Registry {
-            self.push(name, asker)?;
+            self.push(job, name, &artifact.digest, asker)?;
         }
         Ok(())
     }

@@ -66,7 +66,7 @@ impl Daemon {
                 let asker = Asker::build(&quiet, asker.cancel());
                 lender.take(&image.digest, asker, |name| {
                     self.name(&image.digest, name, asker)?;
-                    let pushed = self.push(name, asker);
+                    let pushed = self.push_name(name, asker);
                     self.forget(name);
                     pushed
                 })

@@ -182,7 +182,8 @@ impl Backend for Docker {
             self.leaving.confirm(job, &artifact.digest, asker)?;
             return Ok(Some(artifact.digest.clone()));
         }
-        self.daemon.push(&artifact.reference, asker)
+        self.daemon
+            .push(job, &artifact.reference, &artifact.digest, asker)
     }
 
     fn pull(

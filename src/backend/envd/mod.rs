@@ -246,13 +246,14 @@ impl Backend for Envd {
 
     fn push(
         &self,
-        _job: &Job<'_>,
+        job: &Job<'_>,
         artifact: &Artifact,
         notes: &dyn Notes,
         cancel: &Cancel,
     ) -> Result<Option<String>, BuildError> {
+        let asker = Asker::build(notes, cancel);
         self.daemon
-            .push(&artifact.reference, Asker::build(notes, cancel))
+            .push(job, &artifact.reference, &artifact.digest, asker)
     }
 
     fn pull(

@@ -28,8 +28,18 @@ const REPOSITORY: &str = "imgspec-base";
 /// The text between the name and the reason in the error message of a failed push.
 const PUSHED: &str = " cannot be pushed: ";
 
+/// How often an image is given its name and pushed by it: other runs that offer the same image to the same registry remove
+/// the name when they are done.
+const TRIES: usize = 4;
+
 /// How long to wait for this machine to refuse a connection.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Whether a push failed because its name was removed.
+fn is_gone(error: &BuildError) -> bool {
+    let why = error.to_string().to_lowercase();
+    why.contains("does not exist") || why.contains("no such image")
+}
 
 /// Pushes images of the local store to a registry, each once.
 #[derive(Debug)]
@@ -78,9 +88,15 @@ impl Offer {
             let name = format!("{}:{tag}", self.repository(asker)?);
             let quiet = Quiet(asker.notes());
             let asker = Asker::build(&quiet, asker.cancel());
-            self.daemon.name(digest, &name, asker)?;
-            let done = self.daemon.push(&name, asker);
-            self.daemon.forget(&name);
+            let mut done = Ok(None);
+            for _ in 0..TRIES {
+                self.daemon.name(digest, &name, asker)?;
+                done = self.daemon.push_name(&name, asker);
+                self.daemon.forget(&name);
+                if !done.as_ref().is_err_and(is_gone) {
+                    break;
+                }
+            }
             done.map_err(|error| self.explain(what, error))?;
             Ok(name)
         })

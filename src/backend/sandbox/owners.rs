@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{
     AtFlags, Dir, FileType, Gid, Mode as FileMode, OFlags, Stat, Uid, XattrFlags, chmodat, chownat,
-    fgetxattr, fsetxattr, openat, statat,
+    fchmod, fgetxattr, fsetxattr, openat, statat,
 };
 use rustix::io::Errno;
 
@@ -168,11 +168,11 @@ fn give(parent: BorrowedFd<'_>, name: &OsStr, kind: FileType, mode: FileMode) ->
     let capability = file.as_ref().and_then(capability);
     let (uid, gid) = (Some(Uid::ROOT), Some(Gid::ROOT));
     chownat(parent, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
-    if kind != FileType::Symlink {
-        chmodat(parent, name, mode, AtFlags::empty())?;
-    }
-    if let (Some(file), Some(capability)) = (&file, capability) {
-        fsetxattr(file, CAPABILITY, &capability, XattrFlags::empty())?;
+    // Only files have such bits. By its handle, for by its name it could be a link by now.
+    let Some(file) = file else { return Ok(()) };
+    fchmod(&file, mode)?;
+    if let Some(capability) = capability {
+        fsetxattr(&file, CAPABILITY, &capability, XattrFlags::empty())?;
     }
     Ok(())
 }

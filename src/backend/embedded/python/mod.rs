@@ -34,6 +34,7 @@ mod tests;
 mod uv;
 pub(super) mod venv;
 pub(super) mod wanted;
+mod whole;
 mod zip;
 
 use std::fmt;

@@ -1,5 +1,9 @@
 //! Which wheels a step wants: from a lock file as it stands, or resolved by uv, or as it was found out before.
 
+use std::collections::BTreeMap;
+
+use pep508_rs::ExtraName;
+
 use super::arguments::{self, OnlyWheels};
 use super::environment::Environment;
 use super::given::Given;
@@ -10,10 +14,11 @@ use super::locks::project::Project;
 use super::locks::uv_lock::{self, Choice};
 use super::locks::{self, Locked, poetry, pylock, requirements};
 use super::places::normal;
-use super::sources::Describe;
+use super::sources::{Describe, is_wheel};
 use super::tags::Tags;
 use super::uv::{self, Request};
-use super::{Target, Wheel};
+use super::whole::{self, Described};
+use super::{Target, Wheel, fetch, install};
 use crate::backend::BuildError;
 use crate::backend::context::{self, text_of};
 use crate::backend::embedded::base::Source;
@@ -208,13 +213,7 @@ impl Wanting<'_> {
             return Ok(None);
         }
         let environment = Environment::of(self.target).map_err(failed)?;
-        let include = |from: &str, name: &str| {
-            let above = from.rsplit_once('/').map_or("", |(above, _)| above);
-            let path = join_path(&format!("/{above}"), name);
-            let path = path.trim_start_matches('/').to_owned();
-            let text = text(files, &path).ok()?;
-            Some((path, text))
-        };
+        let include = |from: &str, name: &str| included(files, from, name);
         let name = main_file(files);
         let Some(closed) = requirements::read(name, &include, &environment) else {
             return Ok(None);
@@ -224,10 +223,34 @@ impl Wanting<'_> {
         let indexes = Indexes::of(index, &extra, self.given).map_err(failed)?;
         let place = shown_in(files, name);
         let only = OnlyWheels::default();
+        let named = |error: BuildError| error.reworded(|why| format!("`{place}`: {why}"));
         let chosen = self.chosen(&closed.locked, &environment, &indexes, &only);
-        chosen
-            .map(Some)
-            .map_err(|error| error.reworded(|why| format!("`{place}`: {why}")))
+        let wheels = chosen.map_err(named)?;
+        let is_whole = self.are_whole(&wheels, &closed.extras, &environment);
+        Ok(is_whole.map_err(named)?.then_some(wheels))
+    }
+
+    /// Whether wheels need no others. They are fetched for that, as they are about to be anyway.
+    fn are_whole(
+        &self,
+        wheels: &[Wheel],
+        extras: &BTreeMap<String, Vec<ExtraName>>,
+        environment: &Environment,
+    ) -> Result<bool, BuildError> {
+        let is_made = |wheel: &&Wheel| is_wheel(&wheel.file);
+        let made: Vec<Wheel> = wheels.iter().filter(is_made).cloned().collect();
+        fetch::all(&made, self.given, self.source)?;
+        let described = at_once(wheels, |wheel| -> Result<_, BuildError> {
+            let metadata = if is_wheel(&wheel.file) {
+                install::metadata(wheel, self.source)?
+            } else {
+                self.sources.metadata(wheel)?
+            };
+            let version = wheel.version.clone();
+            Ok((wheel.name.clone(), Described { version, metadata }))
+        })?;
+        let described = described.into_iter().collect();
+        Ok(whole::are_whole(&described, extras, environment))
     }
 
     /// What uv chooses.
@@ -241,6 +264,7 @@ impl Wanting<'_> {
         let mut requested: Vec<String> = pip.packages.clone();
         let mut sources = Vec::new();
         let mut named = (None, Vec::new());
+        let mut hashes = BTreeMap::new();
         if let Some(files) = files {
             let name = main_file(files);
             let text = text(files, name)?;
@@ -248,6 +272,8 @@ impl Wanting<'_> {
             let folder = context::empty(self.scratch, REQUIREMENTS)?;
             context::stage_in(files, &folder)?;
             sources.push(format!("{REQUIREMENTS}/{name}"));
+            hashes = requirements::hashes(name, &|from, name| included(files, from, name))
+                .map_err(|why| failed(format!("`{}`: {why}", shown_in(files, name))))?;
             requested.extend(text.lines().map(str::to_owned));
         }
         // As the other builders have it: unless a line begins with the name, as a pattern of grep says it.
@@ -288,6 +314,11 @@ impl Wanting<'_> {
         let environment = Environment::of(self.target).map_err(failed)?;
         requested.extend(packages);
         mark(&mut locked, &requested);
+        for one in &mut locked {
+            if let Some(hashes) = hashes.get(&one.name) {
+                one.keep_only(hashes).map_err(failed)?;
+            }
+        }
         self.chosen(&locked, &environment, indexes, only)
     }
 }
@@ -305,6 +336,15 @@ fn text(files: &Files, name: &str) -> Result<String, BuildError> {
     let entry = files.entries.iter().find(|entry| entry.path == name);
     let missing = || failed(format!("`{}` is missing", shown_in(files, name)));
     text_of(files, entry.ok_or_else(missing)?)
+}
+
+/// A file that another one of a set includes: its path there, and its text.
+fn included(files: &Files, from: &str, name: &str) -> Option<(String, String)> {
+    let above = from.rsplit_once('/').map_or("", |(above, _)| above);
+    let path = join_path(&format!("/{above}"), name);
+    let path = path.trim_start_matches('/').to_owned();
+    let text = text(files, &path).ok()?;
+    Some((path, text))
 }
 
 /// The path of a file of a set, for messages.

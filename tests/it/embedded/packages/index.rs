@@ -58,12 +58,21 @@ pub(in crate::embedded) fn wheel(name: &str, version: &str) -> Vec<u8> {
 
 /// A wheel whose module has this text.
 pub(in crate::embedded) fn wheel_with(name: &str, version: &str, text: &str) -> Vec<u8> {
+    made(name, version, text, "")
+}
+
+/// A wheel that needs another package.
+pub(in crate::embedded) fn wheel_needing(name: &str, version: &str, other: &str) -> Vec<u8> {
+    made(name, version, "", &format!("Requires-Dist: {other}\n"))
+}
+
+fn made(name: &str, version: &str, text: &str, more: &str) -> Vec<u8> {
     let info = format!("{name}-{version}.dist-info");
     let files = [
         (format!("{name}.py"), text.to_owned()),
         (
             format!("{info}/METADATA"),
-            format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"),
+            format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}"),
         ),
         (
             format!("{info}/WHEEL"),

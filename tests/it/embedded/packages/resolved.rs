@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::index::{Index, wheel};
+use super::index::{Index, wheel, wheel_needing};
 use super::{manifest, sandbox};
 use crate::sandbox::{Sandbox, files_with};
 
@@ -41,6 +41,19 @@ fn resolving(index: &Index) -> (Sandbox, PathBuf) {
     (sandbox, programs)
 }
 
+/// What uv says when it chooses version 1.0 of these, which have these hashes.
+fn answer(index: &Index, packages: &[(&str, &str)]) -> String {
+    let host = &index.host;
+    let mut text = "lock-version = \"1.0\"\ncreated-by = \"uv\"\n".to_owned();
+    for (name, hash) in packages {
+        text += &format!(
+            "[[packages]]\nname = \"{name}\"\nversion = \"1.0\"\n\
+             wheels = [{{ url = \"http://{host}/files/{name}-1.0-py3-none-any.whl\", hashes = {{ sha256 = \"{hash}\" }} }}]\n"
+        );
+    }
+    text
+}
+
 fn home(sandbox: &Sandbox) -> PathBuf {
     sandbox.path("../home")
 }
@@ -60,11 +73,7 @@ fn logins_are_for_the_user_alone_and_only_while_uv_runs() {
     assert!(!ran.stderr.contains(SECRET), "{}", ran.stderr);
     assert_eq!(modes(), "600\n700\n1\n");
     has_no_secret(&sandbox);
-    let url = format!("http://{}/files/one-1.0-py3-none-any.whl", index.host);
-    let answer = format!(
-        "lock-version = \"1.0\"\ncreated-by = \"uv\"\n[[packages]]\nname = \"one\"\nversion = \"1.0\"\n\
-         wheels = [{{ url = \"{url}\", hashes = {{ sha256 = \"{hash}\" }} }}]\n"
-    );
+    let answer = answer(&index, &[("one", &hash)]);
     fs::write(programs.join("answer"), answer).unwrap();
     for command in [&["graph", "build"][..], &["lock"]] {
         fs::remove_file(programs.join("modes")).unwrap();
@@ -102,4 +111,43 @@ fn what_a_killed_lock_leaves_is_removed_by_the_next_command() {
     assert!(tools.join("cache").exists());
     sandbox.run(&["clean", "--max-size", "1MB"]).success();
     assert!(!tools.join("cache").exists());
+}
+
+#[test]
+fn a_list_with_hashes_that_leaves_out_what_its_packages_need_is_completed() {
+    let index = Index::new();
+    let needing = wheel_needing("one", "1.0", "two>=1; python_version > '3'");
+    let one = index.offer("one-1.0-py3-none-any.whl", &needing);
+    let two = index.offer("two-1.0-py3-none-any.whl", &wheel("two", "1.0"));
+    let (sandbox, programs) = resolving(&index);
+    let both = answer(&index, &[("one", &one), ("two", &two)]);
+    fs::write(programs.join("answer"), both).unwrap();
+    let has_asked = || fs::remove_file(programs.join("modes")).is_ok();
+    let installed = || {
+        let told = sandbox.run(&["inspect", "app"]).success().stdout;
+        ["one 1.0", "two 1.0"].map(|name| told.contains(name))
+    };
+    let whole = format!("one==1.0 --hash=sha256:{one}\ntwo==1.0 --hash=sha256:{two}\n");
+    sandbox.write("all.txt", &whole);
+    sandbox.run(&["graph", "build"]).success();
+    assert_eq!((installed(), has_asked()), ([true; 2], false));
+    sandbox.write("all.txt", &format!("one==1.0 --hash=sha256:{one}\n"));
+    sandbox.run(&["graph", "build"]).success();
+    assert_eq!((installed(), has_asked()), ([true; 2], true));
+}
+
+#[test]
+fn hashes_beside_requirements_without_any_are_compared_too() {
+    let index = Index::new();
+    let one = index.offer("one-1.0-py3-none-any.whl", &wheel("one", "1.0"));
+    let two = index.offer("two-1.0-py3-none-any.whl", &wheel("two", "1.0"));
+    let (sandbox, programs) = resolving(&index);
+    let both = answer(&index, &[("one", &one), ("two", &two)]);
+    fs::write(programs.join("answer"), both).unwrap();
+    sandbox.write("all.txt", &format!("one==1.0 --hash=sha256:{two}\ntwo\n"));
+    let words = "no file of one 1.0 has a hash that the requirements give for it";
+    sandbox.run(&["graph", "build"]).code(1).says(words);
+    sandbox.run(&["lock"]).code(2).says(words);
+    sandbox.write("all.txt", &format!("one==1.0 --hash=sha256:{one}\ntwo\n"));
+    sandbox.run(&["graph", "build"]).success();
 }

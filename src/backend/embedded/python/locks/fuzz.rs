@@ -140,7 +140,12 @@ fn read(text: &str, environment: &Environment) -> Result<Vec<Locked>, String> {
             let choice = Choice::of(&sync(&["--frozen".to_owned()])?);
             uv_lock::read(lock, &Project::read(project)?, &choice, environment)
         }
-        "poetry" => poetry::read(lock, &Project::read(project)?, None, environment),
+        "poetry" => {
+            let project = Project::read(project)?;
+            let [hash, _] = project.content_hashes()?;
+            let lock = lock.replace("content-hash = \"x\"", &format!("content-hash = '{hash}'"));
+            poetry::read(&lock, &project, None, environment)
+        }
         "pylock" => pylock::read(lock, environment),
         _ => {
             let include =

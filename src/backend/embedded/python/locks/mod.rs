@@ -2,6 +2,7 @@
 //!
 //! Each format has its reader. All give the same, so what is chosen, refused and said is decided once.
 
+mod content_hash;
 #[cfg(test)]
 mod fuzz;
 pub(super) mod poetry;
@@ -66,6 +67,20 @@ impl Locked {
             sdist: None,
             is_requested: false,
         }
+    }
+
+    /// Leaves only files with one of these hashes, which a requirement gives.
+    pub(super) fn keep_only(&mut self, hashes: &[Digest]) -> Result<(), String> {
+        let is_given = |offer: &Offer| offer.sha256.is_some_and(|it| hashes.contains(&it));
+        self.wheels.retain(is_given);
+        self.sdist = self.sdist.take().filter(is_given);
+        if self.wheels.is_empty() && self.sdist.is_none() {
+            let Self { name, version, .. } = self;
+            return Err(format!(
+                "no file of {name} {version} has a hash that the requirements give for it"
+            ));
+        }
+        Ok(())
     }
 
     /// The package with this file of it.

@@ -10,7 +10,7 @@ use pep508_rs::ExtraName;
 use serde::Deserialize;
 
 use super::project::Project;
-use super::walk::{Edge, Stop, Walk};
+use super::walk::{self, Edge, Stop, Walk};
 use super::{Locked, Offer, file_of, hash, is_wheel, project_name};
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
@@ -29,6 +29,7 @@ struct PoetryLock {
 #[serde(rename_all = "kebab-case")]
 struct Metadata {
     lock_version: String,
+    content_hash: Option<String>,
     /// Before version 2.
     #[serde(default)]
     files: BTreeMap<String, Vec<File>>,
@@ -73,6 +74,31 @@ pub(in super::super) fn read(
     environment: &Environment,
 ) -> Result<Vec<Locked>, String> {
     let lock: PoetryLock = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+    let hashes = project.content_hashes()?;
+    let is_fresh = |hash: &String| hashes.contains(hash);
+    if !lock.metadata.content_hash.as_ref().is_some_and(is_fresh) {
+        return Err(
+            "it is out of date: `pyproject.toml` says something else; run `poetry lock`".to_owned(),
+        );
+    }
+    project.admits(environment)?;
+    let python = project.poetry.dependencies.get("python");
+    if let Some(range) = python.and_then(toml::Value::as_str)
+        && !walk::admits(environment, range)
+    {
+        return Err(format!(
+            "its `pyproject.toml` is for Python {range}, not for the image's"
+        ));
+    }
+    packages(&lock, project, extras, environment)
+}
+
+fn packages(
+    lock: &PoetryLock,
+    project: &Project,
+    extras: Option<&BTreeSet<String>>,
+    environment: &Environment,
+) -> Result<Vec<Locked>, String> {
     let version = lock.metadata.lock_version.as_str();
     let parts: Vec<u32> = version
         .split('.')
@@ -84,8 +110,8 @@ pub(in super::super) fn read(
         return Err(format!("it has no extra `{unknown}`"));
     }
     let wanted = match parts.as_slice() {
-        [2, minor, ..] if *minor > 0 => told(&lock, extras, environment)?,
-        [1, 1, ..] | [2, ..] => followed(&lock, project, extras, environment)?,
+        [2, minor, ..] if *minor > 0 => told(lock, extras, environment)?,
+        [1, 1, ..] | [2, ..] => followed(lock, project, extras, environment)?,
         _ => {
             let version = version.escape_debug();
             return Err(format!(
@@ -321,16 +347,23 @@ old = [{ version = "^1", python = "<3.10" }, { version = "^2", python = ">=3.10"
             }
         }
         let version = if is_new { "2.1" } else { "2.0" };
-        text + &format!("[extras]\ngpu = ['attrs (>=1)']\n[metadata]\nlock-version = '{version}'\n")
+        let [hash, _] = Project::read(PROJECT).unwrap().content_hashes().unwrap();
+        text + &format!(
+            "[extras]\ngpu = ['attrs (>=1)']\n[metadata]\nlock-version = '{version}'\ncontent-hash = '{hash}'\n"
+        )
     }
 
     fn told(text: &str, extras: &[&str]) -> Result<Vec<String>, String> {
+        told_of(PROJECT, text, extras)
+    }
+
+    fn told_of(project: &str, text: &str, extras: &[&str]) -> Result<Vec<String>, String> {
         let environment =
             Environment::of(&target((3, 12), "linux/amd64", Libc::Glibc(2, 36))).unwrap();
         let extras = extras.iter().map(|extra| (*extra).to_owned()).collect();
         let locked = read(
             text,
-            &Project::read(PROJECT).unwrap(),
+            &Project::read(project).unwrap(),
             Some(&extras),
             &environment,
         )?;
@@ -356,6 +389,30 @@ old = [{ version = "^1", python = "<3.10" }, { version = "^2", python = ">=3.10"
                 "it has no extra `cpu`"
             );
         }
+    }
+
+    #[test]
+    fn a_lock_file_of_another_project_is_refused() {
+        for (from, to, said) in [
+            ("click>=8", "click>=9", "it is out of date"),
+            ("^2.30", "^2.31", "it is out of date"),
+            ("name = \"app\"", "name = \"other\"", ""),
+        ] {
+            let project = PROJECT.replace(from, to);
+            assert_ne!(project, PROJECT);
+            let error = told_of(&project, &lock(true), &[]).err();
+            assert_eq!(error.is_some(), !said.is_empty(), "{from}: {error:?}");
+            assert!(error.unwrap_or_default().starts_with(said), "{from}");
+        }
+        let bare = lock(true).replace("content-hash", "other");
+        assert!(told(&bare, &[]).unwrap_err().ends_with("run `poetry lock`"));
+
+        let newer = PROJECT.replace(">=3.9,<4", "^3.13");
+        let [old, new] =
+            [PROJECT, &newer].map(|it| Project::read(it).unwrap().content_hashes().unwrap());
+        let text = lock(true).replace(&old[0], &new[0]);
+        let error = told_of(&newer, &text, &[]).unwrap_err();
+        assert!(error.contains("is for Python ^3.13"), "{error}");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! A requirements file that pins everything by `==` and `--hash`: needs no resolver. Any other is uv's to read. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pep440_rs::Operator;
-use pep508_rs::VersionOrUrl;
+use pep508_rs::{ExtraName, VersionOrUrl};
 
 use super::super::environment::read_requirement;
 use super::{Locked, Offer, file_of, hash, is_wheel};
@@ -11,12 +11,15 @@ use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
 use crate::backend::embedded::python::places::normal;
 use crate::backend::embedded::python::sources::version_of;
+use crate::backend::oci::name::Digest;
 use crate::fingerprint::requirement_lines;
 
 /// What a closed file says.
 #[derive(Debug, Default)]
 pub(in super::super) struct Closed {
     pub(in super::super) locked: Vec<Locked>,
+    /// The extras that are asked for, by package.
+    pub(in super::super) extras: BTreeMap<String, Vec<ExtraName>>,
     pub(in super::super) index: Option<String>,
     pub(in super::super) extra_indexes: Vec<String>,
 }
@@ -24,47 +27,77 @@ pub(in super::super) struct Closed {
 /// Finds a file by the one that names it, and by its name there: its path and its text.
 pub(in super::super) type Include<'a> = &'a dyn Fn(&str, &str) -> Option<(String, String)>;
 
+/// The lines of a file and of those that it includes.
+#[derive(Default)]
+struct Lines {
+    requirements: Vec<String>,
+    /// Options besides those that include files, with their values.
+    options: Vec<(String, String)>,
+    /// Whether there is something else, which only uv understands.
+    has_more: bool,
+}
+
+impl Lines {
+    /// `None` if the file itself is missing.
+    fn read(name: &str, include: Include<'_>) -> Option<Self> {
+        let mut lines = Self::default();
+        let mut ahead = vec![include("", name)?];
+        let mut seen = BTreeSet::from([ahead[0].0.clone()]);
+        while let Some((place, text)) = ahead.pop() {
+            for line in requirement_lines(&text) {
+                let line = line.trim();
+                lines.has_more |= line.contains("${");
+                if !line.starts_with('-') {
+                    lines
+                        .requirements
+                        .extend((!line.is_empty()).then(|| line.to_owned()));
+                    continue;
+                }
+                let words = shlex::split(line).unwrap_or_default();
+                let (option, value) = match words.as_slice() {
+                    [both] => both.split_once('=').unwrap_or((both, "")),
+                    [option, value] => (option.as_str(), value.as_str()),
+                    _ => {
+                        lines.has_more = true;
+                        continue;
+                    }
+                };
+                if !matches!(option, "-r" | "--requirement" | "--requirements") {
+                    lines.options.push((option.to_owned(), value.to_owned()));
+                    continue;
+                }
+                match include(&place, value) {
+                    None => lines.has_more = true,
+                    Some(next) if seen.insert(next.0.clone()) => ahead.push(next),
+                    Some(_) => {}
+                }
+            }
+        }
+        Some(lines)
+    }
+}
+
 /// Reads a file with those that it includes. `None` if it is not closed.
 pub(in super::super) fn read(
     name: &str,
     include: Include<'_>,
     environment: &Environment,
 ) -> Option<Closed> {
+    let lines = Lines::read(name, include)?;
     let mut closed = Closed::default();
-    let mut ahead = vec![include("", name)?];
-    let mut seen = BTreeSet::from([ahead[0].0.clone()]);
-    while let Some((place, text)) = ahead.pop() {
-        for line in requirement_lines(&text) {
-            let line = line.trim();
-            if line.contains("${") {
-                return None;
-            }
-            if !line.starts_with('-') {
-                if !line.is_empty() {
-                    closed.locked.extend(requirement(line, environment)?);
-                }
-                continue;
-            }
-            let words = shlex::split(line)?;
-            let (option, value) = match words.as_slice() {
-                [both] => both.split_once('=').unwrap_or((both, "")),
-                [option, value] => (option.as_str(), value.as_str()),
-                _ => return None,
-            };
-            match option {
-                "-r" | "--requirement" | "--requirements" => {
-                    let next = include(&place, value)?;
-                    if seen.insert(next.0.clone()) {
-                        ahead.push(next);
-                    }
-                }
-                // What is pinned is not chosen.
-                "-c" | "--constraint" | "--constraints" | "--require-hashes"
-                | "--prefer-binary" => {}
-                "-i" | "--index-url" => closed.index = Some(value.to_owned()),
-                "--extra-index-url" => closed.extra_indexes.push(value.to_owned()),
-                _ => return None,
-            }
+    for line in &lines.requirements {
+        for (locked, extras) in requirement(line, environment)? {
+            closed.extras.insert(locked.name.clone(), extras);
+            closed.locked.push(locked);
+        }
+    }
+    for (option, value) in lines.options {
+        match option.as_str() {
+            // What is pinned is not chosen.
+            "-c" | "--constraint" | "--constraints" | "--require-hashes" | "--prefer-binary" => {}
+            "-i" | "--index-url" => closed.index = Some(value),
+            "--extra-index-url" => closed.extra_indexes.push(value),
+            _ => return None,
         }
     }
     closed
@@ -72,26 +105,55 @@ pub(in super::super) fn read(
         .sort_by(|one, other| one.name.cmp(&other.name));
     let mut twins = closed.locked.windows(2);
     let is_double = twins.any(|two| two[0].name == two[1].name);
-    (!is_double && !closed.locked.is_empty()).then_some(closed)
+    (!lines.has_more && !is_double && !closed.locked.is_empty()).then_some(closed)
 }
 
-/// A pinned requirement, if it is for the target; `None` if it is not pinned.
-fn requirement(line: &str, environment: &Environment) -> Option<Vec<Locked>> {
+/// The hashes that a file gives for packages, also where it is not closed: what uv resolves is not compared with them.
+pub(in super::super) fn hashes(
+    name: &str,
+    include: Include<'_>,
+) -> Result<BTreeMap<String, Vec<Digest>>, String> {
+    let lines = Lines::read(name, include).unwrap_or_default();
+    let mut all: BTreeMap<String, Vec<Digest>> = BTreeMap::new();
+    for line in &lines.requirements {
+        let (text, hashes) = split(line);
+        if hashes.is_empty() {
+            continue;
+        }
+        let (bare, _) = text.split_once(';').unwrap_or((text, ""));
+        let Some(read) = read_requirement(bare.trim()) else {
+            continue;
+        };
+        let name = normal(read.name.as_ref());
+        let read: Vec<Digest> = hashes.iter().filter_map(|it| hash(it).ok()).collect();
+        if read.is_empty() {
+            return Err(format!(
+                "{name} has no sha256 hash; the embedded builder compares no other"
+            ));
+        }
+        all.entry(name).or_default().extend(read);
+    }
+    Ok(all)
+}
+
+/// A requirement and its hashes.
+fn split(line: &str) -> (&str, Vec<&str>) {
+    let mut parts = line.split("--hash");
+    let text = parts.next().unwrap_or_default().trim();
+    let hashes = parts.map(|part| part.trim_start_matches(['=', ' ', '\t']).trim());
+    (text, hashes.collect())
+}
+
+/// A pinned requirement with its extras, if it is for the target; `None` if it is not pinned.
+fn requirement(line: &str, environment: &Environment) -> Option<Vec<(Locked, Vec<ExtraName>)>> {
     const LONGEST: usize = 64 << 10;
     if line.len() > LONGEST {
         return None;
     }
-    let mut parts = line.split("--hash");
-    let text = parts.next()?.trim();
-    let mut hashes = Vec::new();
-    for part in parts {
-        let value = part.trim_start_matches(['=', ' ', '\t']).trim();
-        // Another kind of hash says nothing about the file in a store of sha256.
-        hashes.push(hash(value).ok()?);
-    }
-    if hashes.is_empty() || text.contains(" --") {
-        return None;
-    }
+    let (text, hashes) = split(line);
+    // Another kind of hash says nothing about the file in a store of sha256.
+    let hashes: Option<Vec<Digest>> = hashes.into_iter().map(|it| hash(it).ok()).collect();
+    let hashes = hashes.filter(|hashes| !hashes.is_empty() && !text.contains(" --"))?;
     let (bare, marker) = text.split_once(';').unwrap_or((text, ""));
     let read = read_requirement(bare.trim())?;
     if !marker.trim().is_empty() && !environment.holds(marker.trim(), &[]).ok()? {
@@ -107,7 +169,7 @@ fn requirement(line: &str, environment: &Environment) -> Option<Vec<Locked>> {
         is_requested: true,
     };
     pinned(&mut locked, read.version_or_url?)?;
-    Some(vec![locked])
+    Some(vec![(locked, read.extras)])
 }
 
 /// Takes over the version or the URL that a requirement is pinned to.
@@ -238,6 +300,28 @@ direct @ https://h/direct-2.0-py3-none-any.whl --hash=sha256:4721f391ed90541fdda
             assert!(closed(&text).is_none(), "{to}");
         }
         assert!(closed("").is_none());
+    }
+
+    #[test]
+    fn hashes_are_found_in_files_that_uv_resolves() {
+        let text = FILE.replace(
+            "-c constraints.txt",
+            "--find-links x\nplain\n-r missing.txt",
+        );
+        assert!(closed(&text).is_none());
+        let found = |text: &str| {
+            hashes("all.txt", &|_, name| {
+                (name == "all.txt").then(|| (name.to_owned(), text.to_owned()))
+            })
+        };
+        let all = found(&text).unwrap();
+        let counts: Vec<_> = all
+            .iter()
+            .map(|(name, all)| (name.as_str(), all.len()))
+            .collect();
+        assert_eq!(counts, [("colorama", 1), ("direct", 1), ("six", 2)]);
+        let other = found("six==1 --hash=sha512:00 # x\n");
+        assert!(other.unwrap_err().starts_with("six has no sha256 hash"));
     }
 
     #[test]

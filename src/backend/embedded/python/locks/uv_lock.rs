@@ -2,12 +2,15 @@
 //!
 //! Extras and groups that exclude each other are told apart in markers by names of uv's own, `extra-3-app-gpu`.
 
+mod required;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use pep508_rs::ExtraName;
 use serde::Deserialize;
 
+use self::required::Metadata;
 use super::project::Project;
 use super::{Locked, Offer, SUBDIRECTORY, file_of, hash, project_name};
 use crate::backend::embedded::python::address;
@@ -61,18 +64,6 @@ struct File {
     filename: Option<String>,
     hash: Option<String>,
     size: Option<u64>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "kebab-case", default)]
-struct Metadata {
-    requires_dist: Vec<Required>,
-}
-
-#[derive(Deserialize)]
-struct Required {
-    name: String,
-    specifier: Option<String>,
 }
 
 /// What `uv sync` is asked for besides the project's dependencies.
@@ -175,6 +166,7 @@ pub(in super::super) fn read(
     {
         return Err(format!("it is for Python {requires}, not for the image's"));
     }
+    project.admits(environment)?;
     let name = project
         .name
         .as_deref()
@@ -183,17 +175,11 @@ pub(in super::super) fn read(
     let root = lock.package.iter().find(is_root);
     let root = root.ok_or_else(|| format!("it does not know the project `{name}`"))?;
     if !choice.is_frozen {
-        project.fits(root.metadata.requires_dist.iter().map(Required::pair))?;
+        root.metadata.fits(project, environment)?;
     }
     let mut walk = Walk::new(&lock, environment);
     walk.begin(root, project, choice)?;
     walk.finish(root)
-}
-
-impl Required {
-    fn pair(&self) -> (&str, &str) {
-        (&self.name, self.specifier.as_deref().unwrap_or_default())
-    }
 }
 
 impl Package {

@@ -127,7 +127,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         if let Some(python) = &edge.python
-            && !self.admits(python)
+            && !admits(self.environment, python)
         {
             return Ok(());
         }
@@ -161,12 +161,6 @@ impl<'a> Walk<'a> {
         Ok(self.seen.into_keys().collect())
     }
 
-    /// Whether a range in Poetry's words admits the target's Python.
-    fn admits(&self, range: &str) -> bool {
-        let mut each = range.split("||");
-        each.any(|range| ranges(range).is_none_or(|range| self.environment.is_in(&range)))
-    }
-
     fn find(&self, edge: &Edge) -> Result<usize, String> {
         let name = &edge.name;
         let mut found = self.by_name.get(name).cloned().unwrap_or_default();
@@ -176,7 +170,7 @@ impl<'a> Walk<'a> {
                 let package = &packages[*at];
                 package
                     .python_versions
-                    .is_none_or(|range| self.admits(range))
+                    .is_none_or(|range| admits(self.environment, range))
                     && is_within(package.version, edge.version.as_deref())
             };
             found.retain(fits);
@@ -189,6 +183,12 @@ impl<'a> Walk<'a> {
             )),
         }
     }
+}
+
+/// Whether a range in Poetry's words admits the target's Python.
+pub(super) fn admits(environment: &Environment, range: &str) -> bool {
+    let mut each = range.split("||");
+    each.any(|range| ranges(range).is_none_or(|range| environment.is_in(&range)))
 }
 
 fn is_within(version: &str, range: Option<&str>) -> bool {

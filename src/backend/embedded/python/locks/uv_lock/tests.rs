@@ -48,6 +48,9 @@ requires-dist = [
     { name = "six", marker = "extra == 'cpu'", specifier = "<1.17" },
     { name = "six", marker = "extra == 'cu'", specifier = ">=1.17" },
 ]
+[package.metadata.requires-dev]
+dev = [{ name = "iniconfig" }]
+docs = [{ name = "packaging" }]
 "#;
 
 /// The lock file with a wheel for each package.
@@ -178,6 +181,15 @@ fn what_does_not_fit_is_said() {
             .contains("`numpy`; run `uv lock`")
     );
     assert!(told(&lock, &other, "--frozen").is_ok());
+    let other = PROJECT.replace(
+        "name = \"App\"",
+        "name = \"App\"\nrequires-python = \">=3.13\"",
+    );
+    assert!(
+        told(&lock, &other, "--frozen")
+            .unwrap_err()
+            .contains("its `pyproject.toml` is for Python >=3.13")
+    );
 }
 
 #[test]
