@@ -21,6 +21,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 MATURIN = Path(sys.executable).parent / "maturin"
 FEATURES = os.environ.get("IMGSPEC_TEST_FEATURES", "")
+UV = os.environ.get("IMGSPEC_TEST_UV", "none")
 
 pytestmark = pytest.mark.skipif(not MATURIN.exists(), reason="this Python has no maturin")
 
@@ -105,6 +106,20 @@ def test_an_installed_wheel_is_the_program(wheel: Path, tmp_path: Path) -> None:
     assert run(program, "graph", "plan", **alone).startswith("app  build  never built\n")
 
 
+@pytest.mark.skipif(UV == "none", reason="there is no uv with a package index")
+def test_uv_tool_installs_a_checkout(tmp_path: Path) -> None:
+    features = f" --features {FEATURES}" if FEATURES else ""
+    run(
+        *(UV, "tool", "install", "--quiet", "--python", sys.executable, "."),
+        MATURIN_PEP517_ARGS=f"--locked --profile dev{features}",
+        UV_TOOL_DIR=str(tmp_path / "tools"),
+        UV_TOOL_BIN_DIR=str(tmp_path / "bin"),
+        UV_CACHE_DIR=str(tmp_path / "cache"),
+    )
+    program = tmp_path / "bin" / "imgspec"
+    assert run(program, "--version", cwd=tmp_path, PATH="/nowhere", IMGSPEC="").startswith("imgspec ")
+
+
 def test_flytekit_loads_the_builder_of_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:
     folder = tmp_path / "site"
     install(wheel, "--target", folder)
@@ -140,9 +155,8 @@ def test_the_sdist_is_what_is_compiled(tmp_path: Path) -> None:
 
 def install(wheel: Path, *where: str | Path) -> None:
     """Installs a wheel, and nothing else; `uv` is beside the Python of `tests/run`, or pip is."""
-    uv = os.environ.get("IMGSPEC_TEST_UV", "none")
-    if uv != "none":
-        run(uv, "pip", "install", "--quiet", "--no-deps", "--offline", *where, wheel)
+    if UV != "none":
+        run(UV, "pip", "install", "--quiet", "--no-deps", "--offline", *where, wheel)
         return
     where = tuple("--prefix" if word == "--python" else word for word in where)
     where = tuple(word.parent.parent if isinstance(word, Path) and word.name == "python" else word for word in where)

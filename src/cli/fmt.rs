@@ -6,9 +6,11 @@ use clap::Args;
 
 use super::context::Context;
 use super::failure::{Failure, exit};
+use super::given::{Given, is_stdin};
 use super::screen::{eprint_text, print_text};
 use crate::diagnostic::{Diagnostic, Sources};
 use crate::edit::{self, ManifestPath};
+use crate::limits;
 use crate::manifest::{self, Overrides};
 use crate::session::Refusal;
 
@@ -17,12 +19,22 @@ pub(super) struct FmtArgs {
     /// List the manifests that would change, without changing them; exit code 1 if there are any
     #[arg(long)]
     check: bool,
-    /// Manifests to format [default: all of the workspace]
+    /// Manifests to format; `-` is standard input, formatted to standard output [default: all of the workspace]
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
 pub(super) fn run(args: &FmtArgs, context: &Context) -> Result<u8, Failure> {
+    match args.files.as_slice() {
+        [one] if is_stdin(one) => return piped(args.check),
+        several if several.iter().any(|file| is_stdin(file)) => {
+            return Err(Failure::usage(
+                "standard input is formatted alone",
+                "name files, or `-`",
+            ));
+        }
+        _ => {}
+    }
     let mut wrong = Vec::new();
     let mut sources = Sources::default();
     let files = if args.files.is_empty() {
@@ -51,6 +63,24 @@ pub(super) fn run(args: &FmtArgs, context: &Context) -> Result<u8, Failure> {
     }
     let is_found = args.check && !changed.is_empty();
     Ok(if is_found { exit::FAILED } else { exit::DONE })
+}
+
+/// Formats standard input to standard output, for editors; nothing comes out of a text with mistakes.
+fn piped(is_look: bool) -> Result<u8, Failure> {
+    let given = Given::stdin();
+    let text = given.read(limits::MANIFEST)?;
+    let mut sources = Sources::default();
+    let formatted = edit::formatted("-", &text, &mut sources);
+    let formatted = formatted.map_err(|wrong| Refusal::Wrong(wrong, sources))?;
+    if !is_look {
+        print_text(&formatted)?;
+        return Ok(exit::DONE);
+    }
+    let is_changed = formatted != text;
+    if is_changed {
+        print_text("-\n")?;
+    }
+    Ok(if is_changed { exit::FAILED } else { exit::DONE })
 }
 
 /// Location of a file that the user named. Its directory may be reached through links, but the file itself must not be

@@ -75,3 +75,26 @@ fn what_needs_a_file_says_so() {
             .says("name one after `-f`");
     }
 }
+
+#[test]
+fn a_text_from_standard_input_is_formatted_to_standard_output() {
+    let sandbox = Sandbox::new();
+    let text = "image   \"a\"  {\npackages \"six\" // a comment\n}\n";
+    let good = "image \"a\" {\n    packages \"six\" // a comment\n}\n";
+    let formatted = sandbox.fed(text, &["fmt", "-"]).success();
+    assert_eq!(
+        (formatted.stdout.as_str(), formatted.stderr.as_str()),
+        (good, "")
+    );
+    let looked = sandbox.fed(text, &["fmt", "--check", "-"]).code(1);
+    assert_eq!(looked.stdout, "-\n");
+    let looked = sandbox.fed(good, &["fmt", "--check", "-"]).success();
+    assert_eq!(looked.stdout, "");
+    let wrong = sandbox.fed("image \"a\" {\n", &["fmt", "-"]).code(2);
+    assert_eq!(wrong.stdout, "");
+    wrong.says("--> -:1:");
+    sandbox
+        .fed(text, &["fmt", "-", "a.kdl"])
+        .code(2)
+        .says("standard input is formatted alone");
+}

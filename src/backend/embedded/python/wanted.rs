@@ -23,6 +23,7 @@ use crate::backend::BuildError;
 use crate::backend::context::{self, text_of};
 use crate::backend::embedded::base::Source;
 use crate::backend::embedded::common::{at_once, failed};
+use crate::backend::oci::name::Digest;
 use crate::backend::steps::{join_path, main_file};
 use crate::disk::dir::Dir;
 use crate::fingerprint::{Files, index_lines};
@@ -261,26 +262,16 @@ impl Wanting<'_> {
         indexes: &Indexes,
         only: &OnlyWheels,
     ) -> Result<Vec<Wheel>, BuildError> {
-        let mut requested: Vec<String> = pip.packages.clone();
-        let mut sources = Vec::new();
-        let mut named = (None, Vec::new());
-        let mut hashes = BTreeMap::new();
-        if let Some(files) = files {
-            let name = main_file(files);
-            let text = text(files, name)?;
-            named = indexes_in(&text);
-            let folder = context::empty(self.scratch, REQUIREMENTS)?;
-            context::stage_in(files, &folder)?;
-            sources.push(format!("{REQUIREMENTS}/{name}"));
-            hashes = requirements::hashes(name, &|from, name| included(files, from, name))
-                .map_err(|why| failed(format!("`{}`: {why}", shown_in(files, name))))?;
-            requested.extend(text.lines().map(str::to_owned));
-        }
+        let environment = Environment::of(self.target).map_err(failed)?;
+        let mut list = files.map_or_else(
+            || Ok(List::default()),
+            |files| self.staged(files, &environment),
+        )?;
+        list.requested.extend(pip.packages.iter().cloned());
         // As the other builders have it: unless a line begins with the name, as a pattern of grep says it.
         let is_named = |name: &str| {
-            requested
-                .iter()
-                .any(|line| asks_for(line.trim_start(), name))
+            let mut lines = list.requested.iter();
+            lines.any(|line| asks_for(line.trim_start(), name))
         };
         let mut packages = pip.packages.clone();
         let unless = pip.unless_named.iter();
@@ -294,7 +285,7 @@ impl Wanting<'_> {
             self.scratch
                 .write(PACKAGES, text.as_bytes())
                 .map_err(context::unwritten)?;
-            sources.push(PACKAGES.to_owned());
+            list.sources.push(PACKAGES.to_owned());
         }
         let described = (!only.is_all()).then_some(self.sources);
         let mut locked = uv::resolve(
@@ -303,24 +294,51 @@ impl Wanting<'_> {
                 given: self.given,
                 indexes,
                 arguments: &pip.extra_args,
-                named,
+                named: list.named,
                 preferred: self.preferred,
-                files: &sources,
+                files: &list.sources,
                 folder: self.scratch,
             },
             described,
             self.source,
         )?;
-        let environment = Environment::of(self.target).map_err(failed)?;
-        requested.extend(packages);
-        mark(&mut locked, &requested);
+        list.requested.extend(packages);
+        mark(&mut locked, &list.requested);
         for one in &mut locked {
-            if let Some(hashes) = hashes.get(&one.name) {
+            if let Some(hashes) = list.hashes.get(&one.name) {
                 one.keep_only(hashes).map_err(failed)?;
             }
         }
         self.chosen(&locked, &environment, indexes, only)
     }
+
+    /// Lays a requirements file out for uv, with those that it includes.
+    fn staged(&self, files: &Files, environment: &Environment) -> Result<List, BuildError> {
+        let name = main_file(files);
+        let text = text(files, name)?;
+        let folder = context::empty(self.scratch, REQUIREMENTS)?;
+        context::stage_in(files, &folder)?;
+        let include = |from: &str, name: &str| included(files, from, name);
+        let hashes = requirements::hashes(name, &include, environment);
+        Ok(List {
+            requested: text.lines().map(str::to_owned).collect(),
+            sources: vec![format!("{REQUIREMENTS}/{name}")],
+            named: indexes_in(&text),
+            hashes: hashes.map_err(|why| failed(format!("`{}`: {why}", shown_in(files, name))))?,
+        })
+    }
+}
+
+/// What uv is asked for.
+#[derive(Default)]
+struct List {
+    /// Requirements, and lines among which they are.
+    requested: Vec<String>,
+    /// The files that it reads.
+    sources: Vec<String>,
+    named: arguments::Named,
+    /// Those that the files of a package may have.
+    hashes: BTreeMap<String, Vec<Digest>>,
 }
 
 /// Notes which packages these requirements name.

@@ -1,12 +1,13 @@
 //! `pylock.toml` (PEP 751), which uv also writes when it resolves: <https://packaging.python.org/en/latest/specifications/pylock-toml/>. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use super::{Locked, Offer, SUBDIRECTORY, file_of, hash, is_wheel, project_name};
 use crate::backend::embedded::python::address;
 use crate::backend::embedded::python::environment::Environment;
+use crate::backend::embedded::python::places::normal;
 use crate::backend::embedded::python::sources::version_of;
 
 #[derive(Deserialize)]
@@ -16,6 +17,9 @@ struct Pylock {
     requires_python: Option<String>,
     #[serde(default)]
     environments: Vec<String>,
+    /// Those that are installed unless others are asked for.
+    #[serde(default)]
+    default_groups: Vec<String>,
     #[serde(default)]
     packages: Vec<Package>,
 }
@@ -65,12 +69,13 @@ pub(in super::super) fn read(text: &str, environment: &Environment) -> Result<Ve
     if !is_for_it {
         return Err("none of its `environments` is that of the image".to_owned());
     }
+    let groups = lock.default_groups.iter().map(|it| normal(it)).collect();
     let mut locked: Vec<Locked> = Vec::new();
     for package in lock.packages {
         let name = project_name(&package.name)?;
         if let Some(marker) = &package.marker
             && !environment
-                .holds(marker, &[])
+                .holds(&settled(marker, &groups), &[])
                 .map_err(|why| format!("{name}: {why}"))?
         {
             continue;
@@ -84,6 +89,45 @@ pub(in super::super) fn read(text: &str, environment: &Environment) -> Result<Ve
         locked.push(one.map_err(|why| format!("{name}: {why}"))?);
     }
     Ok(locked)
+}
+
+/// A marker without questions for extras, of which there are none, and for groups, which are these:
+/// `'dev' in dependency_groups`.
+fn settled(marker: &str, groups: &BTreeSet<String>) -> String {
+    let mut settled = String::new();
+    let mut rest = marker;
+    while let Some(start) = rest.find(['\'', '"']) {
+        let literal = &rest[start + 1..];
+        let Some((value, after)) = literal.split_once(&rest[start..=start]) else {
+            break;
+        };
+        settled += &rest[..start];
+        if let Some((is_in, set, after)) = membership(after) {
+            let has = set == GROUPS && groups.contains(&normal(value));
+            settled += if has == is_in { TRUE } else { FALSE };
+            rest = after;
+        } else {
+            settled += &rest[start..rest.len() - after.len()];
+            rest = after;
+        }
+    }
+    settled + rest
+}
+
+const GROUPS: &str = "dependency_groups";
+const TRUE: &str = "os_name != ''";
+const FALSE: &str = "os_name == ''";
+
+/// What follows a name of which a marker asks whether it is among extras or groups: whether it is to be, among which, and the
+/// rest.
+fn membership(text: &str) -> Option<(bool, &'static str, &str)> {
+    let text = text.trim_start();
+    let not = text.strip_prefix("not").map(str::trim_start);
+    let set = not.unwrap_or(text).strip_prefix("in")?;
+    let set = set.trim_start();
+    ["extras", GROUPS]
+        .into_iter()
+        .find_map(|name| Some((not.is_none(), name, set.strip_prefix(name)?)))
 }
 
 impl Package {
@@ -285,6 +329,50 @@ sdist = { url = "https://h/sources-3.tar.gz", hashes = { sha256 = "00" } }
             let error = read(&text, &environment).unwrap_err();
             assert!(error.contains(said), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_for_several_uses_gives_its_default_groups() {
+        let names = |marker: &str, groups: &str| {
+            let text = LOCK
+                .replace(
+                    "python_version < '3.0'",
+                    "python_version < '3.0' and 'x' not in extras",
+                )
+                .replace(
+                    "created-by = \"x\"",
+                    &format!("created-by = \"pdm\"\n{groups}"),
+                )
+                .replace(
+                    "name = \"Six\"",
+                    &format!("name = \"Six\"\nmarker = {marker:?}"),
+                );
+            let read = read(&text, &environment()).unwrap();
+            read.iter().any(|it| it.name == "six")
+        };
+        let groups = "default-groups = [\"default\", \"Web_App\"]";
+        for (marker, is_in) in [
+            ("'default' in dependency_groups", true),
+            (
+                "\"web-app\" in dependency_groups and os_name == 'posix'",
+                true,
+            ),
+            ("'dev' in dependency_groups", false),
+            ("'dev' not in dependency_groups", true),
+            ("'default'  not   in dependency_groups", false),
+            ("'gpu' in extras", false),
+            (
+                "'dev' in dependency_groups or ('default' in dependency_groups and 'gpu' not in extras)",
+                true,
+            ),
+            (
+                "python_version >= '3' and 'default' in dependency_groups",
+                true,
+            ),
+        ] {
+            assert_eq!(names(marker, groups), is_in, "{marker}");
+        }
+        assert!(!names("'default' in dependency_groups", ""));
     }
 
     #[test]

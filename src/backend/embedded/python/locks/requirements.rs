@@ -108,10 +108,11 @@ pub(in super::super) fn read(
     (!lines.has_more && !is_double && !closed.locked.is_empty()).then_some(closed)
 }
 
-/// The hashes that a file gives for packages, also where it is not closed: what uv resolves is not compared with them.
+/// The hashes that a file gives for packages of the target, also where it is not closed: uv resolves without comparing them.
 pub(in super::super) fn hashes(
     name: &str,
     include: Include<'_>,
+    environment: &Environment,
 ) -> Result<BTreeMap<String, Vec<Digest>>, String> {
     let lines = Lines::read(name, include).unwrap_or_default();
     let mut all: BTreeMap<String, Vec<Digest>> = BTreeMap::new();
@@ -120,10 +121,14 @@ pub(in super::super) fn hashes(
         if hashes.is_empty() {
             continue;
         }
-        let (bare, _) = text.split_once(';').unwrap_or((text, ""));
+        let text = text.split(" --").next().unwrap_or_default();
+        let (bare, marker) = text.split_once(';').unwrap_or((text, ""));
         let Some(read) = read_requirement(bare.trim()) else {
             continue;
         };
+        if environment.holds(marker.trim(), &[]) == Ok(false) {
+            continue;
+        }
         let name = normal(read.name.as_ref());
         let read: Vec<Digest> = hashes.iter().filter_map(|it| hash(it).ok()).collect();
         if read.is_empty() {
@@ -231,9 +236,11 @@ colorama==0.4 ; sys_platform == 'win32' --hash=sha256:00000000000000000000000000
 direct @ https://h/direct-2.0-py3-none-any.whl --hash=sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274
 ";
 
+    fn environment() -> Environment {
+        Environment::of(&target((3, 12), "linux/amd64", Libc::Glibc(2, 36))).unwrap()
+    }
+
     fn closed(text: &str) -> Option<Closed> {
-        let environment =
-            Environment::of(&target((3, 12), "linux/amd64", Libc::Glibc(2, 36))).unwrap();
         let include = |from: &str, name: &str| {
             let deep = "torch[cuda]==2.5.1+cu121 --hash sha256:4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274\n-r deep.txt";
             match (from, name) {
@@ -244,7 +251,7 @@ direct @ https://h/direct-2.0-py3-none-any.whl --hash=sha256:4721f391ed90541fdda
                 _ => None,
             }
         };
-        read("all.txt", &include, &environment)
+        read("all.txt", &include, &environment())
     }
 
     #[test]
@@ -306,20 +313,21 @@ direct @ https://h/direct-2.0-py3-none-any.whl --hash=sha256:4721f391ed90541fdda
     fn hashes_are_found_in_files_that_uv_resolves() {
         let text = FILE.replace(
             "-c constraints.txt",
-            "--find-links x\nplain\n-r missing.txt",
+            "--find-links x\nplain --config-settings a=b --hash=sha256:0000000000000000000000000000000000000000000000000000000000000000\n-r missing.txt",
         );
         assert!(closed(&text).is_none());
         let found = |text: &str| {
-            hashes("all.txt", &|_, name| {
+            let include = |_: &str, name: &str| {
                 (name == "all.txt").then(|| (name.to_owned(), text.to_owned()))
-            })
+            };
+            hashes("all.txt", &include, &environment())
         };
         let all = found(&text).unwrap();
         let counts: Vec<_> = all
             .iter()
             .map(|(name, all)| (name.as_str(), all.len()))
             .collect();
-        assert_eq!(counts, [("colorama", 1), ("direct", 1), ("six", 2)]);
+        assert_eq!(counts, [("direct", 1), ("plain", 1), ("six", 2)]);
         let other = found("six==1 --hash=sha512:00 # x\n");
         assert!(other.unwrap_err().starts_with("six has no sha256 hash"));
     }

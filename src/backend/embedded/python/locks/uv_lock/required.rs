@@ -51,7 +51,7 @@ struct Wish {
     name: String,
     part: Part,
     extras: BTreeSet<String>,
-    from: From,
+    from: Origin,
 }
 
 /// What of the project asks for a package.
@@ -64,7 +64,7 @@ enum Part {
 
 /// Where a package is to come from.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum From {
+enum Origin {
     /// An index, in this range of versions.
     Index(String),
     Url(String),
@@ -139,9 +139,9 @@ impl Required {
 
     fn wish(&self, part: Part) -> Wish {
         let from = match &self.url {
-            Some(url) => From::Url(canonical_url(url)),
-            None if SOURCES.iter().any(|it| self.more.contains_key(*it)) => From::Elsewhere,
-            None => From::Index(canonical(self.specifier.as_deref().unwrap_or_default())),
+            Some(url) => Origin::Url(canonical_url(url)),
+            None if SOURCES.iter().any(|it| self.more.contains_key(*it)) => Origin::Elsewhere,
+            None => Origin::Index(canonical(self.specifier.as_deref().unwrap_or_default())),
         };
         Wish {
             name: normal(&self.name),
@@ -173,7 +173,7 @@ fn wishes_of(project: &Project, environment: &Environment) -> Result<BTreeSet<Wi
         let source = source(project, &name, &part, environment)?;
         wishes.insert(Wish {
             extras: read.extras.iter().map(|it| normal(it.as_ref())).collect(),
-            from: From::of(read.version_or_url.as_ref(), source),
+            from: Origin::of(read.version_or_url.as_ref(), source),
             name,
             part,
         });
@@ -205,7 +205,7 @@ fn source<'a>(
     Ok(None)
 }
 
-impl From {
+impl Origin {
     /// Of a requirement, with what `[tool.uv.sources]` says of its package.
     fn of(asked: Option<&VersionOrUrl>, source: Option<&toml::Table>) -> Self {
         let of_source = |key: &str| source.is_some_and(|source| source.contains_key(key));
