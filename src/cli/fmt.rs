@@ -9,8 +9,8 @@ use super::failure::{Failure, exit};
 use super::given::{Given, is_stdin};
 use super::screen::{eprint_text, print_text};
 use crate::diagnostic::{Diagnostic, Sources};
+use crate::disk::limits;
 use crate::edit::{self, ManifestPath};
-use crate::limits;
 use crate::manifest::{self, Overrides};
 use crate::session::Refusal;
 

@@ -21,8 +21,15 @@ use crate::backend::oci::layer::{Encoding, Entry, EntryKind, Layer, LayerWriter}
 use crate::backend::oci::store::Store;
 use crate::cancel::Cancel;
 
-/// How much content is held at once, and the largest member that is not read in pieces.
+/// How much content is read at once, at most, and the largest member that is not read in pieces.
 const BATCH: u64 = 4 << 20;
+
+/// The same at least. Smaller batches keep processors waiting for each other.
+const SMALLEST_BATCH: u64 = 256 << 10;
+
+/// In how many batches a layer is read if they are not too large or too small: what one thread reads, the other writes later, so
+/// both wait for the length of one batch; and memory that was used by one serves again.
+const BATCHES: u64 = 16;
 
 /// Smaller files are compressed anew, together with the heads beside them.
 const SMALL: u64 = 2 << 10;
@@ -87,20 +94,16 @@ fn gone<E>(_: E) -> BuildError {
 }
 
 fn read<'a>(entries: &'a Entries<'a>, cancel: &Cancel, give: &Give<'a>) -> Result<(), BuildError> {
+    let all: u64 = entries.values().map(size).sum();
+    let most = (all / BATCHES).clamp(SMALLEST_BATCH, BATCH);
     let mut batch: Vec<(&str, &Source<'_>)> = Vec::new();
     let mut held = 0;
     for (path, source) in entries {
         if cancel.is_requested() {
             return Err(BuildError::Cancelled);
         }
-        let size = match source {
-            Source::File(open, placed) => match &placed.content {
-                Content::Member { at, .. } => open.zip.members[*at].size,
-                Content::Made(_) => 0,
-            },
-            Source::Folder(_) => 0,
-        };
-        if held + size > BATCH && !batch.is_empty() {
+        let size = size(source);
+        if held + size > most && !batch.is_empty() {
             give.send(inflated(&batch)?).map_err(gone)?;
             batch.clear();
             held = 0;
@@ -117,6 +120,11 @@ fn read<'a>(entries: &'a Entries<'a>, cancel: &Cancel, give: &Give<'a>) -> Resul
         }
     }
     give.send(inflated(&batch)?).map_err(gone)
+}
+
+/// How much is to be read for an entry.
+fn size(source: &Source<'_>) -> u64 {
+    member(source).map_or(0, |(open, at, _)| open.zip.members[at].size)
 }
 
 fn member<'a>(source: &Source<'a>) -> Option<(&'a Open, usize, &'a Hash)> {
