@@ -17,7 +17,7 @@ use super::zip::{self, Chunk, Member, Start, Zip, ZipError, refused};
 use crate::backend::BuildError;
 use crate::backend::embedded::common::failed;
 use crate::backend::embedded::copy::Item;
-use crate::backend::oci::layer::{Encoding, Entry, EntryKind, Layer, LayerWriter};
+use crate::backend::oci::layer::{Encoding, Entry, EntryKind, Heads, Layer, LayerWriter};
 use crate::backend::oci::store::Store;
 use crate::cancel::Cancel;
 
@@ -56,13 +56,22 @@ pub(super) type Entries<'a> = BTreeMap<String, Source<'a>>;
 enum Piece<'a> {
     /// A directory, or a file whose content was made.
     Entry(&'a str, &'a Source<'a>),
-    /// A whole file: its bytes in the wheel, and its content.
-    Whole(&'a str, &'a Source<'a>, Vec<u8>, Vec<u8>),
+    /// A whole file.
+    Whole(&'a str, &'a Source<'a>, Whole),
     /// The start of a large file, then its chunks, then its end.
     Start(&'a str, &'a Source<'a>),
     Chunk(Chunk),
     End,
     Failed(BuildError),
+}
+
+/// What is ready of a file that is read at once.
+struct Whole {
+    /// Its bytes in the wheel.
+    packed: Vec<u8>,
+    plain: Vec<u8>,
+    /// What is between the file before and this one, compressed, if both are spliced.
+    between: Option<Vec<u8>>,
 }
 
 /// Writes the layer into the store.
@@ -76,7 +85,7 @@ pub(super) fn write(
     thread::scope(|scope| {
         let (give, take) = sync_channel(1);
         scope.spawn(move || {
-            if let Err(error) = read(entries, cancel, &give) {
+            if let Err(error) = read(entries, encoding, cancel, &give) {
                 // A writer that has failed does not listen.
                 let _ = give.send(vec![Piece::Failed(error)]);
             }
@@ -93,7 +102,12 @@ fn gone<E>(_: E) -> BuildError {
     BuildError::Cancelled
 }
 
-fn read<'a>(entries: &'a Entries<'a>, cancel: &Cancel, give: &Give<'a>) -> Result<(), BuildError> {
+fn read<'a>(
+    entries: &'a Entries<'a>,
+    encoding: Encoding,
+    cancel: &Cancel,
+    give: &Give<'a>,
+) -> Result<(), BuildError> {
     let all: u64 = entries.values().map(size).sum();
     let most = (all / BATCHES).clamp(SMALLEST_BATCH, BATCH);
     let mut batch: Vec<(&str, &Source<'_>)> = Vec::new();
@@ -104,7 +118,7 @@ fn read<'a>(entries: &'a Entries<'a>, cancel: &Cancel, give: &Give<'a>) -> Resul
         }
         let size = size(source);
         if held + size > most && !batch.is_empty() {
-            give.send(inflated(&batch)?).map_err(gone)?;
+            give.send(inflated(&batch, encoding)?).map_err(gone)?;
             batch.clear();
             held = 0;
         }
@@ -119,7 +133,7 @@ fn read<'a>(entries: &'a Entries<'a>, cancel: &Cancel, give: &Give<'a>) -> Resul
             }
         }
     }
-    give.send(inflated(&batch)?).map_err(gone)
+    give.send(inflated(&batch, encoding)?).map_err(gone)
 }
 
 /// How much is to be read for an entry.
@@ -137,24 +151,52 @@ fn member<'a>(source: &Source<'a>) -> Option<(&'a Open, usize, &'a Hash)> {
     }
 }
 
-fn inflated<'a>(batch: &[(&'a str, &'a Source<'a>)]) -> Result<Vec<Piece<'a>>, BuildError> {
-    let one = |inflater: &mut Decompress, (path, source): &(&'a str, &'a Source<'a>)| {
-        let Some((open, at, hash)) = member(source) else {
+fn inflated<'a>(
+    batch: &[(&'a str, &'a Source<'a>)],
+    encoding: Encoding,
+) -> Result<Vec<Piece<'a>>, BuildError> {
+    // In other encodings nothing is taken over.
+    let is_spliced = |source: &Source<'_>| encoding == Encoding::Gzip && is_spliced(source);
+    let one = |(inflater, heads): &mut (Decompress, Heads), at: usize| {
+        let (path, source) = batch[at];
+        let Some((open, member, hash)) = member(source) else {
             return Ok(Piece::Entry(path, source));
         };
         let mut whole = || {
-            let member = &open.zip.members[at];
-            let packed = open.zip.packed(member, open.starts[at])?;
+            let start = open.starts[member];
+            let member = &open.zip.members[member];
+            let packed = open.zip.packed(member, start)?;
             let plain = zip::inflate(inflater, member, &packed)?;
             let found: Hash = Sha256::digest(&plain).into();
             check(member, found, hash)?;
             Ok((packed, plain))
         };
         let (packed, plain) = whole().map_err(|error| told(&open.name, &error))?;
-        Ok(Piece::Whole(path, source, packed, plain))
+        let before = at.checked_sub(1).map(|before| batch[before].1);
+        let before = before.filter(|before| is_spliced(before) && is_spliced(source));
+        let between = before.map(|before| heads.between(size(before), &entry(path, source)));
+        Ok(Piece::Whole(
+            path,
+            source,
+            Whole {
+                packed,
+                plain,
+                between: between
+                    .transpose()
+                    .map_err(|error| failed(error.to_string()))?,
+            },
+        ))
     };
-    let inflater = || Decompress::new(false);
-    batch.par_iter().map_init(inflater, one).collect()
+    let tools = || (Decompress::new(false), Heads::new());
+    (0..batch.len())
+        .into_par_iter()
+        .map_init(tools, one)
+        .collect()
+}
+
+/// Whether a file that is read at once is taken over as it is compressed in its wheel.
+fn is_spliced(source: &Source<'_>) -> bool {
+    size(source) >= SMALL
 }
 
 fn stream(
@@ -203,9 +245,7 @@ fn write_all(take: &Receiver<Vec<Piece<'_>>>, writer: &mut LayerWriter) -> Resul
         for piece in pieces {
             match piece {
                 Piece::Entry(path, source) => made(writer, path, source)?,
-                Piece::Whole(path, source, packed, plain) => {
-                    whole(writer, path, source, &packed, &plain)?;
-                }
+                Piece::Whole(path, source, file) => whole(writer, path, source, file)?,
                 Piece::Start(path, source) => large(writer, path, source, take)?,
                 Piece::Failed(error) => return Err(error),
                 Piece::Chunk(_) | Piece::End => {}
@@ -229,22 +269,21 @@ fn whole(
     writer: &mut LayerWriter,
     path: &str,
     source: &Source<'_>,
-    packed: &[u8],
-    plain: &[u8],
+    file: Whole,
 ) -> Result<(), BuildError> {
     let entry = entry(path, source);
-    let Some((open, at, _)) = member(source).filter(|_| plain.len() as u64 >= SMALL) else {
+    let Some((open, at, _)) = member(source).filter(|_| is_spliced(source)) else {
         writer.entry(&entry).map_err(failed)?;
-        return writer.content(plain).map_err(failed);
+        return writer.content(&file.plain).map_err(failed);
     };
     let member = &open.zip.members[at];
-    let mut splice = writer.splice(&entry).map_err(failed)?;
+    let mut splice = writer.splice(&entry, file.between).map_err(failed)?;
     if member.is_deflated {
-        splice.packed(packed).map_err(failed)?;
-        splice.plain(plain).map_err(failed)?;
+        splice.packed(&file.packed).map_err(failed)?;
+        splice.plain(&file.plain).map_err(failed)?;
         splice.finish(member.crc).map_err(failed)
     } else {
-        splice.stored(plain).map_err(failed)?;
+        splice.stored(&file.plain).map_err(failed)?;
         splice.finish_stored(member.crc).map_err(failed)
     }
 }
@@ -260,7 +299,7 @@ fn large(
         return Ok(());
     };
     let member = &open.zip.members[at];
-    let mut splice = writer.splice(&entry(path, source)).map_err(failed)?;
+    let mut splice = writer.splice(&entry(path, source), None).map_err(failed)?;
     while let Ok(pieces) = take.recv() {
         for piece in pieces {
             match piece {

@@ -11,6 +11,9 @@ use std::thread;
 
 use flate2::write::GzEncoder;
 use flate2::{Compress, Compression, Crc, FlushCompress, GzBuilder, Status};
+
+use super::tar::{self, Entry};
+
 /// The size of a piece before compression: large enough that splitting costs next to nothing in size.
 const PIECE: usize = 4 << 20;
 
@@ -119,6 +122,20 @@ impl Compressor {
         Ok(done)
     }
 
+    /// The same where somebody else has compressed what waits, with [`Heads`].
+    pub(super) fn flush_as(&mut self, last: Vec<u8>) -> io::Result<Vec<Vec<u8>>> {
+        debug_assert_eq!(
+            last,
+            member(self.encoding, &mut self.deflate, &self.waiting)?,
+            "it is the member of what waits"
+        );
+        self.waiting.clear();
+        let mut done = Vec::new();
+        self.take(0, &mut done)?;
+        done.push(last);
+        Ok(done)
+    }
+
     /// The members for everything that is left.
     pub(super) fn finish(mut self) -> io::Result<Vec<Vec<u8>>> {
         match self.single.take() {
@@ -150,6 +167,28 @@ impl Compressor {
             self.begun.pop_front();
         }
         Ok(())
+    }
+}
+
+/// Compresses what is between the contents of two files that are spliced into a layer, for whoever prepares the files on other
+/// threads than the layer's.
+#[derive(Debug)]
+pub(in crate::backend) struct Heads(Compress);
+
+impl Heads {
+    pub(in crate::backend) fn new() -> Self {
+        Self(deflate())
+    }
+
+    /// The member from the end of the content of a file of this size to the content of this entry.
+    pub(in crate::backend) fn between(
+        &mut self,
+        size: u64,
+        entry: &Entry<'_>,
+    ) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; tar::padding(size)];
+        bytes.extend(tar::head(entry, &[])?);
+        gzip(&mut self.0, &bytes)
     }
 }
 

@@ -17,7 +17,7 @@ mod tar;
 mod tests;
 mod write;
 
-pub(in crate::backend) use compress::Encoding;
+pub(in crate::backend) use compress::{Encoding, Heads};
 pub(in crate::backend) use index::{Contents, Index, Node, NodeKind};
 pub(in crate::backend) use meter::{Meter, is_interruption};
 pub(in crate::backend) use pack::pack;

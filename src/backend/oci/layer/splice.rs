@@ -22,15 +22,17 @@ pub(in crate::backend) struct Splice<'a> {
 }
 
 impl LayerWriter {
-    /// Begins a file whose content is there as a whole deflate stream.
+    /// Begins a file whose content is there as a whole deflate stream. `between` is what [`super::Heads`] made of what is between it
+    /// and the file before, if that one was spliced too.
     pub(in crate::backend) fn splice(
         &mut self,
         entry: &Entry<'_>,
+        between: Option<Vec<u8>>,
     ) -> Result<Splice<'_>, StoreError> {
         self.entry(entry)?;
         let size = std::mem::take(&mut self.left);
         if self.encoding() == Encoding::Gzip {
-            self.flush()?;
+            self.flush(between)?;
             self.blob.add(&HEAD)?;
         }
         Ok(Splice {

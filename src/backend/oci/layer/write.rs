@@ -152,9 +152,13 @@ impl LayerWriter {
         self.encoding
     }
 
-    /// Ends the current member.
-    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
-        for member in self.compressor.flush().map_err(StoreError::Files)? {
+    /// Ends the current member, which may be compressed already.
+    pub(super) fn flush(&mut self, made: Option<Vec<u8>>) -> Result<(), StoreError> {
+        let members = match made {
+            Some(member) => self.compressor.flush_as(member),
+            None => self.compressor.flush(),
+        };
+        for member in members.map_err(StoreError::Files)? {
             self.blob.add(&member)?;
         }
         Ok(())
