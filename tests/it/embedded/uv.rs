@@ -169,7 +169,7 @@ impl Bench {
         let python = self.environment.join("bin/python3");
         let manifest = format!(
             "image \"app\" {{\n    builder \"oci\"\n    platform \"linux/{machine}\"\n    base-image file=\"root.tar\"\n    \
-             python-exec \"{}\"\n    requirements \"{file}\"\n}}\n",
+             python-exec \"{}\"\n    requirements \"{file}\"\n    pip-extra-args \"--no-deps\"\n}}\n",
             python.display()
         );
         self.sandbox.write("imgspec.kdl", &manifest);

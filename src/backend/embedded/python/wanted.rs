@@ -210,7 +210,9 @@ impl Wanting<'_> {
     /// The wheels of a requirements file that pins everything; `None` if a resolver is needed.
     fn closed(&self, pip: &Pip, files: &Files) -> Result<Option<Vec<Wheel>>, BuildError> {
         let has_more = !pip.packages.is_empty() || pip.unless_named.is_some();
-        if has_more || !pip.extra_args.is_empty() {
+        // What is listed is all that is wanted.
+        let is_alone = pip.extra_args == ["--no-deps"];
+        if has_more || !(pip.extra_args.is_empty() || is_alone) {
             return Ok(None);
         }
         let environment = Environment::of(self.target).map_err(failed)?;
@@ -227,8 +229,11 @@ impl Wanting<'_> {
         let named = |error: BuildError| error.reworded(|why| format!("`{place}`: {why}"));
         let chosen = self.chosen(&closed.locked, &environment, &indexes, &only);
         let wheels = chosen.map_err(named)?;
-        let is_whole = self.are_whole(&wheels, &closed.extras, &environment);
-        Ok(is_whole.map_err(named)?.then_some(wheels))
+        let is_whole = is_alone
+            || self
+                .are_whole(&wheels, &closed.extras, &environment)
+                .map_err(named)?;
+        Ok(is_whole.then_some(wheels))
     }
 
     /// Whether wheels need no others. They are fetched for that, as they are about to be anyway.
