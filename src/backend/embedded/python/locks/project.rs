@@ -193,6 +193,9 @@ impl Project {
             return Ok(());
         }
         let unusable = || format!("`pyproject.toml`: the group `{group}` cannot be read");
+        if seen.len() > DEEPEST {
+            return Err(unusable());
+        }
         let mut groups = self.dependency_groups.iter();
         let found = groups.find(|(name, _)| normal(name) == *group);
         let listed = found.and_then(|(_, listed)| listed.as_array());
@@ -208,6 +211,9 @@ impl Project {
         Ok(())
     }
 }
+
+/// The most groups that one includes; each may be within the one before.
+const DEEPEST: usize = 100;
 
 /// Reads a requirement of a project.
 pub(super) fn requirement(text: &str) -> Result<Requirement, String> {

@@ -284,7 +284,7 @@ py = { git = "https://h/py" }
 torch = [{ index = "cpu", marker = "sys_platform == 'linux'" }, { path = "torch", marker = "sys_platform != 'linux'" }]
 "#;
 
-    /// As uv 0.9 writes it.
+    /// As uv writes it, with shorter addresses.
     const LOCKED: &str = r#"
 requires-dist = [
     { name = "app", extras = ["own"] },
@@ -400,6 +400,11 @@ dev = [{ name = "iniconfig" }, { name = "pluggy", specifier = ">1" }, { name = "
             let error = fits(&text, "").unwrap_err();
             assert!(error.ends_with("cannot be read"), "{error}");
         }
+        let chain: String = (0..100_000)
+            .map(|at| format!("g{at} = [{{ include-group = 'g{}' }}]\n", at + 1))
+            .collect();
+        let chain = format!("[dependency-groups]\n{chain}");
+        assert!(fits(&chain, "").unwrap_err().ends_with("cannot be read"));
         let circle = "[dependency-groups]\na = [{ include-group = 'a' }, 'six']\n";
         assert!(
             fits(circle, "")
