@@ -400,10 +400,10 @@ dev = [{ name = "iniconfig" }, { name = "pluggy", specifier = ">1" }, { name = "
             let error = fits(&text, "").unwrap_err();
             assert!(error.ends_with("cannot be read"), "{error}");
         }
-        let chain: String = (0..100_000)
-            .map(|at| format!("g{at} = [{{ include-group = 'g{}' }}]\n", at + 1))
+        let chain: Vec<_> = (0..100_000)
+            .map(|at| format!("g{at} = [{{ include-group = 'g{}' }}]", at + 1))
             .collect();
-        let chain = format!("[dependency-groups]\n{chain}");
+        let chain = format!("[dependency-groups]\n{}", chain.join("\n"));
         assert!(fits(&chain, "").unwrap_err().ends_with("cannot be read"));
         let circle = "[dependency-groups]\na = [{ include-group = 'a' }, 'six']\n";
         assert!(
