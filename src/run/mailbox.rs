@@ -68,7 +68,7 @@ impl End {
 impl Default for Mailbox {
     fn default() -> Self {
         // Bounded: a builder that prints faster than the terminal shows has to wait instead of filling memory.
-        let (sender, receiver) = sync_channel(4096);
+        let (sender, receiver) = sync_channel(512);
         Self {
             sender,
             receiver,

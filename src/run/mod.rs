@@ -60,7 +60,9 @@ pub fn run(
     let reader = Arc::clone(&view.prints.reader);
     end.set_reader(Some(Arc::clone(&reader)));
     let reporter = Reporter::new(report);
-    let mut jobs = Jobs::new(options.jobs, store, sender)?;
+    // Each image has one job at a time: more threads would only be started and ended.
+    let most = options.jobs.min(plan.images.len());
+    let mut jobs = Jobs::new(most, store, sender)?;
     if options.claims() {
         jobs = jobs.claiming()?;
     }

@@ -226,7 +226,7 @@ fn deflate() -> Compress {
 /// A gzip member.
 fn gzip(deflate: &mut Compress, piece: &[u8]) -> io::Result<Vec<u8>> {
     deflate.reset();
-    let mut member = Vec::with_capacity(piece.len() / 3 + 64);
+    let mut member = Vec::with_capacity(piece.len() / 2 + 128);
     member.extend_from_slice(&HEAD);
     loop {
         let read = usize::try_from(deflate.total_in()).unwrap_or(piece.len());
@@ -234,7 +234,7 @@ fn gzip(deflate: &mut Compress, piece: &[u8]) -> io::Result<Vec<u8>> {
         if done == Status::StreamEnd {
             break;
         }
-        member.reserve(member.capacity().max(PIECE / 8));
+        member.reserve(piece.len() / 2 + 128);
     }
     let mut crc = Crc::new();
     crc.update(piece);

@@ -20,15 +20,34 @@ pub(in crate::backend::embedded::python) enum Chunk {
 }
 
 impl Zip {
-    /// The bytes of a member as they are in the archive.
-    pub(in crate::backend::embedded::python) fn packed(
+    /// Reads a whole member: its bytes in the archive into `packed`, unless they are the content themselves, and the content into
+    /// `plain`. Both are as long as [`Member::room`] says. The inflater may have been used for others.
+    pub(in crate::backend::embedded::python) fn whole(
         &self,
-        member: &Member,
+        at: usize,
         start: Start,
-    ) -> Result<Vec<u8>, ZipError> {
-        let mut bytes = vec![0; usize::try_from(member.packed).unwrap_or(usize::MAX)];
-        self.file.read_exact_at(&mut bytes, start.0)?;
-        Ok(bytes)
+        inflater: &mut Decompress,
+        packed: &mut [u8],
+        plain: &mut [u8],
+    ) -> Result<(), ZipError> {
+        let member = &self.members[at];
+        let length = if member.is_deflated {
+            self.file.read_exact_at(packed, start.0)?;
+            inflater.reset(false);
+            let done = inflater.decompress(packed, plain, FlushDecompress::Finish);
+            let is_whole = inflater.total_in() == packed.len() as u64;
+            if !matches!(done, Ok(Status::StreamEnd)) || !is_whole {
+                return Err(damaged(member));
+            }
+            usize::try_from(inflater.total_out()).unwrap_or(usize::MAX)
+        } else {
+            let length = plain.len() - 1;
+            self.file.read_exact_at(&mut plain[..length], start.0)?;
+            length
+        };
+        let mut check = Check::new(member);
+        check.add(&plain[..length])?;
+        check.finish()
     }
 
     /// The whole content of a member, of at most `largest` bytes.
@@ -43,8 +62,12 @@ impl Zip {
             let name = &member.name;
             return refused(format!("its `{name}` is larger than {largest} bytes"));
         }
-        let packed = self.packed(member, start)?;
-        inflate(&mut Decompress::new(false), member, &packed)
+        let (packed, plain) = member.room();
+        let (mut packed, mut plain) = (vec![0; packed], vec![0; plain]);
+        let inflater = &mut Decompress::new(false);
+        self.whole(at, start, inflater, &mut packed, &mut plain)?;
+        plain.pop();
+        Ok(plain)
     }
 
     /// The first bytes of a member, at most `count`.
@@ -124,31 +147,6 @@ impl Zip {
             Err(damaged(member))
         }
     }
-}
-
-/// The content of a member from its bytes in the archive. The inflater may have been used for others.
-pub(in crate::backend::embedded::python) fn inflate(
-    inflater: &mut Decompress,
-    member: &Member,
-    packed: &[u8],
-) -> Result<Vec<u8>, ZipError> {
-    let mut check = Check::new(member);
-    let plain = if member.is_deflated {
-        // A byte more than it should have shows that it has more.
-        let size = usize::try_from(member.size).unwrap_or(usize::MAX - 1);
-        let mut plain = Vec::with_capacity(size + 1);
-        inflater.reset(false);
-        let done = inflater.decompress_vec(packed, &mut plain, FlushDecompress::Finish);
-        if !matches!(done, Ok(Status::StreamEnd)) || inflater.total_in() != packed.len() as u64 {
-            return Err(damaged(member));
-        }
-        plain
-    } else {
-        packed.to_vec()
-    };
-    check.add(&plain)?;
-    check.finish()?;
-    Ok(plain)
 }
 
 /// Compares content with what the archive says about it.

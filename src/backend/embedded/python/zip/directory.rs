@@ -24,6 +24,9 @@ const RATIO: u64 = 1032;
 const USUAL_RATIO: u64 = 200;
 const HARMLESS: u64 = 1 << 30;
 
+/// What compressed data may have beside twice the size of its content: compression makes nothing much larger, and both are in memory.
+const SLACK: u64 = 4 << 10;
+
 /// Where the list is.
 struct Place {
     count: u64,
@@ -275,13 +278,17 @@ fn check_names(members: &[Member]) -> Result<(), ZipError> {
     Ok(())
 }
 
-/// Nothing is larger than its compressed bytes can hold, and all of it together not much larger than the archive.
+/// Nothing is larger than its compressed bytes can hold or much smaller than these, and all of it together not much larger than the archive.
 fn check_sizes(members: &[Member], archive: u64) -> Result<(), ZipError> {
     let mut total = 0_u64;
     for member in members {
         if member.size / RATIO > member.packed.saturating_add(1) {
             let name = &member.name;
             return refused(format!("its entry `{name}` is larger than its data can be"));
+        }
+        if member.packed > member.size.saturating_mul(2).saturating_add(SLACK) {
+            let name = &member.name;
+            return refused(format!("its entry `{name}` has far more data than content"));
         }
         total = total.saturating_add(member.size);
     }

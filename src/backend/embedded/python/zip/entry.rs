@@ -38,6 +38,20 @@ pub(in crate::backend::embedded::python) struct Member {
     pub(super) flags: u16,
 }
 
+impl Member {
+    /// How long the buffers are that it is read into whole: for its bytes in the archive, unless they are its content, and for its
+    /// content. A byte more than it should have shows that it has more.
+    pub(in crate::backend::embedded::python) fn room(&self) -> (usize, usize) {
+        let length = |size: u64| usize::try_from(size).unwrap_or(usize::MAX - 1);
+        let packed = if self.is_deflated {
+            length(self.packed)
+        } else {
+            0
+        };
+        (packed, length(self.size) + 1)
+    }
+}
+
 /// Where the data of an entry starts, as its own header says. Only entries with matching headers have one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::backend::embedded::python) struct Start(pub(super) u64);

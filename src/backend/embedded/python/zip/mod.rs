@@ -14,6 +14,6 @@ pub(super) mod sample;
 #[cfg(test)]
 mod tests;
 
-pub(super) use content::{Chunk, inflate};
+pub(super) use content::Chunk;
 pub(super) use entry::{Member, Start, ZipError, refused};
 pub(super) use open::Zip;

@@ -1,5 +1,7 @@
 use std::io::Write as _;
 
+use flate2::Decompress;
+
 use super::sample::{Part, zip};
 use super::*;
 
@@ -25,9 +27,11 @@ fn read(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, ZipError> {
             Ok(())
         })?;
         assert_eq!(pieces, whole);
-        if member.is_deflated {
-            assert_eq!(packed, zip.packed(member, starts[at])?);
-        }
+        let (length, room) = member.room();
+        let (mut again, mut plain) = (vec![0; length], vec![1; room]);
+        let inflater = &mut Decompress::new(false);
+        zip.whole(at, starts[at], inflater, &mut again, &mut plain)?;
+        assert_eq!((&packed, &whole[..]), (&again, &plain[..room - 1]));
         let first = zip.first(at, starts[at], 5)?;
         assert_eq!(first, whole[..whole.len().min(5)]);
         all.push((member.name.clone(), whole));
@@ -181,6 +185,10 @@ fn bombs_are_refused_before_they_go_off() {
         ..Part::new("a", b"12345")
     };
     assert!(why(&zip(&[more])).contains("checksum and size"));
+    // Blocks without content, then the content.
+    let mut padded = Part::new("a", b"x");
+    padded.data = [[0, 0, 0, 0xff, 0xff].repeat(1000), padded.data].concat();
+    assert!(why(&zip(&[padded])).contains("far more data than content"));
 }
 
 #[test]
