@@ -25,8 +25,9 @@ const FORMAT: &str = "wheels 2";
 /// How the names of notes with the directories of wheels begin.
 const FOLDERS: &str = "folders-";
 
-/// Smaller wheels share a layer, in bytes.
-const LARGE: u64 = 1 << 20;
+/// Smaller wheels share a layer, in bytes. What is in that layer is written again for each other combination of them, so it is to be
+/// little; but an image is not to have a layer for each of its packages.
+const LARGE: u64 = 512 << 10;
 
 /// The most layers that one step makes, and that an image has with them: runtimes refuse images with more than about 125.
 const OWN_LAYERS: usize = 40;

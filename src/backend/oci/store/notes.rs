@@ -38,7 +38,8 @@ pub(super) fn whole(file: &File, meta: &Metadata) -> Option<Vec<u8>> {
     if text.len() < HEAD {
         return None;
     }
-    let rest = text.split_off(HEAD);
-    let sum = blake3::hash(&rest).to_hex();
-    (text[..HEAD - 1] == *sum.as_bytes() && text[HEAD - 1] == b'\n').then_some(rest)
+    let sum = blake3::hash(&text[HEAD..]).to_hex();
+    let is_whole = text[..HEAD - 1] == *sum.as_bytes() && text[HEAD - 1] == b'\n';
+    text.drain(..HEAD);
+    is_whole.then_some(text)
 }

@@ -3,7 +3,7 @@
 //! Blobs are hashed while written, so that nothing is read twice, and synced before they get their name, because after
 //! a power failure a name without its content would stay wrong. If two writers write the same blob, one wins.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use sha2::{Digest as _, Sha256};
 
@@ -41,7 +41,7 @@ impl Store {
         Ok(Writer {
             store: self.clone(),
             file: create(&self.0.unfinished)?,
-            waiting: Vec::new(),
+            waiting: Vec::with_capacity(PIECE),
             hash: Sha256::new(),
             size: 0,
         })
@@ -50,12 +50,13 @@ impl Store {
     /// Stores everything that `from` yields; fails if the content does not have the digest `wanted`.
     pub fn put(&self, mut from: impl Read, wanted: Option<Digest>) -> Result<Blob, StoreError> {
         let mut writer = self.writer()?;
-        let mut piece = vec![0; PIECE];
+        let mut piece = Vec::new();
         loop {
-            match from.read(&mut piece) {
+            piece.clear();
+            let read = from.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+            match read {
                 Ok(0) => return writer.finish(wanted),
-                Ok(length) => writer.add(&piece[..length])?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) => writer.add(&piece)?,
                 Err(error) => {
                     let name = &writer.file.name;
                     return Err(self.0.unfinished.unwritten(name, error).into());
